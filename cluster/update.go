@@ -1,0 +1,94 @@
+package cluster
+
+import "fleet/unit"
+
+// Update is what a reader of the store is handed: first a whole snapshot, then
+// only what changed, each at one revision. A second Reset means that changes
+// were missed (the store had compacted them away) and everything is told anew.
+type Update struct {
+	Revision int64
+	Reset    bool
+	Changes  []Change
+}
+
+// Change is one record that was written or removed: one of the types below.
+// A nil record means that it was removed.
+type Change interface{ apply(*Snapshot) }
+
+type (
+	// UnitChanged tells of a unit's record.
+	UnitChanged struct {
+		Name unit.Name
+		Unit *Unit
+	}
+	// FileChanged tells of a unit file.
+	FileChanged struct {
+		ID   unit.ContentID
+		File *unit.File
+		// Revision is the store's revision at which the file was last written.
+		Revision int64
+	}
+	// MachineChanged tells of a machine that came, changed or went.
+	MachineChanged struct {
+		ID      MachineID
+		Machine *Machine
+	}
+	// SettingsChanged tells of an operator's settings for a machine.
+	SettingsChanged struct {
+		ID       MachineID
+		Settings *Settings
+	}
+	// OrdersChanged tells of a machine's orders.
+	OrdersChanged struct {
+		ID     MachineID
+		Orders *Orders
+	}
+	// ReportChanged tells of a machine's report.
+	ReportChanged struct {
+		ID     MachineID
+		Report *Report
+	}
+	// PendingChanged tells why a unit has no machine, or that it has one now.
+	PendingChanged struct {
+		Name    unit.Name
+		Pending *Pending
+	}
+	// LeaderChanged tells which machine's engine leads; empty if none does.
+	LeaderChanged struct{ Machine MachineID }
+	// Corrupted tells of a record that is there and cannot be read. What it was about
+	// is unknown, not absent: nothing may be stopped because of it.
+	Corrupted struct {
+		Kind Kind
+		ID   string // the part of the key behind the kind: a unit's name, a machine's id, a content id
+		Err  string
+	}
+)
+
+// Kind names a family of records by the first part of its keys.
+type Kind string
+
+// The families of records.
+const (
+	KindUnit     Kind = "units"
+	KindFile     Kind = "files"
+	KindMachine  Kind = "machines"
+	KindSettings Kind = "settings"
+	KindOrders   Kind = "orders"
+	KindReport   Kind = "reports"
+	KindPending  Kind = "pending"
+)
+
+// Decision is what the engine writes in one transaction: the whole new orders
+// of each machine that is concerned, reasons, and files that nothing refers to any more.
+type Decision struct {
+	Orders  map[MachineID]Orders
+	Pending map[unit.Name]*Pending   // nil removes the record
+	Collect map[unit.ContentID]int64 // files to remove, if their revision is still this
+}
+
+// Size is the number of records that d writes.
+func (d Decision) Size() int { return len(d.Orders) + len(d.Pending) + len(d.Collect) }
+
+// MaxDecision is the largest Size of one Decision: etcd refuses transactions
+// of more than 128 operations by default.
+const MaxDecision = 100
