@@ -1,0 +1,132 @@
+package unit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Op is what a Requirement asks about the metadata of a machine.
+type Op string
+
+const (
+	OpEqual    Op = "="  // the key has one of the values
+	OpNotEqual Op = "!=" // the key has none of the values, or the machine does not have it
+	OpExists   Op = "?"  // the machine has the key, with whatever value
+	OpAbsent   Op = "!"  // the machine does not have the key
+)
+
+// Requirement is what a unit demands of one metadata key of its machine.
+type Requirement struct {
+	Key    string
+	Op     Op
+	Values []string // at least one for OpEqual and OpNotEqual, none otherwise
+}
+
+// Match tells whether a machine with this metadata meets the requirement.
+// Comparison is exact.
+func (r Requirement) Match(metadata map[string]string) bool {
+	value, exists := metadata[r.Key]
+	switch r.Op {
+	case OpEqual:
+		return exists && slices.Contains(r.Values, value)
+	case OpNotEqual:
+		return !exists || !slices.Contains(r.Values, value)
+	case OpExists:
+		return exists
+	case OpAbsent:
+		return !exists
+	}
+	return false
+}
+
+// String is the requirement as a person would say it: "disk=ssd or disk=nvme",
+// "zone!=a and zone!=b", "gpu", "!gpu".
+func (r Requirement) String() string {
+	switch r.Op {
+	case OpExists:
+		return r.Key
+	case OpAbsent:
+		return "!" + r.Key
+	}
+	between := " or "
+	if r.Op == OpNotEqual {
+		between = " and "
+	}
+	terms := make([]string, len(r.Values))
+	for i, v := range r.Values {
+		terms[i] = r.Key + string(r.Op) + v
+	}
+	return strings.Join(terms, between)
+}
+
+// parseRequirement reads key=value, key!=value, key or !key. The first "="
+// ends the key, so a value may have more of them.
+func parseRequirement(s string) (Requirement, error) {
+	key, value, found := strings.Cut(s, "=")
+	r := Requirement{Key: key}
+	switch {
+	case !found && strings.HasPrefix(s, "!"):
+		r.Op, r.Key = OpAbsent, s[1:]
+	case !found:
+		r.Op = OpExists
+	case strings.HasSuffix(key, "!"):
+		r.Op, r.Key, r.Values = OpNotEqual, key[:len(key)-1], []string{value}
+	default:
+		r.Op, r.Values = OpEqual, []string{value}
+	}
+	const forms = "must be key=value, key!=value, key or !key"
+	switch {
+	case r.Key == "":
+		return r, fmt.Errorf("%q has no key; a requirement %s", s, forms)
+	case found && value == "":
+		return r, fmt.Errorf("%q has no value; a requirement %s", s, forms)
+	case strings.TrimSpace(r.Key) != r.Key || strings.TrimSpace(value) != value:
+		return r, fmt.Errorf("%q has white space around a key or value", s)
+	case strings.ContainsAny(r.Key, "!<>"):
+		return r, fmt.Errorf("%q: a key cannot have any of \"!<>\"; a requirement %s", s, forms)
+	}
+	return r, nil
+}
+
+// mergeRequirement adds r to what is demanded already. Values of one key are
+// alternatives wherever they were written, so they become one Requirement.
+func mergeRequirement(all []Requirement, r Requirement) []Requirement {
+	for i := range all {
+		if all[i].Key != r.Key || all[i].Op != r.Op {
+			continue
+		}
+		for _, v := range r.Values {
+			if !slices.Contains(all[i].Values, v) {
+				all[i].Values = append(all[i].Values, v)
+			}
+		}
+		return all
+	}
+	return append(all, r)
+}
+
+// contradiction finds two requirements that no machine can meet together.
+func contradiction(all []Requirement) (a, b Requirement, found bool) {
+	for i, a := range all {
+		for _, b := range all[i+1:] {
+			if a.Key == b.Key && (excludes(a, b) || excludes(b, a)) {
+				return a, b, true
+			}
+		}
+	}
+	return a, b, false
+}
+
+// excludes tells whether meeting a rules out b, both about the same key.
+func excludes(a, b Requirement) bool {
+	switch a.Op {
+	case OpAbsent:
+		return b.Op == OpExists || b.Op == OpEqual
+	case OpNotEqual:
+		return b.Op == OpEqual && !slices.ContainsFunc(b.Values, func(v string) bool {
+			return !slices.Contains(a.Values, v)
+		})
+	}
+	return false
+}

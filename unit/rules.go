@@ -1,0 +1,149 @@
+package unit
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// FleetSection is the section of a unit file that speaks to fleet.
+const FleetSection = "X-Fleet"
+
+// Rules is what the [X-Fleet] section of a unit demands. The zero value
+// demands nothing.
+//
+// In the rules of a template, a value with a specifier that depends on the
+// instance (%i %n %N) stands as written, all of its specifiers included: such
+// rules are for showing, not for placing, as a template never runs.
+type Rules struct {
+	MachineID string        // run only on this machine; compare with MatchMachineID
+	MachineOf []Name        // run only where all of these are placed
+	Metadata  []Requirement // run only on machines that meet all of these; at most one for each key and Op
+	Conflicts []Glob        // never share a machine with a unit that matches one of these
+	Replaces  []Glob        // take the place of units that match one of these
+	Global    bool          // run on every machine that the other rules allow
+}
+
+// MatchMachineID tells whether a MachineID= rule means the machine with this
+// id: it is all of the id, or its first 8 characters.
+func MatchMachineID(rule, id string) bool {
+	return rule == id || len(rule) == 8 && strings.HasPrefix(id, rule)
+}
+
+// Rules reads the [X-Fleet] section of the file for the unit named n, whose
+// parts the specifiers stand for. The error joins a *SyntaxError for every
+// mistake in the section, in the order of lines.
+//
+// An empty assignment drops what the key, in any of its spellings, said before.
+func (f *File) Rules(n Name) (Rules, error) {
+	b := rulesBuilder{unit: n, template: n.IsTemplate(), lines: map[string]int{}}
+	if b.template {
+		// Stands for any instance while values are checked. It cannot fail but for
+		// a name at its limit, whose instances would be over it.
+		instance, err := n.WithInstance("i")
+		if err != nil {
+			return Rules{}, fmt.Errorf("rules of template %s: %w", n, err)
+		}
+		b.unit = instance
+	}
+	b.headers(f.headers)
+	for key, given := range b.group(f.assignments) {
+		for _, a := range given {
+			b.read(keys[key], a)
+		}
+	}
+	b.combine()
+	if err := join(b.mistakes); err != nil {
+		return Rules{}, err
+	}
+	return b.rules, nil
+}
+
+type rulesBuilder struct {
+	unit     Name // for a template: an instance of it
+	template bool
+	rules    Rules
+	lines    map[string]int // key, in its modern spelling, to the line that first gave it
+	mistakes []*SyntaxError
+}
+
+// headers finds sections that are meant to be [X-Fleet] and are not.
+func (b *rulesBuilder) headers(all []header) {
+	for _, h := range all {
+		if h.section != FleetSection && distance(letters(h.section), letters(FleetSection)) <= 1 {
+			b.mistakes = append(b.mistakes, &SyntaxError{
+				Line: h.line, Section: h.section, Msg: "unknown section; did you mean [" + FleetSection + "]?",
+			})
+		}
+	}
+}
+
+// group returns the assignments that count for each of the known keys, by its index.
+func (b *rulesBuilder) group(all []assignment) [][]assignment {
+	given := make([][]assignment, len(keys))
+	for _, a := range all {
+		if a.section != FleetSection {
+			continue
+		}
+		i, known := findKey(a.key)
+		switch {
+		case !utf8.ValidString(a.key + a.value):
+			b.fail(a, "not UTF-8")
+		case !known:
+			b.fail(a, unknownKey(a.key))
+		case a.value == "":
+			given[i] = nil
+		default:
+			given[i] = append(given[i], a)
+		}
+	}
+	for i, k := range keys {
+		if k.modernWins {
+			given[i] = dropLegacy(k, given[i])
+		}
+	}
+	return given
+}
+
+func dropLegacy(k key, all []assignment) []assignment {
+	var modern []assignment
+	for _, a := range all {
+		if a.key == k.name {
+			modern = append(modern, a)
+		}
+	}
+	if modern == nil {
+		return all
+	}
+	return modern
+}
+
+// read adds what one assignment says to the rules.
+func (b *rulesBuilder) read(k key, a assignment) {
+	split, err := k.split(a.value)
+	if err != nil {
+		b.fail(a, err.Error())
+		return
+	}
+	if b.lines[k.name] == 0 {
+		b.lines[k.name] = a.line
+	}
+	for _, written := range split {
+		text, byInstance, err := expand(written, b.unit)
+		if err != nil {
+			b.fail(a, fmt.Sprintf("%q: %v", written, err))
+			continue
+		}
+		v := value{text: text, keep: text, unit: b.unit}
+		if b.template && byInstance {
+			v.keep = written
+		}
+		if err := k.add(&b.rules, v); err != nil {
+			b.fail(a, err.Error())
+		}
+	}
+}
+
+func (b *rulesBuilder) fail(a assignment, msg string) {
+	b.mistakes = append(b.mistakes, &SyntaxError{Line: a.line, Section: FleetSection, Key: strings.ToValidUTF8(a.key, "?"), Msg: msg})
+}

@@ -1,0 +1,49 @@
+package unit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// expand replaces the specifiers of systemd that [X-Fleet] knows.
+// byInstance tells whether one of them stands for something that a template
+// does not have.
+func expand(s string, n Name) (text string, byInstance bool, err error) {
+	if !strings.Contains(s, "%") {
+		return s, false, nil
+	}
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(s, "%")
+		b.WriteString(before)
+		if !found {
+			return b.String(), byInstance, nil
+		}
+		if after == "" {
+			return "", false, errors.New(`"%" at the end; write "%%" for a percent sign`)
+		}
+		switch after[0] {
+		case 'n':
+			b.WriteString(string(n))
+			byInstance = true
+		case 'N':
+			b.WriteString(n.Base())
+			byInstance = true
+		case 'i':
+			b.WriteString(n.Instance())
+			byInstance = true
+		case 'p':
+			b.WriteString(n.Prefix())
+		case 'j':
+			prefix := n.Prefix()
+			b.WriteString(prefix[strings.LastIndexByte(prefix, '-')+1:])
+		case '%':
+			b.WriteByte('%')
+		default:
+			r := []rune(after)[0]
+			return "", false, fmt.Errorf(`unknown specifier "%%%c"; known are %%n %%N %%p %%i %%j, and %%%% for a percent sign`, r)
+		}
+		s = after[1:]
+	}
+}

@@ -1,0 +1,82 @@
+package unit
+
+import (
+	"errors"
+	"strings"
+)
+
+// words splits a value at white space, as systemd does: a part in double
+// quotes, or in single quotes at the start of a word, is not split and loses
+// its quotes. There are no escapes.
+func words(value string) ([]string, error) {
+	var (
+		all    []string
+		word   strings.Builder
+		inWord bool
+		quote  rune
+	)
+	for _, r := range value {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '"', r == '\'' && !inWord:
+			quote, inWord = r, true
+		case strings.ContainsRune(space+"\n", r):
+			if inWord {
+				all = append(all, word.String())
+			}
+			word.Reset()
+			inWord = false
+		default:
+			word.WriteRune(r)
+			inWord = true
+		}
+	}
+	if quote != 0 {
+		return nil, errors.New("a quote is not closed")
+	}
+	if inWord {
+		all = append(all, word.String())
+	}
+	return all, nil
+}
+
+// nameWords splits a value that lists names, which have no white space: quotes
+// around several of them group nothing.
+func nameWords(value string) ([]string, error) {
+	quoted, err := words(value)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, word := range quoted {
+		names = append(names, strings.Fields(word)...)
+	}
+	if len(names) == 0 {
+		return nil, errors.New("nothing but quotes")
+	}
+	return names, nil
+}
+
+// requirementWords splits a value of MachineMetadata. Without quotes all of it
+// is one requirement, as in fleet 1, so that a value with spaces needs none;
+// if it looks like several, quotes are asked for.
+func requirementWords(value string) ([]string, error) {
+	if strings.ContainsRune(value, '"') || strings.HasPrefix(value, "'") {
+		return words(value)
+	}
+	fields := strings.Fields(value)
+	if len(fields) == 1 {
+		return fields, nil
+	}
+	several := !strings.Contains(fields[0], "=")
+	for _, f := range fields[1:] {
+		several = several || strings.HasPrefix(f, "!") || strings.Contains(f, "=")
+	}
+	if several {
+		return nil, errors.New(`has white space; write several requirements as "a=b" "c=d", with the quotes`)
+	}
+	return []string{value}, nil
+}
