@@ -1,0 +1,48 @@
+// Package systemd is the only package that talks to the systemd of this host.
+// It puts unit files there, starts and stops units, reads their states, and
+// rings when something about them may have changed.
+//
+// # Who writes what
+//
+// Manager is the only writer of the units directory (/run/fleet/units, or
+// $XDG_RUNTIME_DIR/fleet/units for a user's systemd), and of the symbolic
+// links to files in it that lie in systemd's run-time directory
+// (/run/systemd/system, $XDG_RUNTIME_DIR/systemd/user): one link per unit by
+// which systemd finds it, and what [Install] asks for. Everything is below
+// /run, so a machine that boots has no unit of fleet. Links are made before
+// files and removed after them: after a crash at any point, a link without a
+// file is garbage that the next connection sweeps, and a file is always linked.
+//
+// # Which bus
+//
+// The system bus (or the user's session bus), not systemd's private socket:
+// the private socket serves no signals to a client without a bus name, cannot
+// hold references on units, and dies with every daemon-reexec. The bus costs
+// one hop, survives a daemon-reexec, and its own restart is one reconnect.
+//
+// One connection carries calls and signals, so that the reply to a call and
+// the signals around it arrive in the order in which systemd sent them.
+// Signals are handled where they are read and only mark names: none is
+// dropped, none can block, and memory is bounded by the number of fleet's
+// units. go-systemd's channels promise neither; its method calls are used.
+//
+// # Lifecycle
+//
+// Run keeps the connection until its context ends. It reconnects with backoff
+// when the bus or systemd went away; what was in flight then fails with
+// ErrConnection, and the caller must read the state again: systemd may have
+// done what was asked. A call made while there is no connection waits for one
+// until its own context ends. Each new connection makes Wait return all=true.
+//
+// Every unit with a file is referenced on the bus for as long as the
+// connection lives: systemd keeps it in memory, with the result and the
+// invocation of its last run, and asking for its state never loads it.
+//
+// # What it does not promise
+//
+// It does not serialise the steps of one unit: that is its caller's part.
+// A job whose caller stopped waiting goes on. Units that are active only
+// because another unit or an administrator started them are reported like any
+// other. If systemd restarted its bus while a unit was inactive, the result of
+// that unit's last run is forgotten by systemd.
+package systemd

@@ -1,0 +1,61 @@
+package systemd
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"fleet/unit"
+)
+
+// refuse returns an error for each name that the host uses for a unit of its
+// own, and for templates, which cannot be loaded. Nothing is loaded by asking.
+func (m *Manager) refuse(ctx context.Context, s *session, names []unit.Name) (map[unit.Name]error, error) {
+	failed := map[unit.Name]error{}
+	listed, err := s.list(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if p := m.hostFile(s.unitPath, n); p != "" {
+			failed[n] = &HostUnitError{Name: n, Path: p}
+			continue
+		}
+		l, ok := listed[n]
+		if !ok || l.LoadState == "not-found" || m.disk.linked(n) {
+			continue
+		}
+		// In memory, and not by a file of ours that is on disk: either made by
+		// systemd itself (a mount, a slice, a transient unit), or one of ours
+		// whose file somebody deleted.
+		var fragment string
+		if err := s.get(ctx, objectPath(n), unitIface, "FragmentPath", &fragment); err != nil {
+			return nil, err
+		}
+		if fragment != m.disk.file(n) && fragment != m.disk.link(n) {
+			failed[n] = &HostUnitError{Name: n, Path: fragment}
+		}
+	}
+	return failed, nil
+}
+
+// hostFile finds a unit file of the host by this name, or, for an instance,
+// by the name of its template, which a file of fleet's would shadow.
+func (m *Manager) hostFile(dirs []string, n unit.Name) string {
+	names := []string{string(n)}
+	if n.IsInstance() {
+		names = append(names, string(n.Template()))
+	}
+	for _, dir := range dirs {
+		for _, name := range names {
+			p := filepath.Join(dir, name)
+			if p == m.disk.link(n) && m.disk.linked(n) {
+				continue
+			}
+			if _, err := os.Lstat(p); err == nil {
+				return p
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,101 @@
+package systemd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"fleet/unit"
+)
+
+// Load puts unit files on the host, links them for the run time, carries out
+// their [Install] sections, and has systemd read them: one reload for the
+// batch, none if nothing changed. The map holds the errors of the units that
+// failed; the others are loaded. A *HostUnitError is refused before anything
+// is written; the file of a *LoadError stays until Unload, and is not read
+// again before it changes. An error of the whole batch leaves files that the
+// next Load makes systemd read.
+func (m *Manager) Load(ctx context.Context, files map[unit.Name][]byte) (map[unit.Name]error, error) {
+	unlock, err := m.lock(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load units: %w", err)
+	}
+	defer unlock()
+	s, err := m.connected(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load units: %w", err)
+	}
+	names := slices.Sorted(maps.Keys(files))
+	failed, err := m.refuse(ctx, s, names)
+	if err != nil {
+		return nil, fmt.Errorf("load units: %w", err)
+	}
+	var put []unit.Name
+	for _, n := range names {
+		if failed[n] != nil {
+			continue
+		}
+		if err := m.put(n, files[n]); err != nil {
+			failed[n] = err
+			continue
+		}
+		put = append(put, n)
+	}
+	m.install(ctx, s, put, files)
+	if err := m.reload(ctx, s); err != nil {
+		return nil, fmt.Errorf("load units: %w", err)
+	}
+	if err := m.pinAll(ctx, s, put); err != nil {
+		return nil, fmt.Errorf("load units: %w", err)
+	}
+	if err := s.verify(ctx, put, failed); err != nil {
+		return nil, fmt.Errorf("load units: %w", err)
+	}
+	return failed, nil
+}
+
+// put writes and links one file.
+func (m *Manager) put(n unit.Name, raw []byte) error {
+	changed, err := m.disk.put(n, raw)
+	if err != nil {
+		return err
+	}
+	if !changed {
+		return nil
+	}
+	m.stale = true
+	m.bell.know(n)
+	// What the old [Install] asked for does not hold for the new bytes.
+	delete(m.enabled, n)
+	if _, err := m.disk.unlink(func(o unit.Name) bool { return o == n }, false); err != nil {
+		return fmt.Errorf("disable %s: %w", n, err)
+	}
+	return nil
+}
+
+// verify adds an error for each unit that systemd did not load.
+func (s *session) verify(ctx context.Context, names []unit.Name, failed map[unit.Name]error) error {
+	listed, err := s.list(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		l, ok := listed[n]
+		if ok && l.LoadState == "loaded" {
+			continue
+		}
+		bad := &LoadError{Name: n, State: "not-found"}
+		if ok {
+			bad.State = l.LoadState
+			var reason struct{ Name, Message string }
+			if err := s.get(ctx, objectPath(n), unitIface, "LoadError", &reason); errors.Is(err, ErrConnection) {
+				return err
+			}
+			bad.Reason = reason.Message
+		}
+		failed[n] = bad
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package systemd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	sddbus "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+
+	"fleet/unit"
+)
+
+const (
+	busName      = "org.freedesktop.systemd1"
+	managerPath  = dbus.ObjectPath("/org/freedesktop/systemd1")
+	managerIface = "org.freedesktop.systemd1.Manager"
+	unitIface    = "org.freedesktop.systemd1.Unit"
+	getProperty  = "org.freedesktop.DBus.Properties.Get"
+	getAll       = "org.freedesktop.DBus.Properties.GetAll"
+)
+
+// inFlight bounds the calls that one operation has in flight: enough to hide
+// the latency of the bus, too few to fill its queues.
+const inFlight = 32
+
+// session is one connection to one life of systemd.
+type session struct {
+	conn     *dbus.Conn
+	sd       *sddbus.Conn // the same connection, with go-systemd's methods
+	version  string
+	unitPath []string // where systemd looks for unit files, first wins
+	jobs     *jobs
+	seen     *seen
+
+	mu struct {
+		sync.Mutex
+		pinned map[unit.Name]bool
+		reason error
+	}
+}
+
+// connect dials the bus and subscribes before anything is read, so that no
+// change after the first read goes unnoticed.
+func (m *Manager) connect(ctx context.Context) (*session, error) {
+	s := &session{jobs: newJobs(), seen: newSeen()}
+	s.mu.pinned = map[unit.Name]bool{}
+	opts := []dbus.ConnOption{
+		dbus.WithContext(ctx),
+		dbus.WithSignalHandler(&listener{session: s, bell: m.bell}),
+		// The number, not the name: no user database is needed.
+		dbus.WithAuth(dbus.AuthExternal(strconv.Itoa(os.Getuid()))),
+	}
+	var err error
+	if m.user {
+		s.conn, err = dbus.Connect(m.userBus(), opts...)
+	} else {
+		s.conn, err = dbus.ConnectSystemBus(opts...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to the bus: %w", err)
+	}
+	if err := s.subscribe(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// userBus never starts a bus of its own: systemd would not be on it.
+func (m *Manager) userBus() string {
+	if a := os.Getenv("DBUS_SESSION_BUS_ADDRESS"); a != "" {
+		return a
+	}
+	return "unix:path=" + filepath.Join(m.runtime, "bus")
+}
+
+func (s *session) subscribe(ctx context.Context) error {
+	rules := [][]dbus.MatchOption{
+		{dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, busName)},
+		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("JobRemoved")},
+		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("UnitNew")},
+		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("UnitRemoved")},
+		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("Reloading")},
+		// systemd always sends a change of the type's interface together
+		// with one of the Unit interface: half of them are enough.
+		{dbus.WithMatchSender(busName), dbus.WithMatchInterface("org.freedesktop.DBus.Properties"), dbus.WithMatchMember("PropertiesChanged"), dbus.WithMatchArg(0, unitIface)},
+	}
+	for _, r := range rules {
+		if err := s.conn.AddMatchSignalContext(ctx, r...); err != nil {
+			return fmt.Errorf("subscribe to systemd's signals: %w", err)
+		}
+	}
+	manager := s.conn.Object(busName, managerPath)
+	if err := manager.CallWithContext(ctx, managerIface+".Subscribe", 0).Err; err != nil {
+		return fmt.Errorf("subscribe to systemd's signals: %w", err)
+	}
+	if err := s.get(ctx, managerPath, managerIface, "Version", &s.version); err != nil {
+		return err
+	}
+	if err := s.get(ctx, managerPath, managerIface, "UnitPath", &s.unitPath); err != nil {
+		return err
+	}
+	// go-systemd wants two connections; one keeps replies and signals in
+	// order. Its own listener ends at once: see listener.AddSignal.
+	sd, err := sddbus.NewConnection(func() (*dbus.Conn, error) { return s.conn, nil })
+	if err != nil {
+		return fmt.Errorf("wrap connection: %w", err)
+	}
+	s.sd = sd
+	return nil
+}
+
+func (s *session) get(ctx context.Context, p dbus.ObjectPath, iface, property string, to any) error {
+	var v dbus.Variant
+	err := s.conn.Object(busName, p).CallWithContext(ctx, getProperty, 0, iface, property).Store(&v)
+	if err != nil {
+		return fmt.Errorf("read %s of %s: %w", property, p, s.wrap(ctx, err))
+	}
+	return v.Store(to)
+}
+
+// wrap marks errors that mean that the answer is unknown.
+func (s *session) wrap(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if s.conn.Context().Err() != nil || errors.Is(err, dbus.ErrClosed) || gone[dbusName(err)] {
+		return fmt.Errorf("%w: %w", ErrConnection, err)
+	}
+	return err
+}
+
+// end closes the connection for a reason.
+func (s *session) end(reason error) {
+	s.mu.Lock()
+	if s.mu.reason == nil {
+		s.mu.reason = reason
+	}
+	s.mu.Unlock()
+	s.close()
+}
+
+func (s *session) close() {
+	_ = s.conn.Close()
+	s.jobs.abandon()
+}
+
+func (s *session) why() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.reason != nil {
+		return s.mu.reason
+	}
+	return errors.New("the bus closed the connection")
+}
+
+// pin makes systemd keep the unit in memory until the connection ends, loading it if need be.
+func (s *session) pin(ctx context.Context, n unit.Name) error {
+	s.mu.Lock()
+	done := s.mu.pinned[n]
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	if err := s.conn.Object(busName, objectPath(n)).CallWithContext(ctx, unitIface+".Ref", 0).Err; err != nil {
+		return fmt.Errorf("keep %s in systemd's memory: %w", n, s.wrap(ctx, err))
+	}
+	s.mu.Lock()
+	s.mu.pinned[n] = true
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *session) unpin(ctx context.Context, n unit.Name) error {
+	s.mu.Lock()
+	done := s.mu.pinned[n]
+	delete(s.mu.pinned, n)
+	s.mu.Unlock()
+	if !done {
+		return nil
+	}
+	if err := s.conn.Object(busName, objectPath(n)).CallWithContext(ctx, unitIface+".Unref", 0).Err; err != nil {
+		return fmt.Errorf("let systemd forget %s: %w", n, s.wrap(ctx, err))
+	}
+	return nil
+}
+
+func (s *session) pins(n unit.Name) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.pinned[n]
+}
