@@ -1,0 +1,316 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// Client speaks to the API of one fleetd. It may be used from several goroutines at once.
+type Client struct {
+	endpoint string // as the user wrote it, for errors
+	base     string // URL up to and with "/fleet/v1/"
+	o        ClientOptions
+	http     *http.Client
+}
+
+// ClientOptions are the settings of a Client. The zero value works.
+type ClientOptions struct {
+	TLS       *tls.Config // for https
+	UserAgent string
+	Timeout   time.Duration // for one request, but not for the event stream; 0 means 30 s
+}
+
+// Result is what came of a request to change a unit.
+type Result struct {
+	Generation int64 // of the unit that expresses the request; 0 if a server of fleet 1 answered
+	Created    bool  // the unit did not exist before
+}
+
+// PutFileOptions are the details of PutFile.
+type PutFileOptions struct {
+	Desired   cluster.DesiredState // empty: as it is, or inactive for a new unit
+	NoReplace bool                 // refuse to replace a file that differs
+	IfMatch   int64                // refuse unless this is the unit's generation; 0: any
+}
+
+// Dial makes a client for an endpoint: unix:///path/of/socket, http://host:port
+// or https://host:port, the latter two optionally with a base path. It does not connect yet.
+func Dial(endpoint string, o ClientOptions) (*Client, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint: %w", err)
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	transport := &http.Transport{
+		TLSClientConfig:     o.TLS,
+		Proxy:               http.ProxyFromEnvironment,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     time.Minute,
+		MaxIdleConnsPerHost: 16,
+		ForceAttemptHTTP2:   true,
+	}
+	c := &Client{endpoint: endpoint, o: o, http: &http.Client{Transport: transport}}
+	switch u.Scheme {
+	case "unix", "file":
+		if u.Host != "" || u.Path == "" {
+			return nil, fmt.Errorf("endpoint %q: expect %s:///path/of/socket", endpoint, u.Scheme)
+		}
+		var d net.Dialer
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, "unix", u.Path)
+		}
+		c.base = "http://domain-sock/fleet/v1/"
+	case "http", "https":
+		if u.Host == "" {
+			return nil, fmt.Errorf("endpoint %q: no host", endpoint)
+		}
+		u.RawQuery, u.Fragment = "", ""
+		c.base = strings.TrimSuffix(u.String(), "/") + "/fleet/v1/"
+	default:
+		return nil, fmt.Errorf("endpoint %q: expect unix:///path, http://host:port or https://host:port", endpoint)
+	}
+	return c, nil
+}
+
+// Close gives up idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Units lists all units, by name.
+func (c *Client) Units(ctx context.Context) ([]Unit, error) {
+	var all []Unit
+	err := c.pages(ctx, "units", func(body []byte) (string, error) {
+		var page UnitPage
+		err := json.Unmarshal(body, &page)
+		all = append(all, page.Units...)
+		return page.NextPageToken, err
+	})
+	return all, err
+}
+
+// Unit returns one unit. The error is ErrNotFound if there is no such unit.
+func (c *Client) Unit(ctx context.Context, name unit.Name) (Unit, error) {
+	a, err := c.do(ctx, request{method: http.MethodGet, path: unitPath(name)})
+	if err != nil {
+		return Unit{}, err
+	}
+	var u Unit
+	if err := json.Unmarshal(a.body, &u); err != nil {
+		return Unit{}, fmt.Errorf("%s: decode unit %s: %w", c.endpoint, name, err)
+	}
+	return u, nil
+}
+
+// States lists what the machines say of the units, by name and machine.
+func (c *Client) States(ctx context.Context) ([]UnitState, error) {
+	var all []UnitState
+	err := c.pages(ctx, "state", func(body []byte) (string, error) {
+		var page UnitStatePage
+		err := json.Unmarshal(body, &page)
+		all = append(all, page.States...)
+		return page.NextPageToken, err
+	})
+	return all, err
+}
+
+// Machines lists the machines that are present, by id.
+func (c *Client) Machines(ctx context.Context) ([]Machine, error) {
+	var all []Machine
+	err := c.pages(ctx, "machines", func(body []byte) (string, error) {
+		var page MachinePage
+		err := json.Unmarshal(body, &page)
+		all = append(all, page.Machines...)
+		return page.NextPageToken, err
+	})
+	return all, err
+}
+
+// File returns a unit's file, byte for byte as it was submitted.
+func (c *Client) File(ctx context.Context, name unit.Name) ([]byte, error) {
+	a, err := c.do(ctx, request{method: http.MethodGet, path: unitPath(name) + "/file"})
+	return a.body, err
+}
+
+// PutFile submits a unit file, byte for byte. Replacing a file keeps the
+// unit's desired state unless o gives another.
+func (c *Client) PutFile(ctx context.Context, name unit.Name, raw []byte, o PutFileOptions) (Result, error) {
+	query := url.Values{}
+	if o.Desired != "" {
+		query.Set("desiredState", string(o.Desired))
+	}
+	if o.NoReplace {
+		query.Set("replace", "false")
+	}
+	return c.change(ctx, request{
+		method: http.MethodPut, path: unitPath(name) + "/file", query: query,
+		contentType: "text/plain; charset=utf-8", body: raw, ifMatch: o.IfMatch,
+	})
+}
+
+// SetDesired asks for a state of a unit that exists. Asking for the state that
+// it is already wanted in is a new request nevertheless: a unit that failed is started again.
+func (c *Client) SetDesired(ctx context.Context, name unit.Name, state cluster.DesiredState) (Result, error) {
+	body, err := json.Marshal(Unit{Name: name, DesiredState: state})
+	if err != nil {
+		return Result{}, fmt.Errorf("encode the desired state of %s: %w", name, err)
+	}
+	return c.change(ctx, request{
+		method: http.MethodPut, path: unitPath(name), contentType: jsonType, body: body,
+	})
+}
+
+// Restart asks for a restart of a unit that is wanted launched.
+func (c *Client) Restart(ctx context.Context, name unit.Name) (Result, error) {
+	return c.change(ctx, request{method: http.MethodPost, path: unitPath(name) + "/restart"})
+}
+
+// Destroy removes a unit. Its copies are stopped afterwards; the event stream tells when they are gone.
+func (c *Client) Destroy(ctx context.Context, name unit.Name) (Result, error) {
+	return c.change(ctx, request{method: http.MethodDelete, path: unitPath(name)})
+}
+
+// Version is the version of the fleetd that answers, whether or not it is ready.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	a, err := c.do(ctx, request{method: http.MethodGet, path: "discovery"})
+	if a.code == 0 {
+		return "", err
+	}
+	version, ok := strings.CutPrefix(a.header.Get("Server"), serverName)
+	if !ok {
+		return "", fmt.Errorf("%s: not a fleetd (Server: %q)", c.endpoint, a.header.Get("Server"))
+	}
+	return version, nil
+}
+
+func unitPath(name unit.Name) string { return "units/" + url.PathEscape(string(name)) }
+
+type request struct {
+	method, path string
+	query        url.Values
+	contentType  string
+	body         []byte
+	ifMatch      int64
+}
+
+func (c *Client) pages(ctx context.Context, path string, add func([]byte) (string, error)) error {
+	query := url.Values{}
+	for {
+		a, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query})
+		if err != nil {
+			return err
+		}
+		token, err := add(a.body)
+		if err != nil {
+			return fmt.Errorf("%s: decode a page of %s: %w", c.endpoint, path, err)
+		}
+		if token == "" {
+			return nil
+		}
+		query.Set("nextPageToken", token)
+	}
+}
+
+func (c *Client) change(ctx context.Context, r request) (Result, error) {
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return Result{}, err
+	}
+	generation, _ := strconv.ParseInt(a.header.Get(generationHeader), 10, 64)
+	return Result{Generation: generation, Created: a.code == http.StatusCreated}, nil
+}
+
+// answer is what came back; the code is 0 if nothing did.
+type answer struct {
+	code   int
+	header http.Header
+	body   []byte
+}
+
+// do carries out one request and reads the whole answer. The error is an *Error if the answer is one.
+func (c *Client) do(ctx context.Context, r request) (answer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout,
+		fmt.Errorf("no answer within %s", c.o.Timeout))
+	defer cancel()
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, c.failed(ctx, err)
+	}
+	a := answer{code: resp.StatusCode, header: resp.Header, body: body}
+	if resp.StatusCode/100 != 2 {
+		return a, answerError(resp, body)
+	}
+	return a, nil
+}
+
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	target := c.base + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.endpoint, err)
+	}
+	if r.contentType != "" {
+		req.Header.Set("Content-Type", r.contentType)
+	}
+	if r.ifMatch != 0 {
+		req.Header.Set("If-Match", etag(r.ifMatch))
+	}
+	if c.o.UserAgent != "" {
+		req.Header.Set("User-Agent", c.o.UserAgent)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.failed(ctx, err)
+	}
+	return resp, nil
+}
+
+// failed says of a request without an answer who did not give it and why,
+// without the URL that net/http puts in between.
+func (c *Client) failed(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	var inURL *url.Error
+	if errors.As(err, &inURL) {
+		err = inURL.Err
+	}
+	return fmt.Errorf("reach fleetd at %s: %w", c.endpoint, err)
+}
+
+// answerError reads an error answer as v1's clients do: the code in the body
+// counts, else the HTTP status.
+func answerError(resp *http.Response, body []byte) *Error {
+	var b errorBody
+	if json.Unmarshal(body, &b) == nil && b.Error.Code != 0 {
+		return &b.Error
+	}
+	message := strings.TrimSpace(string(body))
+	if len(message) > 500 || message == "" || strings.HasPrefix(message, "{") {
+		message = "HTTP status " + resp.Status
+	}
+	return &Error{Code: resp.StatusCode, Message: message}
+}

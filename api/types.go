@@ -1,0 +1,176 @@
+package api
+
+import (
+	"time"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// Unit is a unit in fleet's v1 JSON, with what ours adds. Fields that are empty are not sent.
+type Unit struct {
+	Name         unit.Name            `json:"name,omitempty"`
+	Options      []Option             `json:"options,omitempty"` // not in events
+	DesiredState cluster.DesiredState `json:"desiredState,omitempty"`
+	CurrentState cluster.DesiredState `json:"currentState,omitempty"` // empty for a global unit
+	MachineID    cluster.MachineID    `json:"machineID,omitempty"`    // empty for a global unit
+
+	// What follows is not in v1.
+
+	// Absent tells that no such unit is submitted. Its copies may still be stopping. Only in events.
+	Absent     bool           `json:"absent,omitempty"`
+	Global     bool           `json:"global,omitempty"`
+	Generation int64          `json:"generation,omitempty"`
+	Content    unit.ContentID `json:"content,omitempty"` // SHA-256 of the unit file
+	Hash       string         `json:"hash,omitempty"`    // fleet 1's hash of the unit file
+	Outcome    *Outcome       `json:"outcome,omitempty"`
+	Pending    *Pending       `json:"pending,omitempty"`
+	Copies     []Copy         `json:"copies,omitempty"`
+	Error      string         `json:"error,omitempty"` // why the record cannot be read
+}
+
+// Option is one assignment of a unit file.
+type Option struct {
+	Section string `json:"section,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Value   string `json:"value,omitempty"`
+}
+
+// Outcome is how far the cluster has come with the last request for a unit.
+type Outcome struct {
+	Phase   cluster.Phase `json:"phase"`
+	Message string        `json:"message,omitempty"`
+}
+
+// Pending is why a unit that should be on a machine is on none.
+type Pending struct {
+	Message  string      `json:"message"`
+	Machines int         `json:"machines"` // how many were considered
+	Excluded []Exclusion `json:"excluded,omitempty"`
+	Waiting  bool        `json:"waiting,omitempty"` // it will be placed without anybody's help
+	Since    time.Time   `json:"since,omitzero"`
+}
+
+// Exclusion is one rule with the number of machines that it ruled out.
+type Exclusion struct {
+	Rule     string `json:"rule"`
+	Detail   string `json:"detail,omitempty"`
+	Machines int    `json:"machines"`
+}
+
+// Copy is a unit on one machine: what the machine was ordered and what it says.
+// If Presence is lost, or the machine has not reported yet, everything from
+// ObservedAt on is unknown and empty.
+type Copy struct {
+	MachineID cluster.MachineID `json:"machineID"`
+	Address   string            `json:"address,omitempty"`
+	Presence  cluster.Presence  `json:"presence"`
+	Ordered   bool              `json:"ordered"`          // the machine's orders have the unit
+	Reason    string            `json:"reason,omitempty"` // why here
+	Since     time.Time         `json:"since,omitzero"`   // when it was placed here
+	Settled   bool              `json:"settled"`          // the machine has taken in its orders as they stand
+
+	ObservedAt   time.Time      `json:"observedAt,omitzero"` // when the machine said the rest, its clock
+	Hash         string         `json:"hash,omitempty"`      // fleet 1's hash of the file there
+	Content      unit.ContentID `json:"content,omitempty"`
+	Generation   int64          `json:"generation,omitempty"` // the last that was carried out
+	Load         string         `json:"load,omitempty"`
+	Active       string         `json:"active,omitempty"`
+	Sub          string         `json:"sub,omitempty"`
+	Result       string         `json:"result,omitempty"`
+	ExitStatus   int32          `json:"exitStatus,omitempty"`
+	MainPID      uint32         `json:"mainPID,omitempty"`
+	Restarts     uint32         `json:"restarts,omitempty"`
+	InvocationID string         `json:"invocationID,omitempty"`
+	StateSince   time.Time      `json:"stateSince,omitzero"`
+	Job          string         `json:"job,omitempty"`       // systemd's job that is queued or runs
+	JobResult    unit.JobResult `json:"jobResult,omitempty"` // how the last job ended that fleet asked for
+	Error        string         `json:"error,omitempty"`     // why the order could not be carried out
+	Log          []string       `json:"log,omitempty"`       // last lines of a unit that failed; not in lists
+}
+
+// UnitState is what one machine says of one unit in fleet's v1 JSON, with what ours adds.
+type UnitState struct {
+	Name               unit.Name         `json:"name,omitempty"`
+	Hash               string            `json:"hash,omitempty"`
+	MachineID          cluster.MachineID `json:"machineID,omitempty"`
+	SystemdLoadState   string            `json:"systemdLoadState,omitempty"`
+	SystemdActiveState string            `json:"systemdActiveState,omitempty"`
+	SystemdSubState    string            `json:"systemdSubState,omitempty"`
+
+	// What follows is not in v1.
+
+	Reason       string    `json:"reason,omitempty"`     // why on this machine
+	ObservedAt   time.Time `json:"observedAt,omitzero"`  // the machine's clock
+	Generation   int64     `json:"generation,omitempty"` // the last that was carried out
+	InvocationID string    `json:"invocationID,omitempty"`
+	Result       string    `json:"result,omitempty"`
+	ExitStatus   int32     `json:"exitStatus,omitempty"`
+	Error        string    `json:"error,omitempty"` // why the order could not be carried out
+}
+
+// Machine is a machine that is present in fleet's v1 JSON, with what ours adds.
+type Machine struct {
+	ID        cluster.MachineID `json:"id,omitempty"`
+	PrimaryIP string            `json:"primaryIP,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"` // the machine's own with the operator's laid over it
+
+	// What follows is not in v1.
+
+	Version  string    `json:"version,omitempty"` // of its fleetd
+	Since    time.Time `json:"since,omitzero"`    // when it joined, its clock
+	Units    int       `json:"units,omitempty"`   // how many it is ordered to have
+	Capacity *Capacity `json:"capacity,omitempty"`
+	Leader   bool      `json:"leader,omitempty"` // its engine leads
+	Error    string    `json:"error,omitempty"`  // why its record cannot be read
+}
+
+// Capacity is what a machine offers.
+type Capacity struct {
+	MaxUnits int `json:"maxUnits,omitempty"`
+}
+
+// UnitPage is one page of a list of units. An empty page is sent as "{}".
+type UnitPage struct {
+	Units         []Unit `json:"units,omitempty"`
+	NextPageToken string `json:"nextPageToken,omitempty"`
+}
+
+// UnitStatePage is one page of a list of states.
+type UnitStatePage struct {
+	States        []UnitState `json:"states,omitempty"`
+	NextPageToken string      `json:"nextPageToken,omitempty"`
+}
+
+// MachinePage is one page of a list of machines.
+type MachinePage struct {
+	Machines      []Machine `json:"machines,omitempty"`
+	NextPageToken string    `json:"nextPageToken,omitempty"`
+}
+
+// Event is one line of the event stream.
+type Event struct {
+	Type     EventType `json:"type"`
+	Revision int64     `json:"revision,omitempty"` // of the store, as far as the server has read it
+	Unit     *Unit     `json:"unit,omitempty"`
+	Machine  *Machine  `json:"machine,omitempty"`
+	Message  string    `json:"message,omitempty"`
+}
+
+// EventType tells what an event is about.
+type EventType string
+
+// The types of events.
+const (
+	EventUnit        EventType = "unit"         // the newest state of a unit
+	EventMachine     EventType = "machine"      // the newest state of a machine
+	EventMachineGone EventType = "machine-gone" // a machine is no longer present; only its id is given
+	EventSync        EventType = "sync"         // everything selected has been told once
+	EventPing        EventType = "ping"         // nothing happened for a while
+	EventEnd         EventType = "end"          // the stream ends; the message says why
+)
+
+// errorBody is the JSON of every error.
+type errorBody struct {
+	Error Error `json:"error"`
+}

@@ -1,0 +1,18 @@
+package api
+
+import (
+	"strconv"
+	"time"
+)
+
+// Words that both ends of the wire must agree on, and that are not in a type.
+const (
+	jsonType         = "application/json"
+	linesType        = "application/x-ndjson"
+	serverName       = "fleetd/"          // Server header, followed by the version
+	generationHeader = "Fleet-Generation" // of the unit after a change
+
+	pingInterval = 15 * time.Second
+)
+
+func etag(generation int64) string { return strconv.Quote(strconv.FormatInt(generation, 10)) }
