@@ -24,14 +24,20 @@ func (e *SyntaxError) Error() string {
 		b.WriteString("line " + strconv.Itoa(e.Line) + ": ")
 	}
 	if e.Section != "" {
-		b.WriteString("[" + e.Section + "]")
+		b.WriteString("[" + printable(e.Section) + "]")
 		if e.Key != "" {
-			b.WriteString(" " + e.Key)
+			b.WriteString(" " + printable(e.Key))
 		}
 		b.WriteString(": ")
 	}
 	b.WriteString(e.Msg)
 	return b.String()
+}
+
+// printable makes s safe to show: it may come from anyone's file.
+func printable(s string) string {
+	quoted := strconv.Quote(s)
+	return quoted[1 : len(quoted)-1]
 }
 
 // join orders mistakes by line and makes one error of them, nil if there are none.

@@ -36,7 +36,7 @@ func (g Glob) escaped() string {
 // name that is no unit's.
 func (g Glob) check() error {
 	if _, exact := g.Exact(); exact {
-		_, err := ParseName(string(g))
+		_, err := parseWritten(string(g))
 		return err
 	}
 	if _, err := path.Match(g.escaped(), ""); errors.Is(err, path.ErrBadPattern) {

@@ -22,7 +22,7 @@ type key struct {
 type value struct {
 	text string // specifiers expanded: what is checked
 	keep string // what the rules say; differs from text only in a template
-	unit Name   // whose rules these are; for a template, an instance of it
+	unit Name   // whose rules these are; for text that depends on the instance, some instance
 }
 
 const (
@@ -56,7 +56,7 @@ func addMachineID(r *Rules, v value) error {
 }
 
 func addMachineOf(r *Rules, v value) error {
-	peer, err := ParseName(v.text)
+	peer, err := parseWritten(v.text)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,18 @@ func addMachineOf(r *Rules, v value) error {
 		r.MachineOf = append(r.MachineOf, Name(v.keep))
 	}
 	return nil
+}
+
+// parseWritten is ParseName with a hint for who forgot the type.
+func parseWritten(s string) (Name, error) {
+	n, err := ParseName(s)
+	if err == nil {
+		return n, nil
+	}
+	if meant, other := ParseName(Complete(s)); other == nil {
+		return "", fmt.Errorf("%w; did you mean %s?", err, meant)
+	}
+	return "", err
 }
 
 func addMetadata(r *Rules, v value) error {
@@ -141,7 +153,7 @@ func (b *rulesBuilder) combine() {
 		}
 	}
 	if x, y, found := contradiction(r.Metadata); found {
-		b.clash(keyMetadata, keyMetadata, fmt.Sprintf("no machine can have both %s and %s", x, y))
+		b.clash(keyMetadata, keyMetadata, fmt.Sprintf("no machine can meet both %q and %q", x, y))
 	}
 	id, peers := r.MachineID != "", len(r.MachineOf) > 0
 	conflicts, replaces := len(r.Conflicts) > 0, len(r.Replaces) > 0

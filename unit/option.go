@@ -66,7 +66,7 @@ func FromOptions(options []Option) (*File, error) {
 	want := slices.Clone(options)
 	var b strings.Builder
 	for i, o := range want {
-		o.Name, o.Value = strings.TrimSpace(o.Name), v1Text(o.Value)
+		o.Name, o.Value = strings.Trim(o.Name, space), v1Text(o.Value)
 		if err := o.check(); err != nil {
 			return nil, optionError(i, o, err)
 		}

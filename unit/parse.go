@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	// MaxLineLen is systemd's limit for one line, in bytes: both for a line of
-	// the file and for a logical line put together from several of them. A line
-	// must stay below it.
+	// MaxLineLen is systemd's limit in bytes: a line of the file must be shorter,
+	// and lines that continue each other may together be as long.
 	MaxLineLen = 1 << 20
 
 	// maxMistakes bounds the error for a text that is no unit file at all.
@@ -52,8 +51,8 @@ func (p *parser) parse() {
 	for number := 1; more && len(p.mistakes) < maxMistakes; number++ {
 		var line string
 		line, rest, more = cutLine(rest)
-		if len(line) >= MaxLineLen || len(line)+p.current.size >= MaxLineLen {
-			p.fail(number, "", fmt.Sprintf("line too long (systemd reads less than %d bytes)", MaxLineLen))
+		if len(line) >= MaxLineLen {
+			p.fail(number, p.section, fmt.Sprintf("line too long (systemd reads less than %d bytes)", MaxLineLen))
 			return
 		}
 		if !bomSeen {
@@ -64,6 +63,10 @@ func (p *parser) parse() {
 			continue
 		}
 		p.current.add(number, line)
+		if p.current.size > MaxLineLen {
+			p.fail(number, p.section, fmt.Sprintf("continued line too long (systemd reads up to %d bytes)", MaxLineLen))
+			return
+		}
 		if !continues(line) {
 			p.flush()
 		}
@@ -99,7 +102,7 @@ func continues(line string) bool {
 // logicalLine is what one or, with continuations, several lines say.
 type logicalLine struct {
 	number int      // of the first line, 0 if there is none
-	size   int      // of joined, together
+	size   int      // of the lines, together
 	joined []string // lines without the backslash at their end
 	text   []string // the lines after the "=" as they are, comments included
 	equals bool     // the "=" was seen
@@ -115,11 +118,11 @@ func (l *logicalLine) add(number int, line string) {
 		l.equals = true
 		l.text = append(l.text, after)
 	}
+	l.size += len(line)
 	if continues(line) {
 		line = line[:len(line)-1]
 	}
 	l.joined = append(l.joined, line)
-	l.size += len(line) + 1
 }
 
 // comment is a comment between continuation lines: nothing to systemd, a part
@@ -144,19 +147,19 @@ func (p *parser) flush() {
 	}
 	if !p.inSection {
 		if !p.strayText {
-			p.fail(l.number, "", fmt.Sprintf("text before the first section: %s", excerpt(line)))
+			p.fail(l.number, "", "text before the first section: "+excerpt(line))
 		}
 		p.strayText = true
 		return
 	}
 	key, value, found := strings.Cut(line, "=")
 	if !found {
-		p.fail(l.number, "", fmt.Sprintf("missing \"=\" in %s", excerpt(line)))
+		p.fail(l.number, p.section, "missing \"=\" in "+excerpt(line))
 		return
 	}
 	key, value = strings.Trim(key, space), strings.Trim(value, space)
 	if key == "" {
-		p.fail(l.number, "", fmt.Sprintf("missing key before %s", excerpt(line)))
+		p.fail(l.number, p.section, "missing key before "+excerpt(line))
 		return
 	}
 	p.file.assignments = append(p.file.assignments, assignment{
@@ -172,7 +175,7 @@ func (p *parser) flush() {
 func (p *parser) header(number int, line string) {
 	name, closed := strings.CutSuffix(line[1:], "]")
 	if !closed {
-		p.fail(number, "", fmt.Sprintf("a section header ends in \"]\": %s", excerpt(line)))
+		p.fail(number, "", "a section header ends in \"]\": "+excerpt(line))
 		name, _, _ = strings.Cut(name, "]") // what follows is understood as the author meant it
 	} else if msg := checkSection(name); msg != "" {
 		p.fail(number, "", fmt.Sprintf("section header %s: %s", excerpt(line), msg))
@@ -197,8 +200,8 @@ func checkSection(name string) string {
 	return ""
 }
 
-func (p *parser) fail(line int, key, msg string) {
-	p.mistakes = append(p.mistakes, &SyntaxError{Line: line, Section: p.section, Key: key, Msg: msg})
+func (p *parser) fail(line int, section, msg string) {
+	p.mistakes = append(p.mistakes, &SyntaxError{Line: line, Section: section, Msg: msg})
 }
 
 func excerpt(s string) string {

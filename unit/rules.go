@@ -3,7 +3,6 @@ package unit
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // FleetSection is the section of a unit file that speaks to fleet.
@@ -36,15 +35,14 @@ func MatchMachineID(rule, id string) bool {
 //
 // An empty assignment drops what the key, in any of its spellings, said before.
 func (f *File) Rules(n Name) (Rules, error) {
-	b := rulesBuilder{unit: n, template: n.IsTemplate(), lines: map[string]int{}}
-	if b.template {
-		// Stands for any instance while values are checked. It cannot fail but for
-		// a name at its limit, whose instances would be over it.
+	b := rulesBuilder{unit: n, instance: n, lines: map[string]int{}}
+	if n.IsTemplate() {
+		// It cannot fail but for a name so long that it can have no instances.
 		instance, err := n.WithInstance("i")
 		if err != nil {
 			return Rules{}, fmt.Errorf("rules of template %s: %w", n, err)
 		}
-		b.unit = instance
+		b.instance = instance
 	}
 	b.headers(f.headers)
 	for key, given := range b.group(f.assignments) {
@@ -60,8 +58,8 @@ func (f *File) Rules(n Name) (Rules, error) {
 }
 
 type rulesBuilder struct {
-	unit     Name // for a template: an instance of it
-	template bool
+	unit     Name
+	instance Name // unit itself, or what stands for any instance of it while values are checked
 	rules    Rules
 	lines    map[string]int // key, in its modern spelling, to the line that first gave it
 	mistakes []*SyntaxError
@@ -87,7 +85,7 @@ func (b *rulesBuilder) group(all []assignment) [][]assignment {
 		}
 		i, known := findKey(a.key)
 		switch {
-		case !utf8.ValidString(a.key + a.value):
+		case a.ignored:
 			b.fail(a, "not UTF-8")
 		case !known:
 			b.fail(a, unknownKey(a.key))
@@ -129,14 +127,14 @@ func (b *rulesBuilder) read(k key, a assignment) {
 		b.lines[k.name] = a.line
 	}
 	for _, written := range split {
-		text, byInstance, err := expand(written, b.unit)
+		text, byInstance, err := expand(written, b.instance)
 		if err != nil {
 			b.fail(a, fmt.Sprintf("%q: %v", written, err))
 			continue
 		}
 		v := value{text: text, keep: text, unit: b.unit}
-		if b.template && byInstance {
-			v.keep = written
+		if byInstance && b.unit.IsTemplate() {
+			v.keep, v.unit = written, b.instance
 		}
 		if err := k.add(&b.rules, v); err != nil {
 			b.fail(a, err.Error())
@@ -145,5 +143,5 @@ func (b *rulesBuilder) read(k key, a assignment) {
 }
 
 func (b *rulesBuilder) fail(a assignment, msg string) {
-	b.mistakes = append(b.mistakes, &SyntaxError{Line: a.line, Section: FleetSection, Key: strings.ToValidUTF8(a.key, "?"), Msg: msg})
+	b.mistakes = append(b.mistakes, &SyntaxError{Line: a.line, Section: FleetSection, Key: a.key, Msg: msg})
 }

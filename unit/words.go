@@ -2,6 +2,7 @@ package unit
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -23,7 +24,7 @@ func words(value string) ([]string, error) {
 			word.WriteRune(r)
 		case r == '"', r == '\'' && !inWord:
 			quote, inWord = r, true
-		case strings.ContainsRune(space+"\n", r):
+		case strings.ContainsRune(space, r):
 			if inWord {
 				all = append(all, word.String())
 			}
@@ -52,7 +53,7 @@ func nameWords(value string) ([]string, error) {
 	}
 	var names []string
 	for _, word := range quoted {
-		names = append(names, strings.Fields(word)...)
+		names = append(names, fields(word)...)
 	}
 	if len(names) == 0 {
 		return nil, errors.New("nothing but quotes")
@@ -67,16 +68,20 @@ func requirementWords(value string) ([]string, error) {
 	if strings.ContainsRune(value, '"') || strings.HasPrefix(value, "'") {
 		return words(value)
 	}
-	fields := strings.Fields(value)
-	if len(fields) == 1 {
-		return fields, nil
+	all := fields(value)
+	if len(all) == 1 {
+		return all, nil
 	}
-	several := !strings.Contains(fields[0], "=")
-	for _, f := range fields[1:] {
+	several := !strings.Contains(all[0], "=")
+	for _, f := range all[1:] {
 		several = several || strings.HasPrefix(f, "!") || strings.Contains(f, "=")
 	}
 	if several {
-		return nil, errors.New(`has white space; write several requirements as "a=b" "c=d", with the quotes`)
+		return nil, fmt.Errorf(`%q looks like several requirements; write them as "a=b" "c=d", with the quotes`, value)
 	}
 	return []string{value}, nil
+}
+
+func fields(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(space, r) })
 }
