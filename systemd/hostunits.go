@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -17,6 +18,14 @@ func (m *Manager) refuse(ctx context.Context, s *session, names []unit.Name) (ma
 		return nil, err
 	}
 	for _, n := range names {
+		if _, err := unit.ParseName(string(n)); err != nil {
+			failed[n] = err
+			continue
+		}
+		if n.IsTemplate() {
+			failed[n] = fmt.Errorf("load %s: a template cannot be loaded", n)
+			continue
+		}
 		if p := m.hostFile(s.unitPath, n); p != "" {
 			failed[n] = &HostUnitError{Name: n, Path: p}
 			continue

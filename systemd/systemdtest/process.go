@@ -1,0 +1,241 @@
+package systemdtest
+
+import (
+	"fmt"
+	"time"
+
+	"fleet/unit"
+)
+
+// process is one unit in systemd's memory: a state, at most one job, and a
+// timer for what happens next by itself. The host's lock guards it.
+type process struct {
+	host    *Host
+	name    unit.Name
+	does    behaviour
+	state   unit.State
+	run     int // index in the host's runs; -1 if nothing of the unit is alive
+	job     *job
+	step    int // counts changes of what is to happen next: an older timer is void
+	logs    []string
+	content unit.ContentID // what was read last
+}
+
+// job is what a caller asked of a unit. waiting channels have capacity 1.
+type job struct {
+	kind    string
+	waiting []chan unit.JobResult
+}
+
+func newProcess(h *Host, n unit.Name) *process {
+	return &process{host: h, name: n, run: -1, state: unit.State{Active: "inactive", Sub: "dead", Result: "success"}}
+}
+
+// read takes in the unit's file, as a reload of systemd does. What runs goes on.
+func (p *process) read(raw []byte) {
+	p.does = behaviourOf(p.name, raw)
+	p.content = unit.IDOf(raw)
+	p.state.Load = "loaded"
+	if p.does.loadErr != "" {
+		p.state.Load = "bad-setting"
+	}
+	if p.name.Type() == unit.Target || p.name.Type() == unit.Slice {
+		p.state.Result = ""
+	}
+}
+
+// queue adds a job as systemd does in mode "replace": a job of the same kind
+// is joined, another one is cancelled. The caller holds the host's lock.
+func (h *Host) queue(n unit.Name, kind string) (<-chan unit.JobResult, error) {
+	p := h.mu.units[n]
+	if p == nil {
+		return nil, fmt.Errorf("unit %s not found", n)
+	}
+	if p.does.loadErr != "" && kind != "stop" {
+		return nil, fmt.Errorf("unit %s has a bad unit file setting", n)
+	}
+	result := make(chan unit.JobResult, 1)
+	if p.job != nil && p.job.kind == kind {
+		p.job.waiting = append(p.job.waiting, result)
+		return result, nil
+	}
+	p.finish("canceled")
+	p.job = &job{kind: kind, waiting: []chan unit.JobResult{result}}
+	p.state.Job = kind
+	p.proceed()
+	return result, nil
+}
+
+// finish ends the job, if there is one.
+func (p *process) finish(r unit.JobResult) {
+	if p.job == nil {
+		return
+	}
+	for _, ch := range p.job.waiting {
+		ch <- r
+	}
+	p.job = nil
+	p.state.Job = ""
+	p.host.changed(p.name)
+}
+
+// proceed does for the job what can be done now; the rest follows when the
+// unit has come to rest.
+func (p *process) proceed() {
+	switch active := p.state.Active; {
+	case p.job == nil:
+	case p.job.kind == "start" && active == "active":
+		p.finish(unit.JobDone)
+	case p.job.kind == "stop" && !p.state.Running():
+		p.finish(unit.JobDone)
+	case p.job.kind != "stop" && (!p.state.Running() || p.state.Sub == "auto-restart"):
+		p.start()
+	case p.job.kind == "start" && active == "activating", active == "deactivating":
+		// It is on its way.
+	default:
+		p.stop()
+	}
+}
+
+func (p *process) set(active, sub string) {
+	if p.state.Active != active {
+		p.state.Since = time.Now()
+	}
+	p.state.Active, p.state.Sub = active, sub
+	p.host.changed(p.name)
+}
+
+// then does something after a time, unless something else happens first.
+func (p *process) then(d time.Duration, do func()) {
+	p.step++
+	if d == forever {
+		return
+	}
+	if d == 0 {
+		do()
+		return
+	}
+	step := p.step
+	time.AfterFunc(d, func() {
+		p.host.mu.Lock()
+		defer p.host.mu.Unlock()
+		if p.step == step {
+			do()
+		}
+	})
+}
+
+func (p *process) start() {
+	if p.state.Sub != "auto-restart" {
+		p.state.Restarts = 0
+	}
+	id := p.host.id()
+	p.state.InvocationID = fmt.Sprintf("%032x", id)
+	p.state.ExitStatus = 0
+	if p.state.Result != "" {
+		p.state.Result = "success"
+	}
+	p.logs = append([]string{"Starting " + string(p.name) + "."}, p.does.logs...)
+	p.run = len(p.host.mu.runs)
+	p.host.mu.runs = append(p.host.mu.runs, Run{
+		Unit: p.name, Content: p.content, Invocation: p.state.InvocationID, Start: time.Now(),
+	})
+	p.set("activating", "start")
+	p.then(p.does.startTime, p.started)
+}
+
+func (p *process) started() {
+	if p.does.startFail {
+		p.exited("exit-code", 1)
+		return
+	}
+	if p.does.oneshot {
+		p.exited("success", 0)
+		return
+	}
+	if p.does.process {
+		p.state.MainPID = 1000 + p.host.id()
+	}
+	p.set("active", p.does.active)
+	p.finish(unit.JobDone)
+	p.then(p.does.runTime, func() {
+		if p.does.runFail {
+			p.exited("exit-code", 1)
+			return
+		}
+		p.exited("success", 0)
+	})
+}
+
+// exited is the end of the main process, by itself or by force.
+func (p *process) exited(result string, status int32) {
+	p.state.MainPID = 0
+	p.state.ExitStatus = status
+	p.state.Result = result
+	if result != "success" {
+		p.logs = append(p.logs, fmt.Sprintf("%s: Failed with result '%s'.", p.name, result))
+	}
+	switch {
+	case p.state.Active == "deactivating":
+		p.rest("inactive", "dead")
+		p.stopped()
+	case result == "success" && p.does.remain:
+		p.step++
+		p.set("active", "exited")
+		p.finish(unit.JobDone)
+	case p.does.restart == "always" && !p.does.oneshot, p.does.restart == "on-failure" && result != "success":
+		p.endRun()
+		p.set("activating", "auto-restart")
+		p.then(p.does.pause, func() {
+			p.state.Restarts++
+			p.start()
+		})
+	case result == "success":
+		p.rest("inactive", "dead")
+		p.finish(unit.JobDone)
+	default:
+		p.rest("failed", "failed")
+		p.finish("failed")
+	}
+}
+
+func (p *process) stop() {
+	if p.run < 0 {
+		p.rest("inactive", "dead")
+		p.stopped()
+		return
+	}
+	p.set("deactivating", "stop")
+	p.then(p.does.stopTime, func() { p.exited("success", 0) })
+}
+
+// stopped goes on with the job of a unit that was stopped.
+func (p *process) stopped() {
+	if p.job != nil && p.job.kind != "stop" {
+		p.start()
+		return
+	}
+	p.finish(unit.JobDone)
+}
+
+// rest is where a unit has come to when nothing of it is alive.
+func (p *process) rest(active, sub string) {
+	p.step++
+	p.endRun()
+	p.set(active, sub)
+}
+
+func (p *process) endRun() {
+	if p.run < 0 {
+		return
+	}
+	r := &p.host.mu.runs[p.run]
+	r.End, r.Result = time.Now(), p.state.Result
+	p.run = -1
+}
+
+func (p *process) lostPower() {
+	p.step++
+	p.state.Result = "power-loss"
+	p.endRun()
+}
