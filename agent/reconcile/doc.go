@@ -1,0 +1,62 @@
+// Package reconcile is the brain of the agent: it compares the orders of one
+// machine with what is there, and says what to do next. Plan takes values and
+// returns values; it does no I/O, reads no clock and keeps nothing.
+//
+// It is a state machine that moves each unit by at most one step per call.
+// Whoever calls it takes the step, reads the unit's state again, lets Finish
+// fold both into the unit's Memory, and calls Plan once more. A unit whose
+// step has not ended is busy and is left alone; units do not wait for each other.
+//
+// # The machine
+//
+// For a unit in orders of the present session. "Running" is every active state
+// but inactive and failed (so reloading and activating, auto-restart included,
+// are running); "in place" means that the ordered file is on disk and systemd
+// has read and accepted it. The first row that fits decides.
+//
+//	running   from content   in place   desired    asked for             then
+//	yes       another        -          -          -                     Stop, the old file in place
+//	-         -              no         -          -                     Load (what runs is not disturbed)
+//	-         -              yes        -          nothing new           nothing: left as systemd left it
+//	yes       the ordered    yes        loaded     new generation        Stop; its success settles it
+//	no        -              yes        loaded     new generation        settled
+//	leaving   the ordered    yes        launched   -                     wait until it is gone, or is back
+//	-         the ordered    yes        launched   a job is under way    wait for its end
+//	no        -              yes        launched   generation, restart   Start
+//	yes       the ordered    yes        launched   new restart           Restart
+//	yes       the ordered    yes        launched   new generation        settled: adopted as it runs
+//
+// For a unit that orders of the present session do not name:
+//
+//	running   file or memory of a load   then
+//	yes       yes                        Stop
+//	no        file                       Unload
+//	no        memory only                forgotten
+//	-         neither                    nothing: it is the host's own
+//
+// For any unit while there are no orders for the present session: nothing.
+//
+// "New" compares the order's Generation and Restart with those in Memory. A
+// unit whose start was never decided here according to Memory (it was lost) and
+// that runs from the ordered file is adopted for both: missing memory never restarts anything.
+//
+// # Failure
+//
+// A step that could not be taken is tried again with growing pauses, at once if
+// the order changes. A job that systemd carried out with another result than
+// "done" is no such failure: the unit failed, the order was carried out. A
+// failed Stop after which the unit still runs is the exception, because the
+// next step needs it gone.
+//
+// # Interruption
+//
+// A start job may last as long as its unit likes. When the orders no longer
+// want it, Plan says to stop waiting for it; the next step's job replaces it.
+//
+// # Crashes
+//
+// Memory with its Intent is kept safe before a start or restart is queued. If
+// the job's end is not seen, a new InvocationID tells afterwards that it was
+// carried out. A unit that was started and has gone again without a trace
+// (systemd forgets units that nobody refers to) is started again.
+package reconcile

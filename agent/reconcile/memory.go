@@ -1,0 +1,90 @@
+package reconcile
+
+import (
+	"time"
+
+	"fleet/unit"
+)
+
+// Memory is what the agent has to know of a unit that neither its orders nor
+// systemd can tell. The zero Memory is that of a unit never dealt with, or of
+// one whose memory was lost. Memories are compared with ==.
+type Memory struct {
+	// Content is what was last loaded and verified, hence what runs if anything does.
+	Content unit.ContentID `json:"content,omitempty"`
+
+	Generation int64 `json:"generation,omitempty"` // last generation carried out
+	Restart    int64 `json:"restart,omitempty"`    // last restart carried out
+	Tried      int64 `json:"tried,omitempty"`      // last generation that was begun
+
+	Job     unit.JobResult `json:"job,omitempty"` // how the last job for Tried ended
+	Intent  Intent         `json:"intent,omitzero"`
+	Failure Failure        `json:"failure,omitzero"`
+}
+
+// Intent is a start or restart that was decided and whose end is not known. It
+// has to be kept safe before the job is queued: after a crash the unit's
+// InvocationID tells whether systemd carried it out.
+type Intent struct {
+	Generation int64  `json:"generation,omitempty"`
+	Restart    int64  `json:"restart,omitempty"`
+	Before     string `json:"before,omitempty"` // InvocationID before the job
+}
+
+// Failure is why the agent could not take a step.
+type Failure struct {
+	Generation int64     `json:"generation,omitempty"` // what the step was for; 0: for the unit to leave
+	Error      string    `json:"error,omitempty"`
+	Attempts   int       `json:"attempts,omitempty"`
+	Retry      time.Time `json:"retry,omitzero"` // not to be tried again before; zero: at once
+}
+
+// known tells whether the unit's start was ever decided here.
+func (m Memory) known() bool { return m.Generation > 0 || m.Intent != Intent{} }
+
+// begin notes that generation is being worked on.
+func (m *Memory) begin(generation int64) {
+	if m.Tried < generation {
+		m.Tried, m.Job = generation, ""
+	}
+}
+
+// acted notes that generation and restart were carried out.
+func (m *Memory) acted(generation, restart int64) {
+	m.begin(generation)
+	m.Generation = max(m.Generation, generation)
+	m.Restart = max(m.Restart, restart)
+	m.Intent = Intent{}
+	m.Failure = Failure{}
+}
+
+// recall settles an intent whose end was not seen: a new invocation without a
+// job means that it was carried out, with whatever result. No invocation at
+// all proves nothing, because systemd forgets units that nobody refers to.
+func (m *Memory) recall(s unit.State) {
+	i := m.Intent
+	if i == (Intent{}) || s.Job != "" || s.InvocationID == "" || s.InvocationID == i.Before {
+		return
+	}
+	m.Generation = max(m.Generation, i.Generation)
+	m.Restart = max(m.Restart, i.Restart)
+	m.Intent = Intent{}
+}
+
+// failed notes an error; the next attempt waits twice as long as the one before.
+func (m *Memory) failed(generation int64, text string, now time.Time) {
+	attempts := 1
+	if m.Failure.Generation == generation {
+		attempts += m.Failure.Attempts
+	}
+	m.Failure = Failure{Generation: generation, Error: text, Attempts: attempts, Retry: now.Add(Backoff(attempts))}
+}
+
+// Backoff is how long to wait after so many failed attempts in a row: 1 s, 2 s, 4 s, … 60 s.
+func Backoff(attempts int) time.Duration {
+	const shortest, longest = time.Second, time.Minute
+	if attempts > 6 {
+		return longest
+	}
+	return min(shortest<<max(attempts-1, 0), longest)
+}
