@@ -77,13 +77,12 @@ func FromOptions(options []Option) (*File, error) {
 			}
 			b.WriteString("[" + o.Section + "]\n")
 		}
-		b.WriteString(o.Name + "=" + o.Value)
-		open := o.open()
-		if open && i == len(want)-1 && continues(o.Value) {
-			break // only the end of the file leaves a backslash with nothing after it
+		value := o.Value
+		if continues(value) {
+			value += " " // a backslash that ends the value, not one that continues it
 		}
-		b.WriteByte('\n')
-		if open {
+		b.WriteString(o.Name + "=" + value + "\n")
+		if open(value) {
 			b.WriteByte('\n') // ends the continuation
 		}
 	}
@@ -128,8 +127,8 @@ func (o Option) check() error {
 }
 
 // open tells whether the value asks for yet another line.
-func (o Option) open() bool {
-	lines := strings.Split(o.Value, "\n")
+func open(value string) bool {
+	lines := strings.Split(value, "\n")
 	for i := len(lines) - 1; i > 0; i-- {
 		if !isComment(lines[i]) {
 			return continues(lines[i])
@@ -142,7 +141,7 @@ func (o Option) open() bool {
 func v1Text(s string) string {
 	text := strings.TrimSpace(s)
 	rest := s[strings.Index(s, text)+len(text):]
-	if continues(text) && strings.Contains(rest, "\n") {
+	if continues(text) && strings.HasPrefix(rest, "\n") {
 		text += "\n"
 	}
 	return text
