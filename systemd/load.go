@@ -18,15 +18,11 @@ import (
 // again before it changes. An error of the whole batch leaves files that the
 // next Load makes systemd read.
 func (m *Manager) Load(ctx context.Context, files map[unit.Name][]byte) (map[unit.Name]error, error) {
-	unlock, err := m.lock(ctx)
+	s, unlock, err := m.lockConnected(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load units: %w", err)
 	}
 	defer unlock()
-	s, err := m.connected(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("load units: %w", err)
-	}
 	names := slices.Sorted(maps.Keys(files))
 	failed, err := m.refuse(ctx, s, names)
 	if err != nil {

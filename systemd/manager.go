@@ -117,6 +117,26 @@ func (m *Manager) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
+// lockConnected takes the right to change files, and the session to tell
+// systemd by. It does not wait for a session with the lock held, because
+// connecting needs the lock.
+func (m *Manager) lockConnected(ctx context.Context) (s *session, unlock func(), err error) {
+	for {
+		s, err := m.connected(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		unlock, err := m.lock(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if s.conn.Connected() {
+			return s, unlock, nil
+		}
+		unlock()
+	}
+}
+
 // Wait blocks until systemd has said something about units since the last
 // call, and returns their names. With all, any unit may have changed: after a
 // new connection, or a reload of systemd. It serves one caller.

@@ -14,15 +14,11 @@ import (
 // without a file is done. After an error of the whole batch the files are
 // still there.
 func (m *Manager) Unload(ctx context.Context, names []unit.Name) (map[unit.Name]error, error) {
-	unlock, err := m.lock(ctx)
+	s, unlock, err := m.lockConnected(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("unload units: %w", err)
 	}
 	defer unlock()
-	s, err := m.connected(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("unload units: %w", err)
-	}
 	failed, err := m.unload(ctx, s, names)
 	if err != nil {
 		return nil, fmt.Errorf("unload units: %w", err)
