@@ -1,0 +1,94 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"fleet/cluster"
+)
+
+// Commit writes a decision in one transaction, if the term still goes on; else
+// nothing is written and the error is cluster.ErrDeposed. A file that was
+// written after the decision was made is not collected; the rest of the decision is carried out.
+//
+// The values together must fit into one request of the store, which is 1.5 MiB for etcd unless configured otherwise.
+func (t *Term) Commit(ctx context.Context, d cluster.Decision) (revision int64, err error) {
+	if d.Size() > cluster.MaxDecision {
+		return 0, fmt.Errorf("commit a decision of %d records: the most is %d", d.Size(), cluster.MaxDecision)
+	}
+	ops, err := t.ops(d)
+	if err != nil {
+		return 0, err
+	}
+	d.Collect = maps.Clone(d.Collect)
+	for {
+		revision, again, err := t.commit(ctx, ops, d)
+		if err != nil {
+			return 0, fmt.Errorf("commit a decision in term %d: %w", t.revision, err)
+		}
+		if !again {
+			return revision, nil
+		}
+	}
+}
+
+// ops are the writes of a decision, in the order of their keys.
+func (t *Term) ops(d cluster.Decision) ([]Op, error) {
+	keys := t.member.registry.keys
+	var ops []Op
+	for _, id := range slices.Sorted(maps.Keys(d.Orders)) {
+		value, err := encodeOrders(d.Orders[id])
+		if err != nil {
+			return nil, fmt.Errorf("encode orders of machine %s: %w", id, err)
+		}
+		ops = append(ops, Put(keys.orders(id), value, 0))
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Pending)) {
+		if d.Pending[name] == nil {
+			ops = append(ops, Delete(keys.pending(name)))
+			continue
+		}
+		value, err := encodePending(*d.Pending[name])
+		if err != nil {
+			return nil, fmt.Errorf("encode pending unit %s: %w", name, err)
+		}
+		ops = append(ops, Put(keys.pending(name), value, 0))
+	}
+	return ops, nil
+}
+
+// commit tries once. When a file to collect is not as it was, it is dropped
+// from d.Collect and the commit is to be tried again; each time there is less to collect.
+func (t *Term) commit(ctx context.Context, ops []Op, d cluster.Decision) (revision int64, again bool, err error) {
+	r := t.member.registry
+	txn := Txn{
+		If:   []Compare{{Key: t.key, Revision: t.revision}},
+		Then: slices.Clone(ops),
+		Else: []Op{Get(t.key)},
+	}
+	files := slices.Sorted(maps.Keys(d.Collect))
+	for _, id := range files {
+		txn.If = append(txn.If, Compare{Key: r.keys.file(id), Revision: d.Collect[id]})
+		txn.Then = append(txn.Then, Delete(r.keys.file(id)))
+		txn.Else = append(txn.Else, Get(r.keys.file(id)))
+	}
+	out, err := r.store.Txn(ctx, txn)
+	if err != nil || out.Succeeded {
+		return out.Revision, false, err
+	}
+	if own := out.Got[0]; own == nil || own.Mod != t.revision {
+		return 0, false, cluster.ErrDeposed
+	}
+	for i, id := range files {
+		if now := out.Got[1+i]; now == nil || now.Mod != d.Collect[id] {
+			delete(d.Collect, id)
+		}
+	}
+	if len(d.Collect) == len(files) {
+		return 0, false, errors.New("refused although nothing that it compares has changed")
+	}
+	return 0, true, nil
+}

@@ -1,0 +1,177 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// The decoders are given bytes that anybody may have written. They fail
+// rather than guess: what a damaged record was about is unknown, not absent.
+
+func decodeUnit(name unit.Name, p Pair) (*cluster.Unit, error) {
+	var r unitRecord
+	if err := decode(p.Value, &r, &r.Format); err != nil {
+		return nil, err
+	}
+	if _, err := unit.ParseContentID(string(r.Content)); err != nil {
+		return nil, err
+	}
+	if _, err := cluster.ParseDesiredState(string(r.Desired)); err != nil {
+		return nil, err
+	}
+	if r.Generation <= 0 || r.Restart < 0 || r.Restart > r.Generation {
+		return nil, fmt.Errorf("impossible generation %d or restart %d", r.Generation, r.Restart)
+	}
+	return &cluster.Unit{
+		Name:       name,
+		Content:    r.Content,
+		Desired:    r.Desired,
+		Global:     r.Global,
+		Generation: r.Generation,
+		Restart:    r.Restart,
+		Revision:   p.Mod,
+	}, nil
+}
+
+func decodeFile(id unit.ContentID, p Pair) (*unit.File, error) {
+	if got := unit.IDOf(p.Value); got != id {
+		return nil, fmt.Errorf("it has the hash %s", got)
+	}
+	return unit.Parse(p.Value)
+}
+
+func decodeMachine(id cluster.MachineID, p Pair) (*cluster.Machine, error) {
+	var r machineRecord
+	if err := decode(p.Value, &r, &r.Format); err != nil {
+		return nil, err
+	}
+	if r.Session.IsZero() {
+		return nil, errors.New("it has no session")
+	}
+	return &cluster.Machine{
+		ID:       id,
+		Session:  r.Session,
+		Address:  r.Address,
+		Metadata: r.Metadata,
+		Capacity: cluster.Capacity{MaxUnits: r.MaxUnits},
+		Version:  r.Version,
+		Since:    r.Since,
+	}, nil
+}
+
+func decodeSettings(p Pair) (*cluster.Settings, error) {
+	var r settingsRecord
+	if err := decode(p.Value, &r, &r.Format); err != nil {
+		return nil, err
+	}
+	return &cluster.Settings{Metadata: r.Metadata}, nil
+}
+
+func decodeOrders(id cluster.MachineID, p Pair) (*cluster.Orders, error) {
+	var r ordersRecord
+	if err := decode(p.Value, &r, &r.Format); err != nil {
+		return nil, err
+	}
+	if r.Session.IsZero() {
+		return nil, errors.New("they are addressed to no session")
+	}
+	orders := &cluster.Orders{
+		Machine:  id,
+		Session:  r.Session,
+		Units:    make(map[unit.Name]cluster.Order, len(r.Units)),
+		Revision: p.Mod,
+	}
+	for name, order := range r.Units {
+		if err := checkOrder(name, order); err != nil {
+			return nil, err
+		}
+		orders.Units[name] = cluster.Order(order)
+	}
+	return orders, nil
+}
+
+func checkOrder(name unit.Name, o orderRecord) error {
+	if _, err := unit.ParseName(string(name)); err != nil {
+		return err
+	}
+	if _, err := unit.ParseContentID(string(o.Content)); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if o.Desired != cluster.Loaded && o.Desired != cluster.Launched {
+		return fmt.Errorf("%s: nothing can be ordered to be %q", name, o.Desired)
+	}
+	return nil
+}
+
+func decodeReport(id cluster.MachineID, p Pair) (*cluster.Report, error) {
+	var r reportRecord
+	if err := decode(p.Value, &r, &r.Format); err != nil {
+		return nil, err
+	}
+	if r.Session.IsZero() {
+		return nil, errors.New("it is of no session")
+	}
+	report := &cluster.Report{
+		Machine:  id,
+		Session:  r.Session,
+		Orders:   r.Orders,
+		Units:    make(map[unit.Name]cluster.UnitReport, len(r.Units)),
+		At:       r.At,
+		Revision: p.Mod,
+	}
+	for name, u := range r.Units {
+		if _, err := unit.ParseName(string(name)); err != nil {
+			return nil, err
+		}
+		report.Units[name] = cluster.UnitReport{
+			State:      u.State,
+			Content:    u.Content,
+			Generation: u.Generation,
+			Tried:      u.Tried,
+			Job:        u.JobResult,
+			Error:      u.Error,
+			Log:        u.Log,
+		}
+	}
+	return report, nil
+}
+
+func decodePending(p Pair) (*cluster.Pending, error) {
+	var r pendingRecord
+	if err := decode(p.Value, &r, &r.Format); err != nil {
+		return nil, err
+	}
+	return &cluster.Pending{
+		Generation: r.Generation,
+		Waiting:    r.Waiting,
+		Machines:   r.Machines,
+		Excluded:   r.Excluded,
+		Message:    r.Message,
+		Since:      r.Since,
+	}, nil
+}
+
+// decode looks at the format first: the other fields of a later one may mean anything.
+func decode(value []byte, record any, got *int) error {
+	var head struct {
+		Format int `json:"v"`
+	}
+	if err := json.Unmarshal(value, &head); err != nil {
+		return err
+	}
+	switch {
+	case head.Format == 0:
+		return errors.New("it has no format version")
+	case head.Format < 0 || head.Format > format:
+		return fmt.Errorf("it has format %d, this fleet knows %d", head.Format, format)
+	}
+	if err := json.Unmarshal(value, record); err != nil {
+		return err
+	}
+	*got = head.Format
+	return nil
+}

@@ -1,0 +1,40 @@
+// Package registry keeps the records of package cluster in etcd: their keys,
+// their encoding, a reader's stream of updates, and the roles a machine takes on, its
+// session and the engine's term.
+//
+// # Keys
+//
+// Under the prefix ("/fleet/" by default):
+//
+//	units/<name>      API     JSON            what a user wants of a unit
+//	files/<sha256>    API     the bytes       a unit file; immutable
+//	settings/<id>     API     JSON            what an operator lays over a machine's record
+//	machines/<id>     agent   JSON, leased    a machine that is present
+//	reports/<id>      agent   JSON, leased    what that machine's systemd says
+//	orders/<id>       engine  JSON            what that machine has to run
+//	pending/<name>    engine  JSON            why a unit has no machine
+//	engine/<lease>    engine  id, leased      candidates to lead; the one created first does
+//
+// Keys of other families are left alone.
+//
+// # Encoding
+//
+// JSON objects with a version of the format ("v"). Times are RFC 3339 with
+// nanoseconds. A record of a later version, or one that is not what it should
+// be, is reported as cluster.Corrupted and harms no other. Fields that this
+// version does not know survive in units and settings, which are read, modified and written.
+//
+// # Roles
+//
+// Join and Lead call a function and return when it has returned. The context
+// it is given ends with the role, and its cause says why. What a role writes is
+// fenced by a comparison in the store: a report by the creation of the
+// machine's record, a decision by the last put of the engine's key. So a
+// machine or an engine that has slept through its end writes nothing.
+//
+// # What it does not promise
+//
+// A write that fails with cluster.ErrUnavailable may have taken place. Updates
+// are not delivered within a bound of time. Between the end of a role in the store
+// and the end of its context time passes; only writes are fenced, deeds are not.
+package registry

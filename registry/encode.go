@@ -1,0 +1,172 @@
+package registry
+
+import (
+	"encoding/json"
+	"maps"
+	"time"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// format is the version of the encoding, in the field "v" of every record.
+// It grows when an older fleet must not try to read a record; a new field
+// that may be ignored does not make it grow.
+const format = 1
+
+type unitRecord struct {
+	Format     int                  `json:"v"`
+	Content    unit.ContentID       `json:"content"`
+	Desired    cluster.DesiredState `json:"desired"`
+	Global     bool                 `json:"global"`
+	Generation int64                `json:"generation"`
+	Restart    int64                `json:"restart"`
+}
+
+type machineRecord struct {
+	Format   int               `json:"v"`
+	Session  cluster.Session   `json:"session"`
+	Address  string            `json:"address"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	MaxUnits int               `json:"maxUnits,omitempty"`
+	Version  string            `json:"version,omitempty"`
+	Since    time.Time         `json:"since,omitzero"`
+}
+
+type settingsRecord struct {
+	Format   int                `json:"v"`
+	Metadata map[string]*string `json:"metadata"`
+}
+
+type ordersRecord struct {
+	Format  int                       `json:"v"`
+	Session cluster.Session           `json:"session"`
+	Units   map[unit.Name]orderRecord `json:"units"`
+}
+
+type orderRecord struct {
+	Content    unit.ContentID       `json:"content"`
+	Desired    cluster.DesiredState `json:"desired"`
+	Generation int64                `json:"generation"`
+	Restart    int64                `json:"restart,omitempty"`
+	Global     bool                 `json:"global,omitempty"`
+	Reason     string               `json:"reason,omitempty"`
+	Since      time.Time            `json:"since,omitzero"`
+}
+
+type reportRecord struct {
+	Format  int                            `json:"v"`
+	Session cluster.Session                `json:"session"`
+	Orders  int64                          `json:"orders"`
+	Units   map[unit.Name]unitReportRecord `json:"units"`
+	At      time.Time                      `json:"at,omitzero"`
+}
+
+type unitReportRecord struct {
+	unit.State
+	Content    unit.ContentID `json:"content,omitempty"`
+	Generation int64          `json:"generation,omitempty"`
+	Tried      int64          `json:"tried,omitempty"`
+	JobResult  unit.JobResult `json:"jobResult,omitempty"`
+	Error      string         `json:"error,omitempty"`
+	Log        []string       `json:"log,omitempty"`
+}
+
+type pendingRecord struct {
+	Format     int                 `json:"v"`
+	Generation int64               `json:"generation"`
+	Waiting    bool                `json:"waiting,omitempty"`
+	Machines   int                 `json:"machines"`
+	Excluded   []cluster.Exclusion `json:"excluded,omitempty"`
+	Message    string              `json:"message,omitempty"`
+	Since      time.Time           `json:"since,omitzero"`
+}
+
+// encodeUnit writes u over the stored record, of which the fields this version does not know are kept.
+func encodeUnit(u cluster.Unit, stored []byte) ([]byte, error) {
+	return overlay(stored, unitRecord{
+		Format:     format,
+		Content:    u.Content,
+		Desired:    u.Desired,
+		Global:     u.Global,
+		Generation: u.Generation,
+		Restart:    u.Restart,
+	})
+}
+
+func encodeSettings(s cluster.Settings, stored []byte) ([]byte, error) {
+	return overlay(stored, settingsRecord{Format: format, Metadata: s.Metadata})
+}
+
+// overlay encodes a record, none of whose fields may be omitted, over what is
+// stored. What is stored counts for nothing if it is no JSON object.
+func overlay(stored []byte, record any) ([]byte, error) {
+	fields := make(map[string]json.RawMessage)
+	if json.Unmarshal(stored, &fields) != nil || fields == nil {
+		fields = make(map[string]json.RawMessage)
+	}
+	encoded, err := json.Marshal(record)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]json.RawMessage)
+	if err := json.Unmarshal(encoded, &known); err != nil {
+		return nil, err
+	}
+	maps.Copy(fields, known)
+	return json.Marshal(fields)
+}
+
+func encodeMachine(m cluster.Machine) ([]byte, error) {
+	return json.Marshal(machineRecord{
+		Format:   format,
+		Session:  m.Session,
+		Address:  m.Address,
+		Metadata: m.Metadata,
+		MaxUnits: m.Capacity.MaxUnits,
+		Version:  m.Version,
+		Since:    m.Since,
+	})
+}
+
+func encodeOrders(o cluster.Orders) ([]byte, error) {
+	units := make(map[unit.Name]orderRecord, len(o.Units))
+	for name, order := range o.Units {
+		units[name] = orderRecord(order)
+	}
+	return json.Marshal(ordersRecord{Format: format, Session: o.Session, Units: units})
+}
+
+func encodeReport(r cluster.Report) ([]byte, error) {
+	units := make(map[unit.Name]unitReportRecord, len(r.Units))
+	for name, u := range r.Units {
+		units[name] = unitReportRecord{
+			State:      u.State,
+			Content:    u.Content,
+			Generation: u.Generation,
+			Tried:      u.Tried,
+			JobResult:  u.Job,
+			Error:      u.Error,
+			Log:        u.Log,
+		}
+	}
+	return json.Marshal(reportRecord{
+		Format:  format,
+		Session: r.Session,
+		Orders:  r.Orders,
+		Units:   units,
+		At:      r.At,
+	})
+}
+
+func encodePending(p cluster.Pending) ([]byte, error) {
+	return json.Marshal(pendingRecord{
+		Format:     format,
+		Generation: p.Generation,
+		Waiting:    p.Waiting,
+		Machines:   p.Machines,
+		Excluded:   p.Excluded,
+		Message:    p.Message,
+		Since:      p.Since,
+	})
+}

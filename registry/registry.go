@@ -1,0 +1,69 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// DefaultPrefix is where the records are kept unless Options say otherwise.
+const DefaultPrefix = "/fleet/"
+
+// Registry is the cluster's records in a store. It may be used from several goroutines at once.
+type Registry struct {
+	store Store
+	keys  keyspace
+	log   *slog.Logger
+}
+
+// Options are the settings of a Registry; the zero value works.
+type Options struct {
+	Prefix string       // of all keys, DefaultPrefix if empty; a missing last "/" is added
+	Logger *slog.Logger // nil discards
+}
+
+// New returns the records in store. It does not reach for the store.
+func New(store Store, o Options) *Registry {
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if !strings.HasSuffix(o.Prefix, "/") {
+		o.Prefix += "/"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Registry{store: store, keys: keyspace{prefix: o.Prefix}, log: o.Logger}
+}
+
+// File returns the bytes of a unit file, cluster.ErrNotFound if the store has
+// none with that id, or an error if what it has is something else.
+func (r *Registry) File(ctx context.Context, id unit.ContentID) ([]byte, error) {
+	pair, _, err := r.get(ctx, r.keys.file(id))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read file %s: %w", id, err)
+	case pair == nil:
+		return nil, fmt.Errorf("read file %s: %w", id, cluster.ErrNotFound)
+	}
+	if got := unit.IDOf(pair.Value); got != id {
+		return nil, fmt.Errorf("read file %s: the store has a file with the hash %s in its place", id, got)
+	}
+	return pair.Value, nil
+}
+
+// get reads one key, nil if it does not exist, and the store's revision.
+func (r *Registry) get(ctx context.Context, key string) (*Pair, int64, error) {
+	page, err := r.store.Range(ctx, Query{Keys: Keys{Name: key}})
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(page.Pairs) == 0 {
+		return nil, page.Revision, nil
+	}
+	return &page.Pairs[0], page.Revision, nil
+}
