@@ -46,7 +46,6 @@ func (s *Snapshot) Apply(u Update) []unit.Name {
 	for _, c := range u.Changes {
 		s.touch(c, touched)
 		c.apply(s)
-		s.touch(c, touched)
 	}
 	s.Revision = u.Revision
 	return slices.Sorted(maps.Keys(touched))
@@ -110,45 +109,40 @@ func (s *Snapshot) touchMachine(id MachineID, into map[unit.Name]struct{}) {
 // touchOrders collects only the units whose order differs, so that one start on a
 // machine with a thousand units concerns one unit.
 func (s *Snapshot) touchOrders(c OrdersChanged, into map[unit.Name]struct{}) {
-	before := s.orders[c.ID]
-	if c.Orders == nil || c.Orders.Session != before.Session {
+	var before, after Orders
+	before = s.orders[c.ID]
+	if c.Orders != nil {
+		after = *c.Orders
+	}
+	same := func(a, b Order) bool { return a == b }
+	touchDifferent(before.Units, after.Units, same, into)
+	if before.Session != after.Session {
 		s.touchMachine(c.ID, into)
-		return
-	}
-	for name, order := range c.Orders.Units {
-		if old, ok := before.Units[name]; !ok || old != order {
-			into[name] = struct{}{}
-		}
-	}
-	for name := range before.Units {
-		if _, ok := c.Orders.Units[name]; !ok {
-			into[name] = struct{}{}
-		}
 	}
 }
 
 func (s *Snapshot) touchReport(c ReportChanged, into map[unit.Name]struct{}) {
-	before := s.reports[c.ID]
-	if c.Report == nil || c.Report.Session != before.Session {
+	var before, after Report
+	before = s.reports[c.ID]
+	if c.Report != nil {
+		after = *c.Report
+	}
+	touchDifferent(before.Units, after.Units, UnitReport.Equal, into)
+	if before.Session != after.Session {
 		s.touchMachine(c.ID, into)
-		return
 	}
-	for name, now := range c.Report.Units {
-		if old, ok := before.Units[name]; !ok || !old.Equal(now) {
+}
+
+// touchDifferent collects the units that only one of two records has, or that differ in them.
+func touchDifferent[V any](before, after map[unit.Name]V, same func(a, b V) bool, into map[unit.Name]struct{}) {
+	for name, now := range after {
+		if old, ok := before[name]; !ok || !same(old, now) {
 			into[name] = struct{}{}
 		}
 	}
-	for name := range before.Units {
-		if _, ok := c.Report.Units[name]; !ok {
+	for name := range before {
+		if _, ok := after[name]; !ok {
 			into[name] = struct{}{}
-		}
-	}
-	// A machine that has taken in its orders says so of every unit it no longer has.
-	if c.Report.Orders != before.Orders {
-		for name := range s.orders[c.ID].Units {
-			if _, ok := c.Report.Units[name]; !ok {
-				into[name] = struct{}{}
-			}
 		}
 	}
 }
@@ -336,14 +330,11 @@ func (s *Snapshot) Units() []unit.Name {
 	return names
 }
 
-// Names lists every unit that any record names: submitted, ordered or reported, sorted.
+// Names lists every unit that any record names: submitted, pending, ordered or reported, sorted.
 func (s *Snapshot) Names() []unit.Name {
 	names := s.Units()
-	for name := range s.copies {
-		if _, ok := s.units[name]; !ok {
-			names = append(names, name)
-		}
-	}
+	names = slices.AppendSeq(names, maps.Keys(s.copies))
+	names = slices.AppendSeq(names, maps.Keys(s.pending))
 	slices.Sort(names)
 	return slices.Compact(names)
 }

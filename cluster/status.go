@@ -26,7 +26,6 @@ type Copy struct {
 	Order    *Order      // nil if the machine's orders do not have the unit
 	Report   *UnitReport // nil if the machine reports nothing of it: unknown, if the machine is lost
 	At       time.Time   // when the report was written
-	Settled  bool        // the machine has taken in the orders as they stand
 }
 
 // Presence is whether a machine is there to obey its orders.
@@ -77,7 +76,6 @@ func (s *Snapshot) copyOf(name unit.Name, id MachineID) Copy {
 	if !reported || !there || report.Session != machine.Session {
 		return c
 	}
-	c.Settled = report.Orders >= orders.Revision
 	if r, ok := report.Units[name]; ok {
 		c.Report, c.At = &r, report.At
 	}
@@ -159,7 +157,7 @@ func (st Status) leaving() (Phase, string) {
 			return Failed, fmt.Sprintf("on %s: %s", c.Machine.Short(), c.Report.Error)
 		case c.Report != nil:
 			return Working, fmt.Sprintf("%s on %s", c.Report.Active, c.Machine.Short())
-		case c.Order != nil || !c.Settled:
+		case c.Order != nil:
 			return Working, "still ordered on " + c.Machine.Short()
 		}
 	}

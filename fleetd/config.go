@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"gopkg.in/ini.v1"
+)
+
+const defaultConfigFile = "/etc/fleet/fleet.conf"
+
+// invocation is what the command line asks for besides settings.
+type invocation struct {
+	settings Settings
+	version  bool
+	warnings []string // settings that were accepted and have no effect
+}
+
+// parse reads the settings from the configuration file, the environment and
+// the command line; a later source wins.
+func parse(args, environ []string, root bool) (invocation, error) {
+	flags := pflag.NewFlagSet("fleetd", pflag.ContinueOnError)
+	flags.SortFlags = false
+	file := flags.String("config", "", "configuration file (default "+defaultConfigFile+", if it exists)")
+	version := flags.Bool("version", false, "print the version and exit")
+	given := make(map[string]*string)
+	for _, row := range table() {
+		given[row.key] = flags.String(flagName(row.key), "", row.help)
+	}
+	if err := flags.Parse(args); err != nil {
+		return invocation{}, err
+	}
+	if extra := flags.Args(); len(extra) == 1 && extra[0] == "version" {
+		*version = true
+	} else if len(extra) > 0 {
+		return invocation{}, fmt.Errorf("unexpected argument %q: fleetd takes only flags; fleetctl is the command that talks to it", extra[0])
+	}
+
+	env := make(map[string]string)
+	for _, pair := range environ {
+		key, value, _ := strings.Cut(pair, "=")
+		env[key] = value
+	}
+	inv := invocation{settings: Defaults(root, func(key string) string { return env[key] }), version: *version}
+	if inv.version {
+		return inv, nil
+	}
+
+	var errs []error
+	errs = append(errs, inv.readFile(*file), inv.readEnvironment(env))
+	for _, row := range table() {
+		if !flags.Changed(flagName(row.key)) {
+			continue
+		}
+		if err := row.set(&inv.settings, *given[row.key]); err != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", flagName(row.key), err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return inv, err
+	}
+	return inv, inv.settings.Validate()
+}
+
+func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
+
+func (inv *invocation) readFile(path string) error {
+	optional := path == ""
+	if optional {
+		path = defaultConfigFile
+	}
+	raw, err := os.ReadFile(path)
+	if optional && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	parsed, err := ini.LoadSources(ini.LoadOptions{
+		InsensitiveKeys:     true,
+		KeyValueDelimiters:  "=",
+		AllowShadows:        false,
+		IgnoreInlineComment: false,
+	}, raw)
+	if err != nil {
+		return fmt.Errorf("read the configuration %s: %w", path, err)
+	}
+	var errs []error
+	for _, section := range parsed.Sections() {
+		if section.Name() != ini.DefaultSection {
+			errs = append(errs, fmt.Errorf("%s: section [%s]: fleetd's settings stand outside of sections", path, section.Name()))
+			continue
+		}
+		for _, key := range section.Keys() {
+			if err := inv.set(key.Name(), key.Value()); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", place(path, raw, key.Name()), err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (inv *invocation) readEnvironment(env map[string]string) error {
+	var errs []error
+	for name, value := range env {
+		key, ours := strings.CutPrefix(name, "FLEET_")
+		if !ours {
+			continue
+		}
+		if err := inv.set(strings.ToLower(key), value); err != nil {
+			errs = append(errs, fmt.Errorf("environment %s: %w", name, err))
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
+}
+
+func (inv *invocation) set(key, value string) error {
+	rows := table()
+	at := slices.IndexFunc(rows, func(row setting) bool { return row.key == key })
+	if at >= 0 {
+		if err := rows[at].set(&inv.settings, value); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		return nil
+	}
+	if why, ok := obsolete[key]; ok {
+		inv.warnings = append(inv.warnings, fmt.Sprintf("setting %s has no effect: %s", key, why))
+		return nil
+	}
+	return fmt.Errorf("unknown setting %q; did you mean %q?", key, nearest(key, rows))
+}
+
+// place is file and line of a key, for messages.
+func place(path string, raw []byte, key string) string {
+	n := 0
+	for line := range strings.Lines(string(raw)) {
+		n++
+		name, _, ok := strings.Cut(line, "=")
+		if ok && strings.EqualFold(strings.TrimSpace(name), key) {
+			return fmt.Sprintf("%s:%d", path, n)
+		}
+	}
+	return path
+}
+
+// nearest is the known key with the smallest edit distance (Levenshtein 1966).
+func nearest(key string, rows []setting) string {
+	best, least := "", len(key)+100
+	for _, row := range rows {
+		if d := distance(key, row.key); d < least {
+			best, least = row.key, d
+		}
+	}
+	return best
+}
+
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,22 @@
+// Command fleetd is the daemon that every machine of a fleet cluster runs.
+//
+// It holds four roles and wires them; none of them knows another:
+//
+//   - the store: a client of etcd, and an etcd member inside this process when
+//     no etcd_servers are set;
+//   - the agent, which drives the local systemd, for as long as the process lives;
+//   - the session: this machine's presence in the cluster. Within it the agent
+//     is served orders, and the machine stands for election as engine;
+//   - the API, on a unix socket and, if set, on TCP.
+//
+// Stopping fleetd stops none of the units it has started, and does not give up
+// the session: a fleetd that is back before the lease has ended goes on as if
+// nothing had happened.
+//
+// # Settings
+//
+// Every setting has one name. It is read from the configuration file
+// (key = value), then from the environment (FLEET_KEY), then from the command
+// line (--key, with dashes); the last one wins. A setting that is unknown or
+// cannot be read is an error at start. See settings.go for the table.
+package main

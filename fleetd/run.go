@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"fleet/agent"
+	"fleet/api"
+	"fleet/cluster"
+	"fleet/registry"
+	"fleet/registry/etcd"
+	"fleet/systemd"
+)
+
+// Run is the whole daemon. It returns nil when ctx ends, and the reason when it
+// cannot go on. Units that it has started stay as they are in either case.
+func Run(ctx context.Context, s Settings, log *slog.Logger) error {
+	unlock, err := lockDir(s.StateDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	machine, err := self(s)
+	if err != nil {
+		return err
+	}
+	log = log.With("machine", machine.ID.Short())
+
+	store, err := etcd.Dial(ctx, storeConfig(s, log))
+	if err != nil {
+		return fmt.Errorf("make a client of etcd: %w", err)
+	}
+	defer store.Close()
+	records := registry.New(store, registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log})
+
+	host, err := systemd.New(systemd.Options{User: s.SystemdUser, UnitsDir: s.unitsDirectory(), Logger: log})
+	if err != nil {
+		return err
+	}
+	worker, err := agent.New(host, agent.Options{
+		Machine:   machine.ID,
+		StateFile: filepath.Join(s.StateDir, "agent.json"),
+		Logger:    log,
+	})
+	if err != nil {
+		return err
+	}
+	p := newPresence(s, machine, records, worker, log)
+	server := api.New(records, api.Options{Version: cluster.Version, Ready: p.ready, PageSize: s.TokenLimit, Logger: log})
+	listeners, err := listen(s)
+	if err != nil {
+		return err
+	}
+
+	return inOrder(ctx,
+		// What the roles stand on ends after them.
+		func(ctx context.Context, g *errgroup.Group) {
+			g.Go(func() error { return host.Run(ctx) })
+			if s.Embedded() {
+				g.Go(func() error { return embed(ctx, s, log) })
+			}
+		},
+		func(ctx context.Context, g *errgroup.Group) {
+			g.Go(func() error { return worker.Run(ctx) })
+			g.Go(func() error { return server.Run(ctx) })
+			g.Go(func() error { return p.Run(ctx) })
+			g.Go(func() error { return serve(ctx, listeners, server.Handler(), log) })
+			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })
+			notify(log, "READY=1")
+		})
+}
+
+// inOrder runs the base and, on it, the roles. When ctx ends, or anything in
+// either returns an error, the roles are ended first and the base after them.
+func inOrder(ctx context.Context, base, roles func(context.Context, *errgroup.Group)) error {
+	baseCtx, stopBase := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBase()
+	below, baseCtx := errgroup.WithContext(baseCtx)
+	base(baseCtx, below)
+
+	rolesCtx, stopRoles := context.WithCancel(ctx)
+	defer stopRoles()
+	defer context.AfterFunc(baseCtx, stopRoles)()
+	above, rolesCtx := errgroup.WithContext(rolesCtx)
+	roles(rolesCtx, above)
+
+	errRoles := above.Wait()
+	stopBase()
+	errBase := below.Wait()
+	return errors.Join(ignoreCanceled(errBase), ignoreCanceled(errRoles))
+}
+
+// ignoreCanceled drops the error of a part that ended because it was told to.
+func ignoreCanceled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

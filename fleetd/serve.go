@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// shutdownGrace is how long requests under way may take once fleetd is told to stop.
+const shutdownGrace = 3 * time.Second
+
+// serve answers the API on all listeners until ctx ends.
+func serve(ctx context.Context, listeners []net.Listener, h http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		log.Info("serving the API", "address", l.Addr().String())
+		g.Go(func() error {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve the API on %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+		defer cancel()
+		if err := server.Shutdown(grace); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// aliveProbe asks the API's handler itself: an answer, whatever it is, shows that the
+// cache is not locked and the process is scheduled.
+func aliveProbe(h http.Handler) func(context.Context) error {
+	return func(ctx context.Context) error {
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			if r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/fleet/v1/machines", nil); err == nil {
+				h.ServeHTTP(discard{}, r)
+			}
+		}()
+		select {
+		case <-answered:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("the API did not answer this process: %w", ctx.Err())
+		}
+	}
+}
+
+// discard is the answer that nobody reads.
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) WriteHeader(int)             {}

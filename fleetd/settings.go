@@ -1,0 +1,311 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings are everything that can be set of fleetd. Defaults returns working
+// values; Validate says what does not go together.
+type Settings struct {
+	LogLevel  slog.Level
+	LogFormat string // auto, journal, text or json
+
+	EtcdServers        []string // endpoints of an external cluster; none: embed a member
+	EtcdUsername       string
+	EtcdPassword       string
+	EtcdCertFile       string
+	EtcdKeyFile        string
+	EtcdCAFile         string
+	EtcdKeyPrefix      string
+	EtcdRequestTimeout time.Duration
+
+	// The embedded member.
+	EtcdName                string
+	EtcdDataDir             string
+	EtcdListenPeerURLs      []string
+	EtcdListenClientURLs    []string
+	EtcdInitialCluster      string
+	EtcdInitialClusterToken string
+
+	MachineIDFile string
+	PublicIP      string
+	Metadata      map[string]string
+	AgentTTL      time.Duration // a machine that is silent for so long is lost
+	MaxUnits      int
+	DisableEngine bool
+
+	StateDir       string
+	UnitsDirectory string
+	SystemdUser    bool
+
+	APISocket   string // path of the unix socket, unless systemd passes sockets
+	APIListen   string // URL, http://ADDRESS:PORT or https://ADDRESS:PORT; empty: no TCP
+	APIInsecure bool   // permits plain HTTP on TCP
+	APICertFile string
+	APIKeyFile  string
+	APICAFile   string // authority of client certificates
+	TokenLimit  int
+}
+
+// MinAgentTTL is the shortest agent_ttl: below it an election inside etcd would look like a lost machine.
+const MinAgentTTL = 4 * time.Second
+
+// Defaults are the settings of a fleetd that was told nothing. As root it
+// drives the system's systemd, otherwise the user's.
+func Defaults(root bool, env func(string) string) Settings {
+	s := Settings{
+		LogFormat:               "auto",
+		EtcdKeyPrefix:           "/fleet/",
+		EtcdRequestTimeout:      3 * time.Second,
+		EtcdDataDir:             "/var/lib/fleet/etcd",
+		EtcdListenPeerURLs:      []string{"http://127.0.0.1:2380"},
+		EtcdListenClientURLs:    []string{"http://127.0.0.1:2379"},
+		EtcdInitialClusterToken: "fleet",
+		MachineIDFile:           "/etc/machine-id",
+		Metadata:                map[string]string{},
+		AgentTTL:                10 * time.Second,
+		MaxUnits:                2000,
+		StateDir:                "/run/fleet",
+		APISocket:               "/run/fleet.sock",
+		TokenLimit:              100,
+	}
+	if !root {
+		runtime := env("XDG_RUNTIME_DIR")
+		state := env("XDG_STATE_HOME")
+		if state == "" {
+			state = filepath.Join(env("HOME"), ".local", "state")
+		}
+		s.SystemdUser = true
+		s.EtcdDataDir = filepath.Join(state, "fleet", "etcd")
+		s.StateDir = filepath.Join(runtime, "fleet")
+		s.APISocket = filepath.Join(runtime, "fleet.sock")
+	}
+	return s
+}
+
+// Embedded tells whether this fleetd runs an etcd member of its own.
+func (s Settings) Embedded() bool { return len(s.EtcdServers) == 0 }
+
+// Validate says which settings do not go together.
+func (s Settings) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	if s.AgentTTL < MinAgentTTL || s.AgentTTL%time.Second != 0 {
+		bad("agent_ttl = %s: expect whole seconds, at least %s", s.AgentTTL, MinAgentTTL)
+	}
+	if !strings.HasPrefix(s.EtcdKeyPrefix, "/") {
+		bad("etcd_key_prefix = %s: expect a path that begins with /", s.EtcdKeyPrefix)
+	}
+	if s.MaxUnits < 1 {
+		bad("max_units = %d: expect at least 1", s.MaxUnits)
+	}
+	if s.TokenLimit < 1 || s.TokenLimit > 65535 {
+		bad("token_limit = %d: expect 1 to 65535", s.TokenLimit)
+	}
+	if !slices.Contains([]string{"auto", "journal", "text", "json"}, s.LogFormat) {
+		bad("log_format = %s: expect auto, journal, text or json", s.LogFormat)
+	}
+	if s.PublicIP != "" && net.ParseIP(s.PublicIP) == nil {
+		bad("public_ip = %s: expect an IP address", s.PublicIP)
+	}
+	if (s.EtcdCertFile == "") != (s.EtcdKeyFile == "") {
+		bad("etcd_certfile and etcd_keyfile go together: only one of them is set")
+	}
+	if s.Embedded() && s.EtcdInitialCluster != "" && s.EtcdName == "" {
+		bad("etcd_initial_cluster needs etcd_name: which of its members is this machine?")
+	}
+	if s.SystemdUser && s.StateDir == "fleet" {
+		bad("XDG_RUNTIME_DIR is not set: fleetd of a user needs it, or state_dir and api_socket")
+	}
+	errs = append(errs, s.validateAPI())
+	return errors.Join(errs...)
+}
+
+func (s Settings) validateAPI() error {
+	if s.APIListen == "" {
+		return nil
+	}
+	u, err := url.Parse(s.APIListen)
+	if err != nil {
+		return fmt.Errorf("api_listen: %w", err)
+	}
+	if _, _, err := net.SplitHostPort(u.Host); err != nil || u.Path != "" {
+		return fmt.Errorf("api_listen = %s: expect http://ADDRESS:PORT or https://ADDRESS:PORT", s.APIListen)
+	}
+	switch u.Scheme {
+	case "http":
+		if !s.APIInsecure {
+			return fmt.Errorf("api_listen = %s is plain HTTP: whoever reaches it is root on every machine; use https:// with api_certfile, api_keyfile and api_cafile, or say api_insecure = true", s.APIListen)
+		}
+	case "https":
+		if s.APICertFile == "" || s.APIKeyFile == "" || s.APICAFile == "" {
+			return fmt.Errorf("api_listen = %s needs api_certfile, api_keyfile and api_cafile (the authority of client certificates)", s.APIListen)
+		}
+	default:
+		return fmt.Errorf("api_listen = %s: expect http:// or https://", s.APIListen)
+	}
+	return nil
+}
+
+// setting is one row of the table: how its text becomes a value.
+type setting struct {
+	key  string
+	help string
+	set  func(*Settings, string) error
+}
+
+// table lists every setting, in the order in which help shows them.
+func table() []setting {
+	return []setting{
+		{"log_level", "debug, info, warn or error", func(s *Settings, v string) error { return s.LogLevel.UnmarshalText([]byte(v)) }},
+		{"log_format", "auto, journal, text or json", text(func(s *Settings) *string { return &s.LogFormat })},
+		{"verbosity", "as in fleet 1.0: 1 and more is log_level debug", setVerbosity},
+
+		{"etcd_servers", "URLs of an external etcd, separated by commas; without them an etcd member is embedded", list(func(s *Settings) *[]string { return &s.EtcdServers })},
+		{"etcd_username", "user at the external etcd", text(func(s *Settings) *string { return &s.EtcdUsername })},
+		{"etcd_password", "password at the external etcd", text(func(s *Settings) *string { return &s.EtcdPassword })},
+		{"etcd_certfile", "client certificate for etcd", text(func(s *Settings) *string { return &s.EtcdCertFile })},
+		{"etcd_keyfile", "key of etcd_certfile", text(func(s *Settings) *string { return &s.EtcdKeyFile })},
+		{"etcd_cafile", "authority that signed etcd's certificates", text(func(s *Settings) *string { return &s.EtcdCAFile })},
+		{"etcd_key_prefix", "where fleet's records begin in etcd", text(func(s *Settings) *string { return &s.EtcdKeyPrefix })},
+		{"etcd_request_timeout", "how long one request to etcd may take", duration(func(s *Settings) *time.Duration { return &s.EtcdRequestTimeout })},
+
+		{"etcd_name", "embedded member: its name in etcd_initial_cluster", text(func(s *Settings) *string { return &s.EtcdName })},
+		{"etcd_data_dir", "embedded member: where its data are", text(func(s *Settings) *string { return &s.EtcdDataDir })},
+		{"etcd_listen_peer_urls", "embedded member: URLs for other members", list(func(s *Settings) *[]string { return &s.EtcdListenPeerURLs })},
+		{"etcd_listen_client_urls", "embedded member: URLs for clients", list(func(s *Settings) *[]string { return &s.EtcdListenClientURLs })},
+		{"etcd_initial_cluster", "embedded member: NAME=PEER-URL of every member, separated by commas", text(func(s *Settings) *string { return &s.EtcdInitialCluster })},
+		{"etcd_initial_cluster_token", "embedded member: a word that keeps clusters apart", text(func(s *Settings) *string { return &s.EtcdInitialClusterToken })},
+
+		{"machine_id_file", "file with this machine's id", text(func(s *Settings) *string { return &s.MachineIDFile })},
+		{"public_ip", "address that this machine announces; otherwise that of the interface of the default route", text(func(s *Settings) *string { return &s.PublicIP })},
+		{"metadata", "KEY=VALUE of this machine, separated by commas", setMetadata},
+		{"agent_ttl", "a machine that is silent for so long is lost", duration(func(s *Settings) *time.Duration { return &s.AgentTTL })},
+		{"max_units", "most units that this machine accepts", number(func(s *Settings) *int { return &s.MaxUnits })},
+		{"disable_engine", "never become the engine", boolean(func(s *Settings) *bool { return &s.DisableEngine })},
+
+		{"state_dir", "directory for what fleetd remembers until the next boot", text(func(s *Settings) *string { return &s.StateDir })},
+		{"units_directory", "directory for unit files; by default units in state_dir", text(func(s *Settings) *string { return &s.UnitsDirectory })},
+		{"systemd_user", "drive the user's systemd instead of the system's", boolean(func(s *Settings) *bool { return &s.SystemdUser })},
+
+		{"api_socket", "unix socket of the API, unless systemd passes sockets", text(func(s *Settings) *string { return &s.APISocket })},
+		{"api_listen", "URL at which the API is served on TCP: https://ADDRESS:PORT", text(func(s *Settings) *string { return &s.APIListen })},
+		{"api_insecure", "permit http:// in api_listen: no encryption, no authentication", boolean(func(s *Settings) *bool { return &s.APIInsecure })},
+		{"api_certfile", "certificate of the API", text(func(s *Settings) *string { return &s.APICertFile })},
+		{"api_keyfile", "key of api_certfile", text(func(s *Settings) *string { return &s.APIKeyFile })},
+		{"api_cafile", "authority that signs client certificates", text(func(s *Settings) *string { return &s.APICAFile })},
+		{"token_limit", "most entities on one page of the API", number(func(s *Settings) *int { return &s.TokenLimit })},
+	}
+}
+
+// obsolete are the settings of fleet 1.0 that mean nothing any more, with the
+// reason. A file that has them still works.
+var obsolete = map[string]string{
+	"engine_reconcile_interval": "the engine acts on changes, not on a timer",
+	"disable_watches":           "the engine acts on changes, not on a timer",
+	"enable_grpc":               "there is one registry",
+	"verify_units":              "signed units were given up in fleet 0.9",
+	"authorized_keys_file":      "signed units were given up in fleet 0.9",
+}
+
+func text(field func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, v string) error { *field(s) = v; return nil }
+}
+
+func list(field func(*Settings) *[]string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		var items []string
+		for item := range strings.SplitSeq(v, ",") {
+			// fleet 1.0 accepted lists in the form of JSON.
+			if item = strings.Trim(item, " \t[]\"'"); item == "" {
+				continue
+			}
+			u, err := url.Parse(item)
+			if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+				return fmt.Errorf("expect URLs such as http://127.0.0.1:2379, separated by commas, got %q", item)
+			}
+			items = append(items, item)
+		}
+		*field(s) = items
+		return nil
+	}
+}
+
+// duration reads Go's form (10s) and, as fleet 1.0 did, bare seconds (1.5).
+func duration(field func(*Settings) *time.Duration) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds > 0 && seconds < 1e9 {
+			*field(s) = time.Duration(seconds * float64(time.Second))
+			return nil
+		}
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			return fmt.Errorf("expect a duration such as 10s or 500ms, got %q", v)
+		}
+		*field(s) = d
+		return nil
+	}
+}
+
+func number(field func(*Settings) *int) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return fmt.Errorf("expect a whole number, got %q", v)
+		}
+		*field(s) = n
+		return nil
+	}
+}
+
+func boolean(field func(*Settings) *bool) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		switch strings.ToLower(v) {
+		case "true", "yes", "on", "1":
+			*field(s) = true
+		case "false", "no", "off", "0":
+			*field(s) = false
+		default:
+			return fmt.Errorf("expect true or false, got %q", v)
+		}
+		return nil
+	}
+}
+
+func setVerbosity(s *Settings, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return fmt.Errorf("expect a whole number, got %q", v)
+	}
+	if n > 0 {
+		s.LogLevel = slog.LevelDebug
+	}
+	return nil
+}
+
+func setMetadata(s *Settings, v string) error {
+	metadata := make(map[string]string)
+	for pair := range strings.SplitSeq(v, ",") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		key, value, ok := strings.Cut(pair, "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if !ok || key == "" || value == "" {
+			return fmt.Errorf("expect KEY=VALUE separated by commas, got %q", strings.TrimSpace(pair))
+		}
+		metadata[key] = value
+	}
+	s.Metadata = metadata
+	return nil
+}

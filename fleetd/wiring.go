@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fleet/cluster"
+	"fleet/registry/embedded"
+	"fleet/registry/etcd"
+)
+
+// self is this machine's record, without a session.
+func self(s Settings) (cluster.Machine, error) {
+	id, err := machineID(s.MachineIDFile)
+	if err != nil {
+		return cluster.Machine{}, err
+	}
+	boot, err := bootID()
+	if err != nil {
+		return cluster.Machine{}, err
+	}
+	ip := s.PublicIP
+	if ip == "" {
+		if ip, err = address(); err != nil {
+			return cluster.Machine{}, err
+		}
+	}
+	return cluster.Machine{
+		ID:       id,
+		Session:  cluster.Session{BootID: boot},
+		Address:  ip,
+		Metadata: s.Metadata,
+		Capacity: cluster.Capacity{MaxUnits: s.MaxUnits},
+		Version:  cluster.Version,
+	}, nil
+}
+
+func (s Settings) unitsDirectory() string {
+	if s.UnitsDirectory != "" {
+		return s.UnitsDirectory
+	}
+	return filepath.Join(s.StateDir, "units")
+}
+
+// leaseTTL is the TTL of this machine's lease. When etcd loses its leader the next
+// one restarts the clock of every lease; a machine that is itself one of several
+// embedded members may be lost together with that leader, so its lease is granted for less, and
+// the machine still counts as lost within AgentTTL.
+func (s Settings) leaseTTL() time.Duration {
+	if s.Embedded() && strings.Contains(s.EtcdInitialCluster, ",") {
+		return s.AgentTTL - embedded.LeaseSlack
+	}
+	return s.AgentTTL
+}
+
+func storeConfig(s Settings, log *slog.Logger) etcd.Config {
+	endpoints := s.EtcdServers
+	if s.Embedded() {
+		endpoints = s.EtcdListenClientURLs[:1]
+	}
+	return etcd.Config{
+		Endpoints:      endpoints,
+		CAFile:         s.EtcdCAFile,
+		CertFile:       s.EtcdCertFile,
+		KeyFile:        s.EtcdKeyFile,
+		Username:       s.EtcdUsername,
+		Password:       s.EtcdPassword,
+		RequestTimeout: s.EtcdRequestTimeout,
+		Logger:         log,
+	}
+}
+
+// embed runs this machine's member of etcd until ctx ends.
+func embed(ctx context.Context, s Settings, log *slog.Logger) error {
+	member, err := embedded.Start(ctx, embedded.Config{
+		Name:                s.EtcdName,
+		DataDir:             s.EtcdDataDir,
+		ListenPeerURLs:      s.EtcdListenPeerURLs,
+		ListenClientURLs:    s.EtcdListenClientURLs,
+		InitialCluster:      s.EtcdInitialCluster,
+		InitialClusterToken: s.EtcdInitialClusterToken,
+		Logger:              log,
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("start the embedded etcd: %w", err)
+	}
+	defer member.Close()
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-member.Err():
+		return fmt.Errorf("the embedded etcd failed: %w", err)
+	}
+}
