@@ -39,9 +39,9 @@ func (h *Host) boot(ctx context.Context) error {
 	if err := h.ensureNetwork(ctx); err != nil {
 		return err
 	}
-	err = h.launch(consoleLog, []string{"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1"},
+	err = h.launch(ctx, consoleLog, []string{"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1"},
 		"sh", "-c", supervisor, h.Name,
-		"systemd-nspawn", "--quiet", "--boot", "--directory="+h.rootDir(), "--machine="+h.Name,
+		"systemd-nspawn", "--quiet", "--boot", "--directory="+h.rootDir(), "--machine="+h.link, "--hostname="+h.Name,
 		"--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 		"--network-namespace-path="+filepath.Join(netnsDir, h.link))
 	if err != nil {

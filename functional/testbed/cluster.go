@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -273,57 +272,4 @@ func (h *Host) bring(ctx context.Context, lower string, s state) error {
 		return h.RestartFleetd(ctx)
 	}
 	return nil
-}
-
-// Down removes a cluster: its processes, mounts, network, disks and state, in
-// whatever state an interrupted Up or Down has left them. Without such a cluster
-// it does nothing.
-func Down(ctx context.Context, name string) error {
-	if err := validName(name); err != nil {
-		return err
-	}
-	unlock, err := lock(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	root, err := findCgroupRoot()
-	if err != nil {
-		return err
-	}
-	all := cgroup{root: root, name: clusterGroup(name)}
-	if err := all.kill(ctx); err != nil {
-		return err
-	}
-	s, err := loadState(name)
-	if err != nil && !errors.Is(err, ErrNoCluster) {
-		return fmt.Errorf("%w (remove %s after looking at it)", err, stateDir(name))
-	}
-	if err == nil {
-		if err := removeNetwork(ctx, s.Slot); err != nil {
-			return err
-		}
-	}
-	if err := all.remove(); err != nil {
-		return err
-	}
-	return removeState(name)
-}
-
-// removeState removes the nodes' directories first and the state file last: it
-// says that there is something to take down.
-func removeState(name string) error {
-	nodes, err := filepath.Glob(filepath.Join(stateDir(name), "*", ""))
-	if err != nil {
-		return fmt.Errorf("remove state of cluster %q: %w", name, err)
-	}
-	for _, dir := range nodes {
-		if filepath.Base(dir) == stateFile {
-			continue
-		}
-		if err := removeTree(dir); err != nil {
-			return err
-		}
-	}
-	return removeTree(stateDir(name))
 }

@@ -34,7 +34,7 @@ func (e *Etcd) start(ctx context.Context, s state) error {
 	if err := e.ensureNetwork(ctx); err != nil {
 		return err
 	}
-	return e.launch(etcdLog, nil,
+	return e.launch(ctx, etcdLog, nil,
 		"nsenter", "--net="+filepath.Join(netnsDir, e.link), "--",
 		filepath.Join(s.Source, "bin/etcd"),
 		"--name="+e.Name, "--data-dir="+filepath.Join(e.dir, "data"), "--log-level=warn",

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // node is what hosts and etcd processes have in common: an address in a network
@@ -45,32 +46,45 @@ func (n *node) lock(ctx context.Context) (func(), error) {
 	return lock(ctx, n.cluster+"."+n.Name)
 }
 
+// enterGroup moves itself into a cgroup and becomes the command. It is not cloned
+// into the cgroup (CLONE_INTO_CGROUP): kernels of 2025 end such a child at once when
+// the cgroup was ever killed.
+const enterGroup = `echo $$ >"$0/cgroup.procs" && exec "$@"`
+
 // launch starts a command that outlives us, in the node's cgroup: a session of
-// its own, no terminal, its output in a log file.
-func (n *node) launch(log string, env []string, args ...string) error {
+// its own, no terminal, its output in a log file. It returns when the command is
+// in the cgroup.
+func (n *node) launch(ctx context.Context, log string, env []string, args ...string) error {
 	if err := n.group.create(); err != nil {
 		return err
 	}
-	group, err := os.Open(n.group.path())
-	if err != nil {
-		return fmt.Errorf("start %s: %w", n.Name, err)
-	}
-	defer group.Close()
 	output, err := os.OpenFile(filepath.Join(n.dir, log), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
 	defer output.Close()
 
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command("sh", append([]string{"-c", enterGroup, n.group.path()}, args...)...)
 	cmd.Dir = "/"
 	cmd.Env = append([]string{defaultPath}, env...)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(group.Fd())}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
-	go cmd.Wait() // reaps it, should it end before we do
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	err = poll(ctx, time.Millisecond, func() (bool, error) {
+		select {
+		case err := <-ended:
+			return false, fmt.Errorf("it ended at once (%v): %s", err, n.logTail(log))
+		default:
+			return n.group.populated()
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("start %s: %w", n.Name, err)
+	}
 	return nil
 }
 
