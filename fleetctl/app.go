@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+)
+
+// app is one run of fleetctl: where it writes, and the settings that all commands share.
+type app struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+
+	endpoint                  string
+	caFile, certFile, keyFile string
+	requestTimeout            seconds
+	output                    string
+}
+
+// run carries out one command line.
+func (a *app) run(ctx context.Context, args []string) exitCode {
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var f *fault
+	if !errors.As(err, &f) {
+		f = &fault{exitUsage, err} // commands return faults only; the rest is cobra's, about the command line
+	}
+	if f.err == nil {
+		return f.code
+	}
+	fmt.Fprintln(a.stderr, "Error:", f.err)
+	if h := hint(f.err); h != "" {
+		fmt.Fprintln(a.stderr, "Hint:", h)
+	}
+	if f.code == exitUsage {
+		fmt.Fprintln(a.stderr, "Hint: see fleetctl help")
+	}
+	return f.code
+}
+
+func (a *app) root() *cobra.Command {
+	// Fleet 1 accepted abbreviated commands; cobra has only this switch for it.
+	cobra.EnablePrefixMatching = true
+	root := &cobra.Command{
+		Use:           "fleetctl",
+		Short:         "fleetctl drives the units of a cluster of systemd hosts",
+		Long:          "fleetctl drives the units of a cluster of systemd hosts. Commands may be abbreviated.\n\n" + exitHelp,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.readEnvironment(cmd.Root().PersistentFlags())
+		},
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetHelpCommand(helpCommand())
+	root.SetVersionTemplate("fleetctl version {{.Version}}\n")
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.endpoint, "endpoint", "unix:///var/run/fleet.sock", "where fleetd's API answers: unix:///path, http://host:port or https://host:port")
+	flags.StringVar(&a.caFile, "ca-file", "", "certificate authority that signed the server's certificate, instead of the system's")
+	flags.StringVar(&a.certFile, "cert-file", "", "certificate to show to the server")
+	flags.StringVar(&a.keyFile, "key-file", "", "private key of the certificate")
+	a.requestTimeout = seconds(defaultRequestTimeout)
+	flags.Var(&a.requestTimeout, "request-timeout", "how long one request may take, in seconds or as in 1m30s")
+	flags.StringVarP(&a.output, "output", "o", "text", "text or json; json is an array of the API's entities")
+	root.AddCommand(
+		a.submitCommand(), a.loadCommand(), a.startCommand(),
+		a.stopCommand(), a.unloadCommand(), a.destroyCommand(), a.restartCommand(),
+		a.catCommand(), a.statusCommand(),
+		a.listUnitsCommand(), a.listUnitFilesCommand(), a.listMachinesCommand(),
+		a.versionCommand(),
+	)
+	return root
+}
+
+// readEnvironment gives each global flag that is not on the command line the value of its variable.
+func (a *app) readEnvironment(flags *pflag.FlagSet) error {
+	// These would have sent fleet 1's requests to another cluster than the one this would reach.
+	if a.getenv("FLEETCTL_TUNNEL") != "" {
+		return usage(errors.New("FLEETCTL_TUNNEL is set, but there is no --tunnel; name the endpoint with FLEETCTL_ENDPOINT"))
+	}
+	if driver := a.getenv("FLEETCTL_DRIVER"); driver != "" && !strings.EqualFold(driver, "API") {
+		return usage(fmt.Errorf("FLEETCTL_DRIVER is %s, but only the API is spoken; name the endpoint with FLEETCTL_ENDPOINT", driver))
+	}
+	var mistakes []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		variable := "FLEETCTL_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value := a.getenv(variable)
+		if f.Changed || value == "" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("environment variable %s: %w", variable, err))
+		}
+	})
+	if len(mistakes) > 0 {
+		return usage(errors.Join(mistakes...))
+	}
+	if a.requestTimeout == 0 {
+		return usage(errors.New("--request-timeout must be more than zero"))
+	}
+	if a.output != "text" && a.output != "json" {
+		return usage(fmt.Errorf("output %q: expect text or json", a.output))
+	}
+	return nil
+}
+
+func (a *app) json() bool { return a.output == "json" }
+
+// say tells of something that happened. With JSON output it goes to stderr, as stdout is the entities' alone.
+func (a *app) say(format string, args ...any) {
+	w := a.stdout
+	if a.json() {
+		w = a.stderr
+	}
+	fmt.Fprintf(w, format+"\n", args...)
+}
+
+// complain tells of something that went wrong or is doubtful.
+func (a *app) complain(format string, args ...any) {
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// entities writes a JSON array.
+func entities[T any](a *app, all []T) error {
+	if all == nil {
+		all = []T{}
+	}
+	enc := json.NewEncoder(a.stdout)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(all); err != nil {
+		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
+	}
+	return nil
+}
+
+// terminal tells whether a person watches stderr, and how wide it is.
+func (a *app) terminal() (width int, ok bool) {
+	f, isFile := a.stderr.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		width = 80
+	}
+	return width, true
+}

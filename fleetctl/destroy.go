@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"fleet/api"
+)
+
+func (a *app) destroyCommand() *cobra.Command {
+	var w waiting
+	cmd := &cobra.Command{
+		Use:   "destroy UNIT...",
+		Short: "Stop units and remove them from the cluster",
+		Long: `Stop units and remove them from the cluster, and wait until no machine has them.
+
+UNIT is a name or, in quotes, a shell pattern for names, templates included.`,
+		Args: needUnits,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd, args, &w, func(c *api.Client, u api.Unit, _ bool) (*order, error) {
+				return &order{
+					unit: u.Name, goal: goalGone, global: u.Global,
+					send: func(ctx context.Context) (api.Result, error) { return c.Destroy(ctx, u.Name) },
+				}, nil
+			})
+		},
+	}
+	w.register(cmd)
+	return cmd
+}

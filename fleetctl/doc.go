@@ -1,0 +1,17 @@
+// Command fleetctl speaks to a cluster of fleet through the API of one fleetd.
+//
+// Each verb is one file with a constructor of its cobra command. What several
+// of them need is beside them: settings and the connection (app.go,
+// connect.go), what an argument means (resolve.go for files, selection.go for
+// units that exist), sending requests and waiting for what comes of them
+// (carry.go, watch.go, wait.go), the judgement of one event (request.go),
+// tables (table.go) and exit codes (exit.go).
+//
+// Verbs that change something read and check all of their arguments before they
+// send the first request. A verb that waits does not believe the answer to its
+// request but the events that follow: it is over when the cluster says of a
+// generation not older than its own that it was carried out, failed, or has no
+// machine. Nothing is polled.
+//
+// A request stays in force when fleetctl stops waiting, for whatever reason.
+package main

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"net/http"
+	"slices"
+	"syscall"
+
+	"fleet/api"
+)
+
+// exitCode is what fleetctl tells its caller. The numbers are documented for users and do not change.
+type exitCode int
+
+const (
+	exitOK          exitCode = 0
+	exitError       exitCode = 1 // anything that has no code of its own
+	exitUsage       exitCode = 2
+	exitNotFound    exitCode = 3
+	exitFailed      exitCode = 4 // on a machine, and failed there
+	exitNowhere     exitCode = 5 // no machine may have the unit
+	exitTimeout     exitCode = 6 // gave up waiting; the request stays in force
+	exitRefused     exitCode = 7 // the cluster is able to, but does not do it
+	exitUnreachable exitCode = 8
+)
+
+const exitHelp = `Exit codes:
+  0  success
+  1  an error that has no code of its own, such as a mistake in a unit file
+  2  usage: unknown command or flag, invalid value or unit name
+  3  a unit, or a file to make it from, was not found
+  4  the unit is on a machine and failed there
+  5  no machine may have the unit
+  6  gave up waiting, or was interrupted; the request stays in force
+  7  refused: not allowed in the state the unit is in, or somebody else changed it meanwhile
+  8  the cluster cannot be reached
+If units of one command differ, the first of 8, 1, 4, 5, 6, 7, 3 that occurred counts.`
+
+// worse tells which of two codes a command ends with when its units differ:
+// what says least about the rest of the units comes first.
+func worse(a, b exitCode) exitCode {
+	order := []exitCode{exitUsage, exitUnreachable, exitError, exitFailed, exitNowhere, exitTimeout, exitRefused, exitNotFound, exitOK}
+	if slices.Index(order, a) <= slices.Index(order, b) {
+		return a
+	}
+	return b
+}
+
+// fault is the end of a command that did not succeed.
+type fault struct {
+	code exitCode
+	err  error // nil if everything was told already
+}
+
+func (f *fault) Error() string {
+	if f.err == nil {
+		return "told already"
+	}
+	return f.err.Error()
+}
+
+func (f *fault) Unwrap() error { return f.err }
+
+// usage marks an error as a mistake in how fleetctl was called.
+func usage(err error) error { return &fault{exitUsage, err} }
+
+// ended is the error of a command whose failures were told one by one; nil for exitOK.
+func ended(code exitCode) error {
+	if code == exitOK {
+		return nil
+	}
+	return &fault{code: code}
+}
+
+// withCode is the end of a command that ends with code, or with err if that is worse.
+func withCode(err error, code exitCode) error {
+	var f *fault
+	if errors.As(err, &f) && worse(f.code, code) == code {
+		return &fault{code, f.err}
+	}
+	if err == nil {
+		return ended(code)
+	}
+	return err
+}
+
+// remote marks an error of the API client with the exit code that it means.
+func remote(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fault{remoteCode(err), err}
+}
+
+func remoteCode(err error) exitCode {
+	var answer *api.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exitTimeout
+	case !errors.As(err, &answer), answer.Code == http.StatusServiceUnavailable,
+		answer.Code == http.StatusBadGateway, answer.Code == http.StatusGatewayTimeout:
+		return exitUnreachable
+	case answer.Code == http.StatusNotFound:
+		return exitNotFound
+	case answer.Code/100 == 4:
+		return exitRefused
+	}
+	return exitError
+}
+
+// hint is what a person may try about an error; empty if nothing comes to mind.
+func hint(err error) string {
+	var (
+		unknownCA x509.UnknownAuthorityError
+		answer    *api.Error
+	)
+	switch {
+	case errors.As(err, &answer):
+		if answer.Code == http.StatusServiceUnavailable {
+			return "fleetd runs there but has no connection to etcd yet; its log says why (journalctl -u fleetd)"
+		}
+		return ""
+	case errors.As(err, &unknownCA):
+		return "name the certificate authority of the cluster with --ca-file"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "no fleetd listens there; start it, or name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
+	case remoteCode(err) != exitUnreachable:
+		return ""
+	case errors.Is(err, fs.ErrNotExist):
+		return "is fleetd running on this host? Another endpoint is named with --endpoint or FLEETCTL_ENDPOINT"
+	case errors.Is(err, fs.ErrPermission):
+		return "the socket belongs to root; use sudo, or name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
+	}
+	return ""
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"fleet/api"
+	"fleet/cluster"
+)
+
+func machineColumns() []column[api.Machine] {
+	return []column[api.Machine]{
+		{"machine", func(m api.Machine, full bool) string { return place(m.ID, "", full) }},
+		{"ip", func(m api.Machine, _ bool) string { return m.PrimaryIP }},
+		{"metadata", func(m api.Machine, _ bool) string {
+			var pairs []string
+			for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
+				pairs = append(pairs, key+"="+m.Metadata[key])
+			}
+			return strings.Join(pairs, ",")
+		}},
+		{"units", func(m api.Machine, _ bool) string { return fmt.Sprint(m.Units) }},
+		{"version", func(m api.Machine, _ bool) string { return m.Version }},
+	}
+}
+
+func (a *app) listMachinesCommand() *cobra.Command {
+	var l listing
+	cmd := &cobra.Command{
+		Use:   "list-machines",
+		Short: "List the machines that are present",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return list(cmd.Context(), a, &l, machineColumns(), a.machines)
+		},
+	}
+	registerListing(cmd, &l, machineColumns(), "machine,ip,metadata")
+	return cmd
+}
+
+func (a *app) machines(ctx context.Context, c *api.Client) ([]api.Machine, error) {
+	all, err := c.Machines(ctx)
+	if err != nil {
+		return nil, remote(fmt.Errorf("list machines: %w", err))
+	}
+	slices.SortFunc(all, func(x, y api.Machine) int { return cmp.Compare(x.ID, y.ID) })
+	return all, nil
+}
+
+// addresses are where the machines that are present can be reached.
+func (a *app) addresses(ctx context.Context, c *api.Client) (map[cluster.MachineID]string, error) {
+	all, err := a.machines(ctx, c)
+	addresses := make(map[cluster.MachineID]string, len(all))
+	for _, m := range all {
+		addresses[m.ID] = m.PrimaryIP
+	}
+	return addresses, err
+}

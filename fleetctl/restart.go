@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"fleet/api"
+	"fleet/cluster"
+)
+
+func (a *app) restartCommand() *cobra.Command {
+	var w waiting
+	cmd := &cobra.Command{
+		Use:   "restart UNIT...",
+		Short: "Restart units that are launched",
+		Long: `Restart units where they are, and wait until they run again. Units must be launched.
+
+UNIT is a name or, in quotes, a shell pattern for names; a pattern means launched units only.`,
+		Args: needUnits,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd, args, &w, restartOrder)
+		},
+	}
+	w.register(cmd)
+	return cmd
+}
+
+func restartOrder(c *api.Client, u api.Unit, globbed bool) (*order, error) {
+	switch {
+	case u.DesiredState != cluster.Launched && globbed:
+		return nil, nil
+	case u.DesiredState != cluster.Launched:
+		return nil, fmt.Errorf("unable to restart unit %s in state %s; start it instead", u.Name, u.DesiredState)
+	}
+	return &order{
+		unit: u.Name, goal: goalRestarted, global: u.Global,
+		send: func(ctx context.Context) (api.Result, error) { return c.Restart(ctx, u.Name) },
+	}, nil
+}

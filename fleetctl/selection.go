@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"fleet/api"
+	"fleet/unit"
+)
+
+// selection is the units of the cluster that the arguments of a command mean.
+type selection struct {
+	units   []api.Unit // each once, in the sequence of the arguments
+	globbed map[unit.Name]bool
+	missing []string // names and patterns that mean nothing
+}
+
+// needUnits is the cobra.PositionalArgs of commands for one or more units.
+func needUnits(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("no units given")
+	}
+	return nil
+}
+
+// parseName is the name that an argument means: a path's base name, of type service unless it says another.
+func parseName(arg string) (unit.Name, error) {
+	name, err := unit.ParseName(unit.Complete(path.Base(arg)))
+	if err != nil {
+		return "", usage(err)
+	}
+	return name, nil
+}
+
+// selectUnits finds the units that exist. Arguments are names, or shell patterns for names.
+func selectUnits(ctx context.Context, c *api.Client, args []string) (selection, error) {
+	s := selection{globbed: make(map[unit.Name]bool)}
+	var names []unit.Name
+	given := make(map[string]unit.Name, len(args))
+	for _, arg := range args {
+		if isGlob(arg) {
+			if _, err := path.Match(arg, ""); err != nil {
+				return s, usage(fmt.Errorf("malformed pattern %q", arg))
+			}
+			continue
+		}
+		name, err := parseName(arg)
+		if err != nil {
+			return s, err
+		}
+		given[arg] = name
+		names = append(names, name)
+	}
+	known := make(map[unit.Name]api.Unit)
+	var all []api.Unit
+	if len(names) < len(args) {
+		var err error
+		if all, err = c.Units(ctx); err != nil {
+			return s, remote(fmt.Errorf("list units: %w", err))
+		}
+	}
+	found, _, err := lookUp(ctx, c, names)
+	if err != nil {
+		return s, err
+	}
+	for _, u := range found {
+		known[u.Name] = u
+	}
+	taken := make(map[unit.Name]bool)
+	for _, arg := range args {
+		matched := false
+		if name, plain := given[arg]; plain {
+			u, exists := known[name]
+			if exists && !taken[name] {
+				s.units = append(s.units, u)
+				taken[name] = true
+			}
+			matched = exists
+			arg = string(name)
+		}
+		for _, u := range all {
+			if !isGlob(arg) || !globMatches(arg, u.Name) {
+				continue
+			}
+			matched = true
+			if !taken[u.Name] {
+				s.units = append(s.units, u)
+				taken[u.Name], s.globbed[u.Name] = true, true
+			}
+		}
+		if !matched {
+			s.missing = append(s.missing, arg)
+		}
+	}
+	return s, nil
+}
+
+func isGlob(arg string) bool { return strings.ContainsAny(arg, "*?[") }
+
+// globMatches also tries a pattern without a type as one for services, as in a plain name.
+func globMatches(pattern string, name unit.Name) bool {
+	return unit.Glob(pattern).Match(name) || unit.Glob(unit.Complete(pattern)).Match(name)
+}
+
+// lookUp gets units by name, several at once; those that do not exist are told apart.
+func lookUp(ctx context.Context, c *api.Client, names []unit.Name) (found []api.Unit, missing []unit.Name, err error) {
+	units := make([]*api.Unit, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i, name := range names {
+		group.Go(func() error {
+			u, err := c.Unit(ctx, name)
+			if errors.Is(err, api.ErrNotFound) {
+				return nil
+			}
+			if err != nil {
+				return remote(fmt.Errorf("get unit %s: %w", name, err))
+			}
+			units[i] = &u
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	for i, u := range units {
+		if u == nil {
+			missing = append(missing, names[i])
+			continue
+		}
+		found = append(found, *u)
+	}
+	return found, missing, nil
+}
+
+// reportMissing tells of the arguments that mean nothing in this cluster.
+func (a *app) reportMissing(s selection) exitCode {
+	for _, m := range s.missing {
+		if isGlob(m) {
+			a.complain("No unit matches %s.", m)
+			continue
+		}
+		a.complain("Unit %s does not exist.", m)
+	}
+	if len(s.missing) > 0 {
+		return exitNotFound
+	}
+	return exitOK
+}
+
+// again gets the selected units one by one, with what lists leave out. Those
+// that have been destroyed since are gone from the result.
+func (s selection) again(ctx context.Context, c *api.Client) ([]api.Unit, error) {
+	names := make([]unit.Name, len(s.units))
+	for i, u := range s.units {
+		names[i] = u.Name
+	}
+	found, _, err := lookUp(ctx, c, names)
+	return found, err
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fleet/api"
+	"fleet/cluster"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status UNIT...",
+		Short: "Show units: what is wanted, where they are, what systemd says there",
+		Long: `Show units: what is wanted of them, what came of it, and what systemd says on each
+machine that has them, with the last log lines of what failed.
+
+UNIT is a name or, in quotes, a shell pattern for names. The exit code is 4 for a unit
+that has failed, 5 for one that no machine may have, 0 for one that is as it is wanted
+to be, or on the way there.`,
+		Args: needUnits,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args) },
+	}
+}
+
+func (a *app) status(ctx context.Context, args []string) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	s, err := selectUnits(ctx, c, args)
+	if err != nil {
+		return err
+	}
+	if len(s.globbed) > 0 {
+		// A list leaves out the log lines.
+		found, err := s.again(ctx, c)
+		if err != nil {
+			return err
+		}
+		s.units = found
+	}
+	code := exitOK
+	for i, u := range s.units {
+		code = worse(code, condition(u))
+		if a.json() {
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(a.stdout)
+		}
+		writeStatus(a.stdout, u, time.Now())
+	}
+	if a.json() {
+		if err := entities(a, s.units); err != nil {
+			return err
+		}
+	}
+	return ended(worse(code, a.reportMissing(s)))
+}
+
+// condition is the exit code for the state that a unit is in.
+func condition(u api.Unit) exitCode {
+	switch phase, _ := outcome(u); phase {
+	case cluster.Failed:
+		return exitFailed
+	case cluster.Nowhere:
+		return exitNowhere
+	}
+	return exitOK
+}
+
+// writeStatus writes what systemctl status would, and what the cluster has to say besides.
+func writeStatus(w io.Writer, u api.Unit, now time.Time) {
+	phase, message := outcome(u)
+	mark := "●"
+	switch {
+	case condition(u) != exitOK:
+		mark = "×"
+	case u.DesiredState == cluster.Inactive:
+		mark = "○"
+	}
+	title := string(u.Name)
+	if d := description(u); d != "" {
+		title += " - " + d
+	}
+	fmt.Fprintf(w, "%s %s\n", mark, title)
+	line := func(key, format string, args ...any) {
+		fmt.Fprintf(w, "%11s: %s\n", key, fmt.Sprintf(format, args...))
+	}
+	if u.Error != "" {
+		line("Record", "cannot be read: %s", u.Error)
+	}
+	if u.DesiredState != "" {
+		line("Wanted", "%s", wanted(u))
+	}
+	if phase == cluster.Done {
+		line("Outcome", "as wanted")
+	} else {
+		line("Outcome", "%s", strings.TrimSuffix(fmt.Sprintf("%s: %s", outcomeWords(phase), inFull(message, u.Copies)), ": "))
+	}
+	if u.Pending != nil && u.Pending.Message != message {
+		line("Pending", "%s", u.Pending.Message)
+	}
+	for i, c := range u.Copies {
+		if i > 0 && len(u.Copies) > 1 {
+			fmt.Fprintln(w)
+		}
+		writeCopy(line, c, now)
+	}
+	for _, c := range u.Copies {
+		if len(c.Log) == 0 {
+			continue
+		}
+		fmt.Fprintln(w)
+		if len(u.Copies) > 1 {
+			fmt.Fprintf(w, "On %s:\n", place(c.MachineID, c.Address, false))
+		}
+		fmt.Fprintln(w, strings.Join(c.Log, "\n"))
+	}
+}
+
+func wanted(u api.Unit) string {
+	text := string(u.DesiredState)
+	if u.Global {
+		text += " on every machine that its rules allow"
+	}
+	return text
+}
+
+func outcomeWords(p cluster.Phase) string {
+	switch p {
+	case cluster.Working:
+		return "under way"
+	case cluster.Nowhere:
+		return "no machine"
+	}
+	return string(p)
+}
+
+func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.Time) {
+	line("Machine", "%s", place(c.MachineID, c.Address, false)+aside(cmp.Or(c.Reason, notOrdered(c))))
+	if c.Presence == cluster.Lost {
+		line("Active", "unknown: the machine is lost")
+		return
+	}
+	if c.ObservedAt.IsZero() {
+		line("Active", "unknown: the machine has not said anything yet")
+		return
+	}
+	line("Loaded", "%s", cmp.Or(c.Load, "-")+aside(shortHash(c.Hash, false)))
+	active := cmp.Or(c.Active, "-") + aside(c.Sub)
+	if !c.StateSince.IsZero() {
+		active += fmt.Sprintf(" since %s; %s ago", c.StateSince.Local().Format("Mon 2006-01-02 15:04:05 MST"), ago(now.Sub(c.StateSince)))
+	}
+	line("Active", "%s", active)
+	if c.Result != "" && (c.Result != "success" || c.ExitStatus != 0) {
+		line("Result", "%s, exit status %d", c.Result, c.ExitStatus)
+	}
+	if c.JobResult != "" && c.JobResult != "done" {
+		line("Job", "ended with %s", c.JobResult)
+	}
+	if c.Job != "" {
+		line("Job", "%s is under way", c.Job)
+	}
+	if c.Error != "" {
+		line("Error", "%s", c.Error)
+	}
+	if c.MainPID != 0 {
+		line("Main PID", "%d", c.MainPID)
+	}
+	if c.Restarts != 0 {
+		line("Restarts", "%d by systemd since the start", c.Restarts)
+	}
+	if c.InvocationID != "" {
+		line("Invocation", "%s", c.InvocationID)
+	}
+	line("Observed", "%s ago", ago(now.Sub(c.ObservedAt)))
+}
+
+func notOrdered(c api.Copy) string {
+	if c.Ordered {
+		return ""
+	}
+	return "on the way out"
+}
+
+func aside(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
+}
+
+// ago is a duration in the two largest units that it has. Clocks of two hosts
+// may differ, so that less than nothing is possible, and means just now.
+func ago(d time.Duration) string {
+	s := max(0, int64(d/time.Second))
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 60*60:
+		return fmt.Sprintf("%dmin %ds", s/60, s%60)
+	case s < 24*60*60:
+		return fmt.Sprintf("%dh %dmin", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%d days %dh", s/86400, s/3600%24)
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the versions of fleetctl and of the fleetd that answers",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.version(cmd) },
+	}
+}
+
+// version is also for finding out why there is no connection, so that is no failure here.
+func (a *app) version(cmd *cobra.Command) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	server, err := c.Version(cmd.Context())
+	if err != nil {
+		a.complain("fleetd version unknown: %v", err)
+	}
+	if a.json() {
+		versions := struct {
+			Client string `json:"client"`
+			Server string `json:"server,omitempty"`
+		}{version, server}
+		return entities(a, []any{versions})
+	}
+	a.say("fleetctl version %s", version)
+	if server != "" {
+		a.say("fleetd version %s", server)
+	}
+	return nil
+}

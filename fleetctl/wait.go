@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"fleet/api"
+	"fleet/unit"
+)
+
+// waiter is the end of a command: it takes in what the watch tells until every request has ended.
+type waiter struct {
+	app    *app
+	watch  *watch
+	open   map[unit.Name]*request
+	newest map[unit.Name]api.Unit
+	held   map[unit.Name]time.Time // ended well, and watched until then for a death right after the start
+	broken error                   // why nothing can be seen now; nil if something can
+	code   exitCode
+}
+
+func newWaiter(a *app, w *watch, requests []*request) *waiter {
+	x := &waiter{
+		app:    a,
+		watch:  w,
+		open:   make(map[unit.Name]*request, len(requests)),
+		newest: maps.Clone(w.first),
+		held:   make(map[unit.Name]time.Time),
+	}
+	for _, r := range requests {
+		x.open[r.unit] = r
+	}
+	return x
+}
+
+// wait tells of each request as it ends, and returns the worst of their exit
+// codes. A limit of zero is no limit.
+func (x *waiter) wait(ctx context.Context, limit time.Duration) exitCode {
+	for _, name := range slices.Sorted(maps.Keys(x.open)) {
+		if u, known := x.newest[name]; known {
+			x.take(u)
+		}
+	}
+	var timeout <-chan time.Time
+	if limit > 0 {
+		timeout = time.After(limit)
+	}
+	progress := newProgress(x.app)
+	defer progress.stop()
+	for len(x.open) > 0 {
+		select {
+		case n := <-x.watch.news:
+			progress.clear()
+			x.broken = n.broken
+			if n.broken == nil {
+				x.take(n.unit)
+			}
+		case <-x.release():
+			progress.clear()
+			x.settle(time.Now())
+		case <-progress.due():
+			progress.show(x.progress())
+		case <-timeout:
+			progress.clear()
+			x.giveUp("timed out after " + limit.String())
+		case <-ctx.Done():
+			progress.clear()
+			x.giveUp("interrupted")
+		}
+	}
+	return x.code
+}
+
+// take judges what is new of a unit.
+func (x *waiter) take(u api.Unit) {
+	x.newest[u.Name] = u
+	r, open := x.open[u.Name]
+	if !open {
+		return
+	}
+	v, ended := r.judge(u)
+	if !ended {
+		return
+	}
+	if v.code == exitOK && r.goal.starts() {
+		if _, held := x.held[u.Name]; held {
+			return // until it is released
+		}
+		if left := fresh(u); left > 0 {
+			x.held[u.Name] = time.Now().Add(left)
+			return
+		}
+	}
+	x.end(r, v)
+}
+
+// release rings when the first of the units that are held may be let go.
+func (x *waiter) release() <-chan time.Time {
+	var first time.Time
+	for _, at := range x.held {
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	if first.IsZero() {
+		return nil
+	}
+	return time.After(time.Until(first))
+}
+
+// settle ends the requests whose units have lived long enough.
+func (x *waiter) settle(now time.Time) {
+	for _, name := range slices.Sorted(maps.Keys(x.held)) {
+		if x.held[name].After(now) {
+			continue
+		}
+		delete(x.held, name)
+		r := x.open[name]
+		if v, ended := r.judge(x.newest[name]); ended {
+			x.end(r, v)
+		}
+	}
+}
+
+func (x *waiter) end(r *request, v verdict) {
+	delete(x.open, r.unit)
+	delete(x.held, r.unit)
+	x.code = worse(x.code, v.code)
+	if v.code == exitOK {
+		x.app.say("%s", v.line)
+		return
+	}
+	x.app.complain("%s", v.line)
+}
+
+// giveUp ends all requests that are open, without knowing how they will end.
+func (x *waiter) giveUp(why string) {
+	for _, name := range slices.Sorted(maps.Keys(x.open)) {
+		line := fmt.Sprintf("Unit %s is not known to be %s: %s (%s); the request stays in force",
+			name, x.open[name].goal, why, x.missing(name))
+		x.end(x.open[name], verdict{exitTimeout, line})
+	}
+}
+
+// missing is what is waited for.
+func (x *waiter) missing(name unit.Name) string {
+	if x.broken != nil {
+		return x.broken.Error()
+	}
+	u := x.newest[name]
+	if _, message := outcome(u); message != "" {
+		return inFull(message, u.Copies)
+	}
+	return "waiting for the cluster to act"
+}
+
+func (x *waiter) progress() string {
+	names := slices.Sorted(maps.Keys(x.open))
+	text := fmt.Sprintf("%s: %s", names[0], x.missing(names[0]))
+	if len(names) > 1 {
+		text = fmt.Sprintf("waiting for %d units; %s", len(names), text)
+	}
+	return text
+}

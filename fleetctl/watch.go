@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"fleet/api"
+	"fleet/unit"
+)
+
+// watch follows units through one event stream, and opens it again whenever it breaks.
+type watch struct {
+	client *api.Client
+	names  map[unit.Name]bool
+	first  map[unit.Name]api.Unit // what the stream said until it was in step with the cluster
+	news   chan news
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// news is a unit that changed, or why nothing can be seen for the moment.
+type news struct {
+	unit   api.Unit
+	broken error
+}
+
+const (
+	// maxNames keeps the stream's URL short; a command for more units listens to all and picks.
+	maxNames = 200
+
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = 2 * time.Second
+)
+
+// openWatch returns when the stream is in step with the cluster. That the
+// cluster cannot be reached now is an error; later it is news.
+func openWatch(ctx context.Context, c *api.Client, names []unit.Name, limit time.Duration) (*watch, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watch{
+		client: c,
+		names:  make(map[unit.Name]bool, len(names)),
+		first:  make(map[unit.Name]api.Unit, len(names)),
+		news:   make(chan news),
+		cancel: cancel,
+		done:   make(chan struct{}),
+	}
+	for _, name := range names {
+		w.names[name] = true
+	}
+	opened := make(chan error, 1)
+	go func() {
+		defer close(w.done)
+		w.run(ctx, opened)
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-opened:
+	case <-timer.C:
+		err = fmt.Errorf("the event stream did not begin within %s", limit)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		w.close()
+		return nil, remote(fmt.Errorf("follow events: %w", err))
+	}
+	return w, nil
+}
+
+func (w *watch) close() {
+	w.cancel()
+	<-w.done
+}
+
+func (w *watch) run(ctx context.Context, opened chan<- error) {
+	synced := false
+	backoff := firstBackoff
+	for {
+		err := w.client.Events(ctx, w.selection(), func(e api.Event) error {
+			switch {
+			case e.Type == api.EventSync:
+				backoff = firstBackoff
+				if !synced {
+					synced = true
+					opened <- nil
+				}
+			case e.Type != api.EventUnit || e.Unit == nil || !w.names[e.Unit.Name]:
+			case !synced:
+				w.first[e.Unit.Name] = *e.Unit
+			default:
+				return w.tell(ctx, news{unit: *e.Unit})
+			}
+			return nil
+		})
+		if !synced {
+			opened <- err
+			return
+		}
+		if ctx.Err() != nil || w.tell(ctx, news{broken: lost(err)}) != nil {
+			return
+		}
+		select {
+		case <-time.After(backoff):
+		case <-ctx.Done():
+			return
+		}
+		backoff = min(2*backoff, lastBackoff)
+	}
+}
+
+func (w *watch) selection() api.EventsOptions {
+	var o api.EventsOptions
+	if len(w.names) > maxNames {
+		return o
+	}
+	for name := range w.names {
+		o.Units = append(o.Units, name)
+	}
+	return o
+}
+
+func (w *watch) tell(ctx context.Context, n news) error {
+	select {
+	case w.news <- n:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func lost(err error) error {
+	if err == nil {
+		err = errors.New("it ended")
+	}
+	return fmt.Errorf("the event stream broke, trying again: %w", err)
+}
