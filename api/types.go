@@ -68,7 +68,6 @@ type Copy struct {
 	Ordered   bool              `json:"ordered"`          // the machine's orders have the unit
 	Reason    string            `json:"reason,omitempty"` // why here
 	Since     time.Time         `json:"since,omitzero"`   // when it was placed here
-	Settled   bool              `json:"settled"`          // the machine has taken in its orders as they stand
 
 	ObservedAt   time.Time      `json:"observedAt,omitzero"` // when the machine said the rest, its clock
 	Hash         string         `json:"hash,omitempty"`      // fleet 1's hash of the file there
@@ -169,8 +168,3 @@ const (
 	EventPing        EventType = "ping"         // nothing happened for a while
 	EventEnd         EventType = "end"          // the stream ends; the message says why
 )
-
-// errorBody is the JSON of every error.
-type errorBody struct {
-	Error Error `json:"error"`
-}

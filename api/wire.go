@@ -16,3 +16,8 @@ const (
 )
 
 func etag(generation int64) string { return strconv.Quote(strconv.FormatInt(generation, 10)) }
+
+// errorBody is the JSON of every error.
+type errorBody struct {
+	Error Error `json:"error"`
+}

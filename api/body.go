@@ -1,0 +1,93 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Limits of what a request may bring, in bytes.
+const (
+	maxBody = 2 << 20
+	maxFile = 1 << 20
+
+	// maxDrain is how much of a body that is too large is read and thrown away, so
+	// that a client that sends first and reads then gets to see the answer.
+	maxDrain = 32 << 20
+)
+
+// readBody reads a body of at most that many bytes; what names it in the error.
+func readBody(r *http.Request, limit int, what string) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	if err != nil {
+		return nil, badRequest("unable to read body: %v", err)
+	}
+	if len(body) <= limit {
+		return body, nil
+	}
+	// Whether it can be drained makes no difference to the answer.
+	_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
+	return nil, tooLarge(what, limit)
+}
+
+func tooLarge(what string, limit int) *Error {
+	return &Error{
+		http.StatusRequestEntityTooLarge,
+		fmt.Sprintf("%s is larger than the limit of %d bytes", what, limit),
+	}
+}
+
+// decodeBody reads the first JSON value of the body, as v1 does.
+func decodeBody(r *http.Request, into any) error {
+	body, err := readBody(r, maxBody, "request body")
+	if err != nil {
+		return err
+	}
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(into); err != nil {
+		return badRequest("unable to decode body: %s", decodeProblem(err))
+	}
+	return nil
+}
+
+// decodeProblem says what is wrong with JSON in the sender's words instead of Go's types.
+func decodeProblem(err error) string {
+	var wrongType *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the JSON ends too early"
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return fmt.Sprintf("field %s cannot be a JSON %s (byte %d)", wrongType.Field, wrongType.Value, wrongType.Offset)
+	case errors.As(err, &wrongType):
+		return fmt.Sprintf("a JSON %s is not expected (byte %d)", wrongType.Value, wrongType.Offset)
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%v (byte %d)", err, syntax.Offset)
+	}
+	return err.Error()
+}
+
+// checkJSONType is v1's rule for requests that carry a unit.
+func checkJSONType(r *http.Request) error {
+	values := r.Header.Values("Content-Type")
+	if len(values) != 1 {
+		return &Error{
+			http.StatusUnsupportedMediaType,
+			fmt.Sprintf("expected 1 Content-Type, got %d", len(values)),
+		}
+	}
+	if !isJSON(values[0]) {
+		return &Error{http.StatusUnsupportedMediaType, "only acceptable Content-Type is " + jsonType}
+	}
+	return nil
+}
+
+func isJSON(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.TrimSpace(media) == jsonType
+}

@@ -1,0 +1,201 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// cache is the cluster as the store last told it, with what makes lists cheap.
+// Run writes it, requests read it.
+type cache struct {
+	mu        sync.RWMutex
+	snapshot  cluster.Snapshot
+	told      bool          // the first update has arrived
+	advanced  chan struct{} // closed by the next update
+	listeners map[*listener]struct{}
+
+	// where has, for every unit that a present machine reports, those machines, sorted.
+	where map[unit.Name][]cluster.MachineID
+
+	submitted sortedNames // names of units with a record
+	reported  sortedNames // keys of where
+	files     fileViews
+}
+
+func newCache() *cache {
+	return &cache{
+		advanced:  make(chan struct{}),
+		listeners: make(map[*listener]struct{}),
+		where:     make(map[unit.Name][]cluster.MachineID),
+	}
+}
+
+// apply takes in an update and tells the listeners. It never waits for one.
+func (c *cache) apply(u cluster.Update) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	ids := c.machinesOf(u)
+	before := make(map[cluster.MachineID]*Machine, len(ids))
+	for id := range ids {
+		before[id] = c.view().machine(id)
+	}
+	names := c.snapshot.Apply(u)
+	for id := range c.machinesOf(u) {
+		ids[id] = struct{}{}
+	}
+	for id := range ids {
+		if reflect.DeepEqual(before[id], c.view().machine(id)) {
+			delete(ids, id)
+		}
+	}
+
+	c.forget(u)
+	for _, name := range names {
+		c.locate(name)
+	}
+	for l := range c.listeners {
+		l.tell(names, ids)
+	}
+	c.told = true
+	close(c.advanced)
+	c.advanced = make(chan struct{})
+}
+
+// machinesOf collects the machines that u may concern, as the snapshot stands.
+func (c *cache) machinesOf(u cluster.Update) map[cluster.MachineID]struct{} {
+	ids := make(map[cluster.MachineID]struct{})
+	if u.Reset {
+		for _, id := range c.view().machineIDs() {
+			ids[id] = struct{}{}
+		}
+	}
+	for _, change := range u.Changes {
+		switch change := change.(type) {
+		case cluster.MachineChanged:
+			ids[change.ID] = struct{}{}
+		case cluster.SettingsChanged:
+			ids[change.ID] = struct{}{}
+		case cluster.OrdersChanged:
+			ids[change.ID] = struct{}{}
+		case cluster.LeaderChanged:
+			ids[change.Machine] = struct{}{}
+			ids[c.snapshot.Leader] = struct{}{}
+		case cluster.Corrupted:
+			switch change.Kind {
+			case cluster.KindMachine, cluster.KindSettings, cluster.KindOrders:
+				ids[cluster.MachineID(change.ID)] = struct{}{}
+			}
+		}
+	}
+	delete(ids, "")
+	return ids
+}
+
+// forget drops what was derived from records that u removed.
+func (c *cache) forget(u cluster.Update) {
+	if u.Reset {
+		c.files.clear()
+		c.submitted.stale()
+	}
+	for _, change := range u.Changes {
+		switch change := change.(type) {
+		case cluster.UnitChanged:
+			c.submitted.stale()
+		case cluster.FileChanged:
+			c.files.drop(change.ID)
+		case cluster.Corrupted:
+			c.submitted.stale()
+			c.files.drop(unit.ContentID(change.ID))
+		}
+	}
+}
+
+// locate brings where up to date for one unit.
+func (c *cache) locate(name unit.Name) {
+	var ids []cluster.MachineID
+	for _, copied := range c.snapshot.Status(name).Copies {
+		if copied.Report != nil {
+			ids = append(ids, copied.Machine)
+		}
+	}
+	_, had := c.where[name]
+	if had != (ids != nil) {
+		c.reported.stale()
+	}
+	if ids == nil {
+		delete(c.where, name)
+		return
+	}
+	c.where[name] = ids
+}
+
+// read calls fn with the cluster, which fn must not keep.
+func (c *cache) read(fn func(view)) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	fn(c.view())
+}
+
+func (c *cache) view() view { return view{Snapshot: &c.snapshot, files: &c.files} }
+
+func (c *cache) filled() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.told
+}
+
+// await blocks until the cache has reached a revision of the store, or ctx ends.
+func (c *cache) await(ctx context.Context, revision int64) {
+	for {
+		c.mu.RLock()
+		reached, advanced := c.snapshot.Revision >= revision, c.advanced
+		c.mu.RUnlock()
+		if reached {
+			return
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// submittedNames are the units with a record, sorted. The caller holds the lock for reading.
+func (c *cache) submittedNames() []unit.Name {
+	return c.submitted.get(c.snapshot.Units)
+}
+
+// reportedNames are the keys of where, sorted. The caller holds the lock for reading.
+func (c *cache) reportedNames() []unit.Name {
+	return c.reported.get(func() []unit.Name { return slices.Sorted(maps.Keys(c.where)) })
+}
+
+// sortedNames is a list that is made when it is asked for, and again only when it has become stale.
+type sortedNames struct {
+	mu    sync.Mutex
+	names []unit.Name
+	valid bool
+}
+
+func (s *sortedNames) stale() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names, s.valid = nil, false
+}
+
+func (s *sortedNames) get(list func() []unit.Name) []unit.Name {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.valid {
+		s.names, s.valid = list(), true
+	}
+	return s.names
+}

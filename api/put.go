@@ -1,0 +1,149 @@
+package api
+
+import (
+	"net/http"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// putRequest is what v1 reads of the unit in a PUT; everything else that the
+// JSON says is ignored, so that a client may send back what it got.
+type putRequest struct {
+	Name         string   `json:"name"`
+	Options      []Option `json:"options"`
+	DesiredState string   `json:"desiredState"`
+}
+
+// submission is a unit file that was found good, with what else was asked for.
+type submission struct {
+	name    unit.Name
+	file    *unit.File // nil: no file was sent
+	global  bool
+	desired cluster.DesiredState // empty: no state was sent
+}
+
+// putUnit is v1's one verb for everything: create, replace, set the state.
+// The order of its checks is v1's.
+func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string) error {
+	if err := checkJSONType(r); err != nil {
+		return err
+	}
+	var body putRequest
+	if err := decodeBody(r, &body); err != nil {
+		return err
+	}
+	if body.Name == "" {
+		body.Name = urlName
+	}
+	if body.Name != urlName {
+		return badRequest("name in URL %q differs from unit name in request body %q", urlName, body.Name)
+	}
+	sub, err := newSubmission(body.Name, body.DesiredState)
+	if err != nil {
+		return err
+	}
+	if len(body.Options) > 0 {
+		if err := sub.addOptions(body.Options); err != nil {
+			return err
+		}
+	}
+	code := http.StatusNoContent
+	u, err := s.change(r, sub.name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+		if sub.file != nil && (current == nil || !s.sameFile(r, current, sub.file)) {
+			code = http.StatusCreated // v1 calls a replacement a creation
+			return sub.edit(cluster.Inactive), nil
+		}
+		code = http.StatusNoContent
+		switch {
+		case current == nil:
+			return nil, conflict("unit does not exist and options field empty")
+		case unreadable(current):
+			return nil, errUnreadable(sub.name)
+		case sub.desired == "" && sub.file == nil:
+			return nil, conflict("must provide DesiredState to update existing unit")
+		case sub.desired == "":
+			return nil, errUnchanged
+		}
+		return withDesired(current, sub.desired), nil
+	})
+	if err != nil {
+		return err
+	}
+	tellGeneration(w, u.Generation)
+	w.WriteHeader(code)
+	return nil
+}
+
+// sameFile tells whether v1 calls the files the same: their hashes are equal.
+func (s *Server) sameFile(r *http.Request, current *cluster.Unit, file *unit.File) bool {
+	if current.Content == file.ID() {
+		return true
+	}
+	if unreadable(current) {
+		return false
+	}
+	s.awaitRevision(r.Context(), current.Revision)
+	var hash string
+	s.cache.read(func(v view) { hash = v.hash(current.Content) })
+	return hash == file.V1Hash()
+}
+
+func newSubmission(name, desired string) (*submission, error) {
+	sub := &submission{}
+	var err error
+	if sub.name, err = unit.ParseName(name); err != nil {
+		return nil, badRequest("%v", err)
+	}
+	if desired == "" {
+		return sub, nil
+	}
+	if sub.desired, err = cluster.ParseDesiredState(desired); err != nil {
+		return nil, badRequest("%v", err)
+	}
+	return sub, nil
+}
+
+func (sub *submission) addOptions(options []Option) error {
+	plain := make([]unit.Option, len(options))
+	for i, o := range options {
+		plain[i] = unit.Option(o)
+	}
+	file, err := unit.FromOptions(plain)
+	if err != nil {
+		return badRequest("%v", err)
+	}
+	if len(file.Bytes()) > maxFile {
+		return tooLarge("unit file", maxFile)
+	}
+	return sub.addFile(file)
+}
+
+// addFile takes in a file whose rules hold for the unit's name.
+func (sub *submission) addFile(file *unit.File) error {
+	rules, err := file.Rules(sub.name)
+	if err != nil {
+		return badRequest("%v", err)
+	}
+	sub.file, sub.global = file, rules.Global
+	return nil
+}
+
+// edit writes the file, and the state that was asked for or else the given one.
+func (sub *submission) edit(otherwise cluster.DesiredState) *cluster.UnitEdit {
+	desired := sub.desired
+	if desired == "" {
+		desired = otherwise
+	}
+	return &cluster.UnitEdit{
+		Unit: cluster.Unit{Name: sub.name, Content: sub.file.ID(), Desired: desired, Global: sub.global},
+		File: sub.file.Bytes(),
+	}
+}
+
+// withDesired keeps everything of a unit but the state it is wanted in.
+func withDesired(current *cluster.Unit, desired cluster.DesiredState) *cluster.UnitEdit {
+	u := *current
+	u.Desired = desired
+	return &cluster.UnitEdit{Unit: u}
+}

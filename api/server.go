@@ -1,0 +1,115 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// Store is what the server needs of the registry.
+type Store interface {
+	// Follow hands fn the whole cluster and then every change, in order, until ctx ends or fn fails.
+	Follow(ctx context.Context, fn func(cluster.Update) error) error
+	// UpdateUnit reads a record, lets change say what to write (nil: remove the record)
+	// and writes it unless somebody else did meanwhile. A record that cannot be read is
+	// given to change as one without content.
+	UpdateUnit(ctx context.Context, name unit.Name,
+		change func(current *cluster.Unit) (*cluster.UnitEdit, error)) (cluster.Unit, error)
+	// UpdateSettings does the same for the operator's settings of a machine.
+	UpdateSettings(ctx context.Context, id cluster.MachineID,
+		change func(cluster.Settings) (cluster.Settings, error)) (revision int64, err error)
+}
+
+// Options are the settings of a Server. The zero value works.
+type Options struct {
+	Version string
+	// Ready tells whether this fleetd may answer; while it returns an error
+	// every path answers 503. It is called on every request. nil: always.
+	Ready  func() error
+	Logger *slog.Logger // nil: none
+	// PageSize is the greatest number of items in one page of a list; 0 means 100.
+	PageSize int
+}
+
+// Server answers the API's requests from a cache of the cluster.
+type Server struct {
+	store     Store
+	o         Options
+	cache     *cache
+	discovery []byte
+
+	ended chan struct{} // closed when Run returns
+	end   func()
+}
+
+// New makes a server. It answers 503 until Run has filled its cache.
+func New(store Store, o Options) *Server {
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.PageSize <= 0 {
+		o.PageSize = 100
+	}
+	ended := make(chan struct{})
+	return &Server{
+		store:     store,
+		o:         o,
+		cache:     newCache(),
+		discovery: discoveryDocument(),
+		ended:     ended,
+		end:       sync.OnceFunc(func() { close(ended) }),
+	}
+}
+
+// Run keeps the cache up to date. It blocks until ctx ends, and then ends all
+// event streams; the server answers 503 from there on. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.end()
+	err := s.store.Follow(ctx, func(u cluster.Update) error {
+		s.cache.apply(u)
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("the store ended it")
+	}
+	return fmt.Errorf("follow the cluster for the api: %w", err)
+}
+
+// Handler is the API on the paths of fleet 1. It may be served by several listeners.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", serverName+s.o.Version)
+	if err := s.ready(); err != nil {
+		s.o.Logger.Debug("request refused: not ready", "path", r.URL.Path, "err", err)
+		writeError(w, &Error{http.StatusServiceUnavailable, "fleet server unable to communicate with etcd"})
+		return
+	}
+	if err := s.route(w, r); err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+func (s *Server) ready() error {
+	select {
+	case <-s.ended:
+		return errors.New("fleetd is shutting down")
+	default:
+	}
+	if !s.cache.filled() {
+		return errors.New("the cluster has not been read yet")
+	}
+	return s.o.Ready()
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+func (s *Server) listUnits(w http.ResponseWriter, r *http.Request) error {
+	token, err := s.requestedPage(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	var page UnitPage
+	s.cache.read(func(v view) {
+		names := s.cache.submittedNames()
+		from, to, next := token.cut(len(names))
+		page.NextPageToken = next
+		for _, name := range names[from:to] {
+			page.Units = append(page.Units, v.unit(name, detail{options: true}))
+		}
+	})
+	return writeJSON(w, http.StatusOK, page)
+}
+
+func (s *Server) getUnit(w http.ResponseWriter, _ *http.Request, name string) error {
+	var u Unit
+	s.cache.read(func(v view) { u = v.unit(unit.Name(name), detail{options: true, log: true}) })
+	if u.Absent {
+		return errNoUnit()
+	}
+	tellGeneration(w, u.Generation)
+	return writeJSON(w, http.StatusOK, u)
+}
+
+func (s *Server) deleteUnit(w http.ResponseWriter, r *http.Request, name string) error {
+	if _, err := unit.ParseName(name); err != nil && !s.submitted(unit.Name(name)) {
+		return errNoUnit() // never asked of the store
+	}
+	gone, err := s.change(r, unit.Name(name), func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+		if current == nil {
+			return nil, errNoUnit()
+		}
+		return nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	// Whatever is submitted under this name later has a greater generation.
+	w.Header().Set(generationHeader, strconv.FormatInt(gone.Revision, 10))
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) restartUnit(w http.ResponseWriter, r *http.Request, raw string) error {
+	name, err := unit.ParseName(raw)
+	if err != nil {
+		return badRequest("%v", err)
+	}
+	u, err := s.change(r, name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+		switch {
+		case current == nil:
+			return nil, errNoUnit()
+		case unreadable(current):
+			return nil, errUnreadable(name)
+		case current.Desired != cluster.Launched:
+			return nil, conflict("cannot restart unit %s: it is wanted %s, not launched", name, current.Desired)
+		}
+		return &cluster.UnitEdit{Unit: *current, Restart: true}, nil
+	})
+	if err != nil {
+		return err
+	}
+	tellGeneration(w, u.Generation)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) submitted(name unit.Name) bool {
+	var exists bool
+	s.cache.read(func(v view) { exists = v.Status(name).Exists })
+	return exists
+}
+
+// tellGeneration sends the generation of a unit in the form of If-Match too.
+func tellGeneration(w http.ResponseWriter, generation int64) {
+	if generation == 0 {
+		return // an unreadable record
+	}
+	w.Header().Set(generationHeader, strconv.FormatInt(generation, 10))
+	w.Header().Set("ETag", etag(generation))
+}

@@ -1,0 +1,185 @@
+package api
+
+import (
+	"slices"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// view turns the vocabulary into JSON types. It is valid while the cache's lock is held.
+type view struct {
+	*cluster.Snapshot
+	files *fileViews
+}
+
+// detail is how much of a unit is shown.
+type detail struct{ options, log bool }
+
+// file returns what v1 says of a file, nil if the file is not there.
+func (v view) file(id unit.ContentID) *fileView {
+	file, ok := v.File(id)
+	if !ok {
+		return nil
+	}
+	return v.files.get(id, file)
+}
+
+// hash is fleet 1's hash of the first of these files that is known.
+func (v view) hash(ids ...unit.ContentID) string {
+	for _, id := range ids {
+		if f := v.file(id); f != nil {
+			return f.hash
+		}
+	}
+	return ""
+}
+
+func (v view) unit(name unit.Name, d detail) Unit {
+	st := v.Status(name)
+	phase, message := st.Outcome()
+	u := Unit{
+		Name:         name,
+		DesiredState: st.Unit.Desired,
+		CurrentState: st.Current(),
+		MachineID:    st.Machine(),
+		Absent:       !st.Exists,
+		Global:       st.Unit.Global,
+		Generation:   st.Unit.Generation,
+		Content:      st.Unit.Content,
+		Outcome:      &Outcome{Phase: phase, Message: message},
+		Pending:      pendingOf(st.Pending),
+		Error:        st.Corrupt,
+	}
+	for _, c := range st.Copies {
+		u.Copies = append(u.Copies, v.copied(c, d))
+	}
+	if !st.Exists || st.Corrupt != "" {
+		return u
+	}
+	file := v.file(st.Unit.Content)
+	if file == nil {
+		u.Error = v.missing(st.Unit.Content)
+		return u
+	}
+	u.Hash = file.hash
+	if d.options {
+		u.Options = file.options
+	}
+	return u
+}
+
+// missing says why there is no file of that id.
+func (v view) missing(id unit.ContentID) string {
+	if err, corrupt := v.Corrupt(cluster.KindFile, string(id)); corrupt {
+		return "its unit file cannot be read: " + err
+	}
+	return "its unit file is not in the store"
+}
+
+func pendingOf(p *cluster.Pending) *Pending {
+	if p == nil {
+		return nil
+	}
+	out := &Pending{Message: p.String(), Machines: p.Machines, Waiting: p.Waiting, Since: p.Since}
+	for _, e := range p.Excluded {
+		out.Excluded = append(out.Excluded, Exclusion(e))
+	}
+	return out
+}
+
+func (v view) copied(c cluster.Copy, d detail) Copy {
+	out := Copy{
+		MachineID: c.Machine,
+		Address:   c.Address,
+		Presence:  c.Presence,
+		Ordered:   c.Order != nil,
+	}
+	if c.Order != nil {
+		out.Reason, out.Since = c.Order.Reason, c.Order.Since
+	}
+	if c.Report == nil {
+		return out
+	}
+	r := c.Report
+	out.ObservedAt = c.At
+	out.Hash, out.Content = v.hash(r.Content), r.Content
+	out.Generation = r.Generation
+	out.Load, out.Active, out.Sub = r.Load, r.Active, r.Sub
+	out.Result, out.ExitStatus = r.Result, r.ExitStatus
+	out.MainPID, out.Restarts, out.InvocationID = r.MainPID, r.Restarts, r.InvocationID
+	out.StateSince = r.Since
+	out.Job, out.JobResult = r.State.Job, r.Job
+	out.Error = r.Error
+	if d.log {
+		out.Log = r.Log
+	}
+	return out
+}
+
+// states are the copies of a unit that present machines report.
+func (v view) states(name unit.Name) []UnitState {
+	var states []UnitState
+	for _, c := range v.Status(name).Copies {
+		if c.Report == nil {
+			continue
+		}
+		r := c.Report
+		s := UnitState{
+			Name:               name,
+			MachineID:          c.Machine,
+			SystemdLoadState:   r.Load,
+			SystemdActiveState: r.Active,
+			SystemdSubState:    r.Sub,
+			ObservedAt:         c.At,
+			Generation:         r.Generation,
+			InvocationID:       r.InvocationID,
+			Result:             r.Result,
+			ExitStatus:         r.ExitStatus,
+			Error:              r.Error,
+		}
+		contents := []unit.ContentID{r.Content}
+		if c.Order != nil {
+			contents = append(contents, c.Order.Content)
+			s.Reason = c.Order.Reason
+		}
+		s.Hash = v.hash(contents...)
+		states = append(states, s)
+	}
+	return states
+}
+
+// machine returns a machine that is present, or nil.
+func (v view) machine(id cluster.MachineID) *Machine {
+	record, present := v.Machine(id)
+	corrupt, broken := v.Corrupt(cluster.KindMachine, string(id))
+	if !present && !broken {
+		return nil
+	}
+	m := &Machine{
+		ID:        id,
+		PrimaryIP: record.Address,
+		Metadata:  v.Metadata(id),
+		Version:   record.Version,
+		Since:     record.Since,
+		Leader:    v.Leader == id,
+		Error:     corrupt,
+	}
+	if orders, ok := v.Orders(id); ok {
+		m.Units = len(orders.Units)
+	}
+	if record.Capacity != (cluster.Capacity{}) {
+		m.Capacity = &Capacity{MaxUnits: record.Capacity.MaxUnits}
+	}
+	return m
+}
+
+// machineIDs lists the machines that are present, those with an unreadable record included, sorted.
+func (v view) machineIDs() []cluster.MachineID {
+	ids := v.Machines()
+	for _, id := range v.CorruptIDs(cluster.KindMachine) {
+		ids = append(ids, cluster.MachineID(id))
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
