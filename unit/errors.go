@@ -24,9 +24,9 @@ func (e *SyntaxError) Error() string {
 		b.WriteString("line " + strconv.Itoa(e.Line) + ": ")
 	}
 	if e.Section != "" {
-		b.WriteString("[" + printable(e.Section) + "]")
+		b.WriteString("[" + shorten(e.Section) + "]")
 		if e.Key != "" {
-			b.WriteString(" " + printable(e.Key))
+			b.WriteString(" " + shorten(e.Key))
 		}
 		b.WriteString(": ")
 	}
@@ -34,10 +34,18 @@ func (e *SyntaxError) Error() string {
 	return b.String()
 }
 
-// printable makes s safe to show: it may come from anyone's file.
-func printable(s string) string {
-	quoted := strconv.Quote(s)
-	return quoted[1 : len(quoted)-1]
+// shorten makes a part of anyone's file safe to show.
+func shorten(s string) string {
+	return strings.ReplaceAll(excerpt(s), `"`, "")
+}
+
+// excerpt quotes a part of anyone's file.
+func excerpt(s string) string {
+	const enough = 60
+	if len(s) > enough {
+		return strconv.Quote(strings.ToValidUTF8(s[:enough], "")) + "…"
+	}
+	return strconv.Quote(s)
 }
 
 // join orders mistakes by line and makes one error of them, nil if there are none.

@@ -40,7 +40,7 @@ func (g Glob) check() error {
 		return err
 	}
 	if _, err := path.Match(g.escaped(), ""); errors.Is(err, path.ErrBadPattern) {
-		return fmt.Errorf("malformed pattern %q", string(g))
+		return fmt.Errorf("malformed pattern %s", excerpt(string(g)))
 	}
 	return nil
 }

@@ -46,10 +46,10 @@ var keys = []key{
 
 func addMachineID(r *Rules, v value) error {
 	if v.text == "" || strings.ContainsAny(v.text, space) {
-		return fmt.Errorf("%q is no machine id", v.text)
+		return fmt.Errorf("%s is no machine id", excerpt(v.text))
 	}
 	if r.MachineID != "" && r.MachineID != v.keep {
-		return fmt.Errorf("%q is a second machine id after %q, but a unit runs on one machine", v.keep, r.MachineID)
+		return fmt.Errorf("%s is a second machine id after %s, but a unit runs on one machine", excerpt(v.keep), excerpt(r.MachineID))
 	}
 	r.MachineID = v.keep
 	return nil
@@ -124,7 +124,7 @@ func addGlobal(r *Rules, v value) error {
 	case "false", "no", "0", "off", "f", "n":
 		r.Global = false
 	default:
-		return fmt.Errorf("%q is neither true nor false", v.text)
+		return fmt.Errorf("%s is neither true nor false", excerpt(v.text))
 	}
 	return nil
 }
@@ -143,17 +143,17 @@ func (b *rulesBuilder) combine() {
 		}
 		for _, g := range r.Conflicts {
 			if g.Match(peer) {
-				b.clash(keyMachineOf, keyConflicts, fmt.Sprintf("unresolvable requirements: peer %q matches conflict %q", peer, g))
+				b.clash(keyMachineOf, keyConflicts, fmt.Sprintf("unresolvable requirements: peer %q matches conflict %s", peer, excerpt(string(g))))
 			}
 		}
 		for _, g := range r.Replaces {
 			if g.Match(peer) {
-				b.clash(keyMachineOf, keyReplaces, fmt.Sprintf("unresolvable requirements: peer %q matches replace %q", peer, g))
+				b.clash(keyMachineOf, keyReplaces, fmt.Sprintf("unresolvable requirements: peer %q matches replace %s", peer, excerpt(string(g))))
 			}
 		}
 	}
 	if x, y, found := contradiction(r.Metadata); found {
-		b.clash(keyMetadata, keyMetadata, fmt.Sprintf("no machine can meet both %q and %q", x, y))
+		b.clash(keyMetadata, keyMetadata, fmt.Sprintf("no machine can meet both %s and %s", excerpt(x.String()), excerpt(y.String())))
 	}
 	id, peers := r.MachineID != "", len(r.MachineOf) > 0
 	conflicts, replaces := len(r.Conflicts) > 0, len(r.Replaces) > 0
@@ -181,5 +181,5 @@ func (b *rulesBuilder) clash(key, other, msg string) {
 	if b.lines[other] > b.lines[key] {
 		key = other
 	}
-	b.mistakes = append(b.mistakes, &SyntaxError{Line: b.lines[key], Section: FleetSection, Key: key, Msg: msg})
+	b.report(&SyntaxError{Line: b.lines[key], Section: FleetSection, Key: key, Msg: msg})
 }

@@ -60,8 +60,9 @@ func (f *File) V1Hash() string {
 
 // FromOptions writes the file whose Options are these, in this order; a header
 // is repeated where the section changes back. White space around names and
-// values, which no file can hold, is dropped. An option that no unit file can
-// say is an error.
+// values, which no file can hold, is dropped; a backslash that ends a value is
+// written so that it does not continue onto the next line. An option that no
+// unit file can say is an error.
 func FromOptions(options []Option) (*File, error) {
 	want := slices.Clone(options)
 	var b strings.Builder

@@ -12,7 +12,7 @@ const (
 	MaxLineLen = 1 << 20
 
 	// maxMistakes bounds the error for a text that is no unit file at all.
-	maxMistakes = 10
+	maxMistakes = 32
 
 	byteOrderMark = "\uFEFF"
 
@@ -21,7 +21,7 @@ const (
 )
 
 // Parse reads a unit file. The error joins a *SyntaxError for every mistake,
-// up to ten.
+// up to 32 of them.
 func Parse(raw []byte) (*File, error) {
 	p := parser{file: &File{raw: string(raw), id: IDOf(raw)}}
 	p.parse()
@@ -202,11 +202,4 @@ func checkSection(name string) string {
 
 func (p *parser) fail(line int, section, msg string) {
 	p.mistakes = append(p.mistakes, &SyntaxError{Line: line, Section: section, Msg: msg})
-}
-
-func excerpt(s string) string {
-	if len(s) > 60 {
-		return fmt.Sprintf("%q…", strings.ToValidUTF8(s[:60], ""))
-	}
-	return fmt.Sprintf("%q", s)
 }

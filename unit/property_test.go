@@ -2,6 +2,7 @@ package unit
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -211,5 +212,22 @@ func TestFileIsImmutable(t *testing.T) {
 	raw[0], f.Bytes()[1] = 'x', 'x'
 	if got := string(f.Bytes()); got != want || f.ID() != IDOf([]byte(want)) {
 		t.Errorf("file became %q with id %s", got, f.ID())
+	}
+}
+
+// A list too long for the engine is one mistake, not thousands, and found at once.
+func TestTooManyValues(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("[X-Fleet]\nConflicts=")
+	for i := range 50_000 {
+		fmt.Fprintf(&b, "%d.path ", i)
+	}
+	f, err := Parse([]byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Rules("web.service")
+	if err == nil || err.Error() != "line 2: [X-Fleet] Conflicts: more than 1000 values" {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -78,13 +78,13 @@ func parseRequirement(s string) (Requirement, error) {
 	const forms = "must be key=value, key!=value, key or !key"
 	switch {
 	case r.Key == "":
-		return r, fmt.Errorf("%q has no key; a requirement %s", s, forms)
+		return r, fmt.Errorf("%s has no key; a requirement %s", excerpt(s), forms)
 	case found && value == "":
-		return r, fmt.Errorf("%q has no value; a requirement %s", s, forms)
+		return r, fmt.Errorf("%s has no value; a requirement %s", excerpt(s), forms)
 	case strings.TrimSpace(r.Key) != r.Key || strings.TrimSpace(value) != value:
-		return r, fmt.Errorf("%q has white space around a key or value", s)
+		return r, fmt.Errorf("%s has white space around a key or value", excerpt(s))
 	case strings.ContainsAny(r.Key, "!<>"):
-		return r, fmt.Errorf("%q: a key cannot have any of \"!<>\"; a requirement %s", s, forms)
+		return r, fmt.Errorf("%s: a key cannot have any of \"!<>\"; a requirement %s", excerpt(s), forms)
 	}
 	return r, nil
 }

@@ -8,6 +8,10 @@ import (
 // FleetSection is the section of a unit file that speaks to fleet.
 const FleetSection = "X-Fleet"
 
+// MaxValues bounds what one key may list, as every rule costs the engine time
+// for every machine.
+const MaxValues = 1000
+
 // Rules is what the [X-Fleet] section of a unit demands. The zero value
 // demands nothing.
 //
@@ -31,7 +35,7 @@ func MatchMachineID(rule, id string) bool {
 
 // Rules reads the [X-Fleet] section of the file for the unit named n, whose
 // parts the specifiers stand for. The error joins a *SyntaxError for every
-// mistake in the section, in the order of lines.
+// mistake in the section, up to 32, in the order of lines.
 //
 // An empty assignment drops what the key, in any of its spellings, said before.
 func (f *File) Rules(n Name) (Rules, error) {
@@ -46,8 +50,9 @@ func (f *File) Rules(n Name) (Rules, error) {
 	}
 	b.headers(f.headers)
 	for key, given := range b.group(f.assignments) {
+		room := MaxValues
 		for _, a := range given {
-			b.read(keys[key], a)
+			room -= b.read(keys[key], a, room)
 		}
 	}
 	b.combine()
@@ -69,7 +74,7 @@ type rulesBuilder struct {
 func (b *rulesBuilder) headers(all []header) {
 	for _, h := range all {
 		if h.section != FleetSection && distance(letters(h.section), letters(FleetSection)) <= 1 {
-			b.mistakes = append(b.mistakes, &SyntaxError{
+			b.report(&SyntaxError{
 				Line: h.line, Section: h.section, Msg: "unknown section; did you mean [" + FleetSection + "]?",
 			})
 		}
@@ -116,12 +121,16 @@ func dropLegacy(k key, all []assignment) []assignment {
 	return modern
 }
 
-// read adds what one assignment says to the rules.
-func (b *rulesBuilder) read(k key, a assignment) {
+// read adds what one assignment says to the rules, and returns the number of its values.
+func (b *rulesBuilder) read(k key, a assignment, room int) int {
 	split, err := k.split(a.value)
 	if err != nil {
 		b.fail(a, err.Error())
-		return
+		return 0
+	}
+	if len(split) > room {
+		b.fail(a, fmt.Sprintf("more than %d values", MaxValues))
+		return 0
 	}
 	if b.lines[k.name] == 0 {
 		b.lines[k.name] = a.line
@@ -129,7 +138,7 @@ func (b *rulesBuilder) read(k key, a assignment) {
 	for _, written := range split {
 		text, byInstance, err := expand(written, b.instance)
 		if err != nil {
-			b.fail(a, fmt.Sprintf("%q: %v", written, err))
+			b.fail(a, excerpt(written)+": "+err.Error())
 			continue
 		}
 		v := value{text: text, keep: text, unit: b.unit}
@@ -140,8 +149,15 @@ func (b *rulesBuilder) read(k key, a assignment) {
 			b.fail(a, err.Error())
 		}
 	}
+	return len(split)
 }
 
 func (b *rulesBuilder) fail(a assignment, msg string) {
-	b.mistakes = append(b.mistakes, &SyntaxError{Line: a.line, Section: FleetSection, Key: a.key, Msg: msg})
+	b.report(&SyntaxError{Line: a.line, Section: FleetSection, Key: a.key, Msg: msg})
+}
+
+func (b *rulesBuilder) report(mistake *SyntaxError) {
+	if len(b.mistakes) < maxMistakes {
+		b.mistakes = append(b.mistakes, mistake)
+	}
 }

@@ -77,7 +77,7 @@ func requirementWords(value string) ([]string, error) {
 		several = several || strings.HasPrefix(f, "!") || strings.Contains(f, "=")
 	}
 	if several {
-		return nil, fmt.Errorf(`%q looks like several requirements; write them as "a=b" "c=d", with the quotes`, value)
+		return nil, fmt.Errorf(`%s looks like several requirements; write them as "a=b" "c=d", with the quotes`, excerpt(value))
 	}
 	return []string{value}, nil
 }
