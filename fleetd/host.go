@@ -125,9 +125,9 @@ func writeAt(f *os.File, s string) error {
 // sessionFile remembers the session across restarts of fleetd, not across boots.
 type sessionFile string
 
-// load returns the session that was last saved, or none. A file that cannot be
+// Load returns the session that was last saved, or none. A file that cannot be
 // read costs a new session, no more.
-func (path sessionFile) load() cluster.Session {
+func (path sessionFile) Load() cluster.Session {
 	var s cluster.Session
 	raw, err := os.ReadFile(string(path))
 	if err != nil || json.Unmarshal(raw, &s) != nil {
@@ -136,7 +136,8 @@ func (path sessionFile) load() cluster.Session {
 	return s
 }
 
-func (path sessionFile) save(s cluster.Session) error {
+// Save writes the session so that a crash leaves either the former or this one.
+func (path sessionFile) Save(s cluster.Session) error {
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("encode session %s: %w", s, err)

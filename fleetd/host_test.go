@@ -47,20 +47,20 @@ func TestMachineIDMustBeOne(t *testing.T) {
 
 func TestSessionIsRememberedAndDamageCostsOnlyANewOne(t *testing.T) {
 	file := sessionFile(filepath.Join(t.TempDir(), "session.json"))
-	if got := file.load(); !got.IsZero() {
+	if got := file.Load(); !got.IsZero() {
 		t.Errorf("without a file: %v", got)
 	}
 	want := cluster.Session{Lease: 0x7d31, BootID: "b00t"}
-	if err := file.save(want); err != nil {
+	if err := file.Save(want); err != nil {
 		t.Fatal(err)
 	}
-	if got := file.load(); got != want {
+	if got := file.Load(); got != want {
 		t.Errorf("loaded %v, saved %v", got, want)
 	}
 	if err := os.WriteFile(string(file), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := file.load(); !got.IsZero() {
+	if got := file.Load(); !got.IsZero() {
 		t.Errorf("from a damaged file: %v", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"fleet/agent"
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/fleetd/presence"
 	"fleet/registry"
 	"fleet/registry/etcd"
 	"fleet/systemd"
@@ -51,8 +52,15 @@ func Run(ctx context.Context, s Settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	p := newPresence(s, machine, records, worker, log)
-	server := api.New(records, api.Options{Version: cluster.Version, Ready: p.ready, PageSize: s.TokenLimit, Logger: log})
+	member := presence.New(records, worker, presence.Options{
+		Machine:       machine,
+		LeaseTTL:      s.leaseTTL(),
+		DisableEngine: s.DisableEngine,
+		Memory:        sessionFile(filepath.Join(s.StateDir, "session.json")),
+		Status:        func(words string) { notify(log, "STATUS="+words) },
+		Logger:        log,
+	})
+	server := api.New(records, api.Options{Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit, Logger: log})
 	listeners, err := listen(s)
 	if err != nil {
 		return err
@@ -69,7 +77,7 @@ func Run(ctx context.Context, s Settings, log *slog.Logger) error {
 		func(ctx context.Context, g *errgroup.Group) {
 			g.Go(func() error { return worker.Run(ctx) })
 			g.Go(func() error { return server.Run(ctx) })
-			g.Go(func() error { return p.Run(ctx) })
+			g.Go(func() error { return member.Run(ctx) })
 			g.Go(func() error { return serve(ctx, listeners, server.Handler(), log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })
 			notify(log, "READY=1")

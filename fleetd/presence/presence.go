@@ -1,0 +1,138 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fleet/agent"
+	"fleet/cluster"
+	"fleet/engine"
+	"fleet/registry"
+)
+
+// Options are what a Presence needs to know. All but Status and DisableEngine must be set.
+type Options struct {
+	Machine       cluster.Machine // without a lease: its boot id is set
+	LeaseTTL      time.Duration   // whole seconds
+	DisableEngine bool            // never stand for election
+	Memory        Memory
+	Status        func(string) // told in a few words how it goes
+	Logger        *slog.Logger
+}
+
+// Memory keeps the session across restarts of the process, not of the machine.
+type Memory interface {
+	Load() cluster.Session // the session saved last, zero if there is none
+	Save(cluster.Session) error
+}
+
+// Presence is one machine's membership. Its methods may be called from several goroutines.
+type Presence struct {
+	o       Options
+	records *registry.Registry
+	agent   *agent.Agent
+
+	member atomic.Pointer[registry.Member] // nil between sessions
+}
+
+// New returns the presence of the machine whose agent is a. Run makes it come true.
+func New(records *registry.Registry, a *agent.Agent, o Options) *Presence {
+	if o.Status == nil {
+		o.Status = func(string) {}
+	}
+	return &Presence{o: o, records: records, agent: a}
+}
+
+// retryAfter is the pause before another try at what the store refused.
+const retryAfter = time.Second
+
+// Run joins the cluster again and again until ctx ends.
+func (p *Presence) Run(ctx context.Context) error {
+	for {
+		machine := p.o.Machine
+		machine.Since = time.Now()
+		err := p.records.Join(ctx, machine, registry.JoinOptions{
+			TTL:      p.o.LeaseTTL,
+			Resume:   p.o.Memory.Load(),
+			Remember: p.o.Memory.Save,
+		}, p.serve)
+
+		var inUse *registry.InUseError
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &inUse):
+			return fmt.Errorf("join the cluster: %w", err)
+		case errors.Is(err, cluster.ErrSessionLost):
+			p.o.Logger.Warn("session lost: this machine was silent for too long; joining anew, its units go on")
+			continue
+		}
+		p.o.Logger.Warn("cannot join the cluster yet", "err", err)
+		p.o.Status(fmt.Sprintf("Waiting for etcd: %v", err))
+		if !pause(ctx, retryAfter) {
+			return nil
+		}
+	}
+}
+
+// serve is one session.
+func (p *Presence) serve(ctx context.Context, m *registry.Member) error {
+	p.member.Store(m)
+	defer p.member.Store(nil)
+	p.o.Logger.Info("in the cluster", "session", m.Session())
+	p.o.Status("In the cluster, session " + m.Session().String())
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.agent.Serve(ctx, m) })
+	if !p.o.DisableEngine {
+		g.Go(func() error { return p.campaign(ctx, m) })
+	}
+	return g.Wait()
+}
+
+// campaign stands for election term after term. A term that fails is over, the
+// session is not.
+func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
+	for {
+		err := m.Lead(ctx, func(ctx context.Context, term *registry.Term) error {
+			p.o.Logger.Info("leading: this machine's engine decides")
+			return engine.Run(ctx, term, engine.Options{Logger: p.o.Logger})
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		p.o.Logger.Warn("term ended", "err", err)
+		if !pause(ctx, retryAfter) {
+			return nil
+		}
+	}
+}
+
+// Ready is nil while the store answers to this machine: what is read from a
+// cache is then at most one lease old.
+func (p *Presence) Ready() error {
+	m := p.member.Load()
+	if m == nil {
+		return errors.New("not in the cluster yet")
+	}
+	if silent := time.Since(m.Renewed()); silent > p.o.LeaseTTL {
+		return fmt.Errorf("etcd has not answered for %s", silent.Round(time.Second))
+	}
+	return nil
+}
+
+// pause waits, and tells whether ctx still lives.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
