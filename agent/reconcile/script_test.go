@@ -26,7 +26,7 @@ import (
 //	remember              one unit a line: NAME [content=C] [gen=N] [restart=N]; "NAME" alone loses the memory
 //	wait DURATION         time passes
 //	plan                  prints what is decided; its steps begin
-//	end NAME [job=J | error="…" | interrupted]
+//	end NAME [job=J | error=(…) | interrupted]
 //	                      the step ends; the state after it is what host says. Prints the memory
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {

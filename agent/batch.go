@@ -1,0 +1,176 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"fleet/agent/reconcile"
+	"fleet/unit"
+)
+
+const (
+	// gatherFor is how long a batch waits for files that are still being
+	// fetched, and for other units that are about to be unloaded.
+	gatherFor = 20 * time.Millisecond
+	// liftTimeout bounds one batch. systemd itself gives a reload 90 s.
+	liftTimeout = 2 * time.Minute
+	// fetchTimeout and maxFetches bound the reading of files from the cluster's store.
+	fetchTimeout = 30 * time.Second
+	maxFetches   = 16
+)
+
+// errNoSession ends the fetch of a file when the session that would have it is over.
+var errNoSession = errors.New("the session is over")
+
+// batch gathers loads and unloads: systemd reads all its files anew for each
+// of them, and does it once for many at the same price.
+type batch struct {
+	bell  bell
+	slots chan struct{} // one per fetch at work
+
+	mu struct {
+		sync.Mutex
+		fetching map[unit.ContentID][]reconcile.Step // who waits for a file
+		loads    map[unit.Name][]byte
+		steps    map[unit.Name]reconcile.Step // of loads
+		unloads  []unit.Name
+	}
+}
+
+func (q *batch) init() {
+	q.bell = newBell()
+	q.slots = make(chan struct{}, maxFetches)
+	q.mu.fetching = make(map[unit.ContentID][]reconcile.Step)
+	q.reset()
+}
+
+func (q *batch) reset() {
+	q.mu.loads = make(map[unit.Name][]byte)
+	q.mu.steps = make(map[unit.Name]reconcile.Step)
+	q.mu.unloads = nil
+}
+
+func (q *batch) unload(name unit.Name) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.unloads = append(q.mu.unloads, name)
+	q.bell.ring()
+}
+
+// fetch gets the file of a unit that is to be loaded. Units with the same file
+// share one fetch. The caller holds the board's lock.
+func (a *Agent) fetch(ctx context.Context, step reconcile.Step) {
+	q, s := &a.batch, a.board.serving
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waiting := q.mu.fetching[step.Content]
+	q.mu.fetching[step.Content] = append(waiting, step)
+	if len(waiting) > 0 {
+		return
+	}
+	a.steps.Go(func() {
+		q.slots <- struct{}{}
+		raw, err := s.file(ctx, step.Content)
+		<-q.slots
+		a.fetched(step.Content, raw, err)
+	})
+}
+
+// fetched hands a file to the batch, or its units the error.
+func (a *Agent) fetched(id unit.ContentID, raw []byte, err error) {
+	q := &a.batch
+	q.mu.Lock()
+	waiting := q.mu.fetching[id]
+	delete(q.mu.fetching, id)
+	if err == nil {
+		for _, step := range waiting {
+			q.mu.loads[step.Unit] = raw
+			q.mu.steps[step.Unit] = step
+		}
+	}
+	q.mu.Unlock()
+	q.bell.ring()
+	if err == nil {
+		return
+	}
+	endings := make([]ending, len(waiting))
+	for i, step := range waiting {
+		endings[i] = ending{step, reconcile.Result{
+			Err:         fmt.Errorf("fetch the file of %s: %w", step.Unit, err),
+			Interrupted: errors.Is(err, errNoSession),
+		}}
+	}
+	a.ended(false, endings...)
+}
+
+// lift carries out batches, one at a time; what comes meanwhile is the next one.
+func (a *Agent) lift(ctx context.Context) {
+	for a.batch.bell.wait(ctx) {
+		if !a.batch.gather(ctx) {
+			return
+		}
+		a.liftOnce(ctx)
+	}
+}
+
+// gather waits for what is likely to be ready soon.
+func (q *batch) gather(ctx context.Context) bool {
+	for until := time.Now().Add(gatherFor); time.Now().Before(until); {
+		q.mu.Lock()
+		more := len(q.mu.fetching) > 0 || len(q.mu.loads) == 0
+		q.mu.Unlock()
+		if !more {
+			break
+		}
+		if !q.bell.waitUntil(ctx, until) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Agent) liftOnce(ctx context.Context) {
+	q := &a.batch
+	q.mu.Lock()
+	loads, steps, unloads := q.mu.loads, q.mu.steps, q.mu.unloads
+	q.reset()
+	q.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, liftTimeout)
+	defer cancel()
+	if len(loads) > 0 {
+		failed, err := a.sd.Load(ctx, loads)
+		a.lifted(maps.Values(steps), failed, err)
+	}
+	if len(unloads) > 0 {
+		failed, err := a.sd.Unload(ctx, unloads)
+		a.lifted(func(yield func(reconcile.Step) bool) {
+			for _, name := range unloads {
+				if !yield(reconcile.Step{Unit: name, Kind: reconcile.Unload}) {
+					return
+				}
+			}
+		}, failed, err)
+	}
+}
+
+// lifted ends the steps of a batch, each with its own result. After a failure
+// the files on disk are listed anew: whether they were written is unknown.
+func (a *Agent) lifted(steps func(func(reconcile.Step) bool), failed map[unit.Name]error, err error) {
+	var endings []ending
+	for step := range steps {
+		e := ending{step: step}
+		switch {
+		case err != nil:
+			e.result.Err = err
+		case failed[step.Unit] != nil:
+			e.result.Err = failed[step.Unit]
+		}
+		endings = append(endings, e)
+	}
+	a.ended(err != nil || len(failed) > 0, endings...)
+}

@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"context"
+	"time"
+)
+
+// bell wakes one goroutine. Rings that nobody has heard yet are one ring.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns false when ctx has ended.
+func (b bell) wait(ctx context.Context) bool {
+	select {
+	case <-b:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// waitUntil is wait that also ends at a time, unless the time is zero.
+func (b bell) waitUntil(ctx context.Context, at time.Time) bool {
+	if at.IsZero() {
+		return b.wait(ctx)
+	}
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-b:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// sleep returns false when ctx has ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	return bell(nil).waitUntil(ctx, time.Now().Add(d))
+}

@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+const (
+	// maxReport is the size above which a report does without log lines: the
+	// store refuses records of more than 1.5 MiB.
+	maxReport = 1 << 20
+	// unitSize is about what a unit takes in a report, without its texts.
+	unitSize = 512
+	maxError = 1024 // bytes of an error
+)
+
+// show brings the views of some units up to date. The caller holds the board's lock.
+func (a *Agent) show(ctx context.Context, some []unit.Name) {
+	b := &a.board
+	changed := false
+	for _, name := range some {
+		complete := a.excerpt(ctx, name)
+		if _, shown := b.views[name]; complete || !shown {
+			changed = b.show(name) || changed
+		}
+	}
+	if b.Obeys() && b.taken != b.Orders.Revision {
+		b.taken = b.Orders.Revision
+		changed = true
+	}
+	if !b.Obeys() && b.taken != 0 {
+		b.taken = 0
+		changed = true
+	}
+	if changed {
+		a.tell.ring()
+	}
+}
+
+func (b *board) showAll() {
+	for _, name := range b.known() {
+		b.show(name)
+	}
+}
+
+// show brings the view of one unit up to date, and tells whether it differs.
+func (b *board) show(name unit.Name) bool {
+	old, had := b.views[name]
+	now, has := b.view(name)
+	if !has {
+		delete(b.views, name)
+		return had
+	}
+	b.views[name] = now
+	return !had || !old.Equal(now)
+}
+
+// view is what the report says of a unit. It has every unit that is here in
+// any way: a unit that the report lacks may be started on another machine.
+func (b *board) view(name unit.Name) (cluster.UnitReport, bool) {
+	state, seen := b.States[name]
+	if !seen {
+		return cluster.UnitReport{}, false
+	}
+	_, ordered := b.order(name)
+	_, busy := b.Busy[name]
+	file, memory := b.Files[name], b.Memory[name]
+	orphan := memory.Content != "" && state.Running() // somebody removed its file
+	if !ordered && !busy && file == "" && !orphan {
+		return cluster.UnitReport{}, false
+	}
+	return cluster.UnitReport{
+		State:      state,
+		Content:    file,
+		Generation: memory.Generation,
+		Tried:      max(memory.Tried, memory.Generation),
+		Job:        memory.Job,
+		Error:      shorten(memory.Failure.Error, maxError),
+		Log:        b.logs[name].lines,
+	}, true
+}
+
+// compose makes a report out of the views.
+func (a *Agent) compose() cluster.Report {
+	b := &a.board
+	b.Lock()
+	defer b.Unlock()
+	r := cluster.Report{
+		Machine: a.o.Machine,
+		Session: b.Session,
+		Orders:  b.taken,
+		Units:   maps.Clone(b.views),
+		At:      time.Now(),
+	}
+	dropLogs(r.Units)
+	return r
+}
+
+// dropLogs takes log lines out of a report that is too large with them: in the
+// order of names, those are kept for which there is room.
+func dropLogs(units map[unit.Name]cluster.UnitReport) {
+	room, logs := maxReport, 0
+	for name, u := range units {
+		room -= unitSize + 2*len(name) + len(u.Error)
+		logs += size(u.Log)
+	}
+	if logs <= room {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(units)) {
+		u := units[name]
+		if lines := size(u.Log); lines <= room {
+			room -= lines
+			continue
+		}
+		u.Log = nil
+		units[name] = u
+	}
+}
+
+func size(lines []string) int {
+	n := 0
+	for _, line := range lines {
+		n += len(line) + 3
+	}
+	return n
+}
+
+// sameReport tells whether two reports say the same, whenever they were written.
+func sameReport(a, b cluster.Report) bool {
+	return a.Session == b.Session && a.Orders == b.Orders &&
+		maps.EqualFunc(a.Units, b.Units, cluster.UnitReport.Equal)
+}
+
+// shorten cuts a text after so many bytes, between characters.
+func shorten(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
+}
