@@ -1,0 +1,240 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"fleet/agent"
+	"fleet/cluster"
+	"fleet/fleetd/presence"
+	"fleet/registry"
+	"fleet/registry/memory"
+	"fleet/systemd/systemdtest"
+	"fleet/unit"
+)
+
+const ttl = 10 * time.Second
+
+// world is a store, some machines and a user.
+type world struct {
+	t        *testing.T
+	store    *memory.Server
+	user     *registry.Registry
+	machines []*machine
+}
+
+func newWorld(t *testing.T, machines int) *world {
+	w := &world{t: t, store: memory.New()}
+	w.user = registry.New(w.store.Client(), registry.Options{})
+	for i := range machines {
+		m := &machine{
+			w:    w,
+			id:   cluster.MachineID(fmt.Sprintf("%032d", i+1)),
+			host: systemdtest.NewHost(),
+			dir:  t.TempDir(),
+		}
+		w.machines = append(w.machines, m)
+		m.start()
+	}
+	return w
+}
+
+// close ends every daemon, so that the bubble can end.
+func (w *world) close() {
+	for _, m := range w.machines {
+		m.stop()
+	}
+	w.store.Close()
+}
+
+// settle lets virtual time pass until sessions have ended, retries were made and everything has come to rest.
+func (w *world) settle() { time.Sleep(5 * time.Minute) }
+
+func (w *world) put(name unit.Name, text string, desired cluster.DesiredState) {
+	w.t.Helper()
+	f, err := unit.Parse([]byte(text))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	rules, err := f.Rules(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.edit(name, func(*cluster.Unit) *cluster.UnitEdit {
+		return &cluster.UnitEdit{
+			Unit: cluster.Unit{Name: name, Content: f.ID(), Desired: desired, Global: rules.Global},
+			File: []byte(text),
+		}
+	})
+}
+
+func (w *world) want(name unit.Name, desired cluster.DesiredState) {
+	w.t.Helper()
+	w.edit(name, func(u *cluster.Unit) *cluster.UnitEdit {
+		u.Desired = desired
+		return &cluster.UnitEdit{Unit: *u}
+	})
+}
+
+func (w *world) restart(name unit.Name) {
+	w.t.Helper()
+	w.edit(name, func(u *cluster.Unit) *cluster.UnitEdit { return &cluster.UnitEdit{Unit: *u, Restart: true} })
+}
+
+func (w *world) destroy(name unit.Name) {
+	w.t.Helper()
+	w.edit(name, func(*cluster.Unit) *cluster.UnitEdit { return nil })
+}
+
+func (w *world) edit(name unit.Name, change func(*cluster.Unit) *cluster.UnitEdit) {
+	w.t.Helper()
+	_, err := w.user.UpdateUnit(context.Background(), name, func(u *cluster.Unit) (*cluster.UnitEdit, error) {
+		return change(u), nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// snapshot reads all records.
+func (w *world) snapshot() *cluster.Snapshot {
+	w.t.Helper()
+	var s cluster.Snapshot
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	err := w.user.Follow(ctx, func(u cluster.Update) error {
+		s.Apply(u)
+		cancel()
+		return ctx.Err()
+	})
+	if ctx.Err() == nil {
+		w.t.Fatal(err)
+	}
+	return &s
+}
+
+// where lists the machines on which the unit has a process or whatever a unit of its type has.
+func (w *world) where(name unit.Name) []*machine {
+	var on []*machine
+	for _, m := range w.machines {
+		if m.up && slices.Contains(m.host.Running(), name) {
+			on = append(on, m)
+		}
+	}
+	return on
+}
+
+// leader is the machine whose engine leads.
+func (w *world) leader() *machine {
+	id := w.snapshot().Leader
+	for _, m := range w.machines {
+		if m.id == id {
+			return m
+		}
+	}
+	w.t.Fatalf("nobody leads (%q)", id)
+	return nil
+}
+
+// machine is a host with its fleetd. What is on it survives the daemon, and
+// its power only as a disk would.
+type machine struct {
+	w      *world
+	id     cluster.MachineID
+	host   *systemdtest.Host
+	dir    string // /run: lost with the power
+	boots  int
+	up     bool // has power
+	client *memory.Client
+	stop   func() // ends the daemon in an orderly way; does nothing if there is none
+}
+
+// start starts fleetd.
+func (m *machine) start() {
+	m.up = true
+	ctx, cancel := context.WithCancel(context.Background())
+	m.client = m.w.store.Client()
+	records := registry.New(m.client, registry.Options{})
+	connection := m.host.Manager()
+	worker, err := agent.New(connection, agent.Options{
+		Machine:   m.id,
+		StateFile: filepath.Join(m.dir, "agent.json"),
+		Logger:    slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		m.w.t.Fatal(err)
+	}
+	member := presence.New(records, worker, presence.Options{
+		Machine: cluster.Machine{
+			ID:       m.id,
+			Session:  cluster.Session{BootID: fmt.Sprintf("%s-%d", m.id.Short(), m.boots)},
+			Address:  "10.0.0." + string(m.id[31]),
+			Capacity: cluster.Capacity{MaxUnits: 1000},
+		},
+		LeaseTTL: ttl,
+		Memory:   (*memoryFile)(m),
+		Logger:   slog.New(slog.DiscardHandler),
+	})
+	done := make(chan struct{}, 3)
+	for _, run := range []func(context.Context) error{connection.Run, worker.Run, member.Run} {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				m.w.t.Errorf("machine %s: %v", m.id, err)
+			}
+		}()
+	}
+	m.stop = func() {
+		cancel()
+		for range 3 {
+			<-done
+		}
+		m.stop = func() {}
+	}
+}
+
+// kill ends fleetd as SIGKILL would: it says nothing to anybody any more.
+func (m *machine) kill() {
+	m.client.Cut()
+	m.stop()
+}
+
+// crash is a loss of power.
+func (m *machine) crash() {
+	m.kill()
+	m.host.Crash()
+	m.up = false
+	m.boots++
+	for _, name := range []string{"agent.json", "session.json"} {
+		if err := os.RemoveAll(filepath.Join(m.dir, name)); err != nil {
+			m.w.t.Fatal(err)
+		}
+	}
+}
+
+// memoryFile keeps a machine's session where a loss of power takes it.
+type memoryFile machine
+
+func (m *memoryFile) path() string { return filepath.Join(m.dir, "session.json") }
+
+func (m *memoryFile) Load() cluster.Session {
+	var s cluster.Session
+	raw, err := os.ReadFile(m.path())
+	if err != nil {
+		return s
+	}
+	if _, err := fmt.Sscanf(string(raw), "%d %s", &s.Lease, &s.BootID); err != nil {
+		m.w.t.Error(err)
+	}
+	return s
+}
+
+func (m *memoryFile) Save(s cluster.Session) error {
+	return os.WriteFile(m.path(), fmt.Appendf(nil, "%d %s", s.Lease, s.BootID), 0o600)
+}
