@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 
 	"fleet/cluster"
@@ -92,8 +93,8 @@ func (s *Server) sameFile(r *http.Request, current *cluster.Unit, file *unit.Fil
 func newSubmission(name, desired string) (*submission, error) {
 	sub := &submission{}
 	var err error
-	if sub.name, err = unit.ParseName(name); err != nil {
-		return nil, badRequest("%v", err)
+	if sub.name, err = parseName(name); err != nil {
+		return nil, err
 	}
 	if desired == "" {
 		return sub, nil
@@ -102,6 +103,18 @@ func newSubmission(name, desired string) (*submission, error) {
 		return nil, badRequest("%v", err)
 	}
 	return sub, nil
+}
+
+// parseName refuses a name in the words of v1, which do not repeat the name.
+func parseName(s string) (unit.Name, error) {
+	name, err := unit.ParseName(s)
+	if err == nil {
+		return name, nil
+	}
+	if rule := errors.Unwrap(err); rule != nil {
+		err = rule
+	}
+	return "", badRequest("%v", err)
 }
 
 func (sub *submission) addOptions(options []Option) error {

@@ -37,7 +37,7 @@ func (s *Server) getUnit(w http.ResponseWriter, _ *http.Request, name string) er
 
 func (s *Server) deleteUnit(w http.ResponseWriter, r *http.Request, name string) error {
 	if _, err := unit.ParseName(name); err != nil && !s.submitted(unit.Name(name)) {
-		return errNoUnit() // never asked of the store
+		return errNoUnit() // the store would complain about the name
 	}
 	gone, err := s.change(r, unit.Name(name), func(current *cluster.Unit) (*cluster.UnitEdit, error) {
 		if current == nil {
@@ -55,9 +55,9 @@ func (s *Server) deleteUnit(w http.ResponseWriter, r *http.Request, name string)
 }
 
 func (s *Server) restartUnit(w http.ResponseWriter, r *http.Request, raw string) error {
-	name, err := unit.ParseName(raw)
+	name, err := parseName(raw)
 	if err != nil {
-		return badRequest("%v", err)
+		return err
 	}
 	u, err := s.change(r, name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
 		switch {

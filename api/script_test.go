@@ -1,0 +1,293 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"fleet/api"
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// TestScripts plays conversations with the API. A script states what the
+// store says of the cluster, and requests as they go over the wire; what
+// comes back is written down whole, but for Date and Content-Length.
+//
+//	machine M1 [ip=A] [metadata=(k=v,…)] [max=N] [version=V]   a machine that is present; "gone" removes it
+//	orders M1                       what the machine has to run: lines "NAME STATE"
+//	report M1                       what it says: lines "NAME LOAD ACTIVE SUB [error=TEXT]"
+//	pending NAME                    lines "RULE N DETAIL"
+//	corrupt KIND/ID                 a record that cannot be read
+//	leader M1
+//	submit NAME [STATE]             a unit, past the API; the input is its file
+//	ready / not-ready
+//	request                         a request line, headers, an empty line, the body
+//
+// A machine called M1 has the id 1111…, one called M2 has 2222….
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := newScript(t)
+		datadriven.RunTest(t, path, s.run)
+	})
+}
+
+type script struct{ *fixture }
+
+func newScript(t *testing.T) *script {
+	return &script{fixture: newFixture(t, api.Options{Version: "1.2.3", PageSize: 3})}
+}
+
+func (s *script) run(t *testing.T, d *datadriven.TestData) string {
+	var changes []cluster.Change
+	switch d.Cmd {
+	case "machine":
+		changes = append(changes, s.machine(t, d))
+	case "orders":
+		changes = append(changes, s.orders(t, d))
+	case "report":
+		changes = append(changes, s.report(t, d))
+	case "pending":
+		changes = append(changes, s.pending(t, d))
+	case "corrupt":
+		kind, id, _ := strings.Cut(d.CmdArgs[0].Key, "/")
+		changes = append(changes, cluster.Corrupted{Kind: cluster.Kind(kind), ID: id, Err: "unexpected end of JSON input"})
+	case "leader":
+		changes = append(changes, cluster.LeaderChanged{Machine: machineID(d)})
+	case "submit":
+		s.submit(t, d)
+		return ""
+	case "ready":
+		s.notReady.Store(false)
+		return ""
+	case "not-ready":
+		s.notReady.Store(true)
+		return ""
+	case "request":
+		return s.request(t, d.Input)
+	default:
+		d.Fatalf(t, "unknown command %s", d.Cmd)
+	}
+	s.settle(t, s.store.write(changes...))
+	return ""
+}
+
+func machineID(d *datadriven.TestData) cluster.MachineID {
+	return cluster.MachineID(strings.Repeat(strings.TrimPrefix(d.CmdArgs[0].Key, "M"), 32))
+}
+
+func sessionOf(id cluster.MachineID) cluster.Session {
+	return cluster.Session{Lease: int64(id[0]), BootID: "boot-of-" + string(id[:1])}
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func (s *script) machine(t *testing.T, d *datadriven.TestData) cluster.Change {
+	id := machineID(d)
+	m := cluster.Machine{ID: id, Session: sessionOf(id), Since: noon}
+	for _, arg := range d.CmdArgs[1:] {
+		switch arg.Key {
+		case "gone":
+			return cluster.MachineChanged{ID: id}
+		case "ip":
+			m.Address = arg.Vals[0]
+		case "max":
+			m.Capacity.MaxUnits, _ = strconv.Atoi(arg.Vals[0])
+		case "version":
+			m.Version = arg.Vals[0]
+		case "session":
+			m.Session.BootID = arg.Vals[0]
+		case "metadata":
+			m.Metadata = make(map[string]string)
+			for _, pair := range arg.Vals {
+				key, value, _ := strings.Cut(pair, "=")
+				m.Metadata[key] = value
+			}
+		default:
+			d.Fatalf(t, "unknown argument %s", arg.Key)
+		}
+	}
+	return cluster.MachineChanged{ID: id, Machine: &m}
+}
+
+func (s *script) orders(t *testing.T, d *datadriven.TestData) cluster.Change {
+	id := machineID(d)
+	o := cluster.Orders{Machine: id, Session: sessionOf(id), Units: make(map[unit.Name]cluster.Order)}
+	for line := range strings.Lines(d.Input) {
+		words := strings.Fields(line)
+		u := s.store.unit(unit.Name(words[0]))
+		o.Units[unit.Name(words[0])] = cluster.Order{
+			Content: u.Content, Desired: cluster.DesiredState(words[1]), Generation: u.Generation,
+			Restart: u.Restart, Global: u.Global, Reason: "fewest units", Since: noon,
+		}
+	}
+	return cluster.OrdersChanged{ID: id, Orders: &o}
+}
+
+func (s *script) report(t *testing.T, d *datadriven.TestData) cluster.Change {
+	id := machineID(d)
+	r := cluster.Report{
+		Machine: id, Session: sessionOf(id), Orders: 1 << 40, At: noon.Add(time.Second),
+		Units: make(map[unit.Name]cluster.UnitReport),
+	}
+	for line := range strings.Lines(d.Input) {
+		line, problem, _ := strings.Cut(strings.TrimSpace(line), " error=")
+		words := strings.Fields(line)
+		u := s.store.unit(unit.Name(words[0]))
+		ur := cluster.UnitReport{
+			State:   unit.State{Load: words[1], Active: words[2], Sub: words[3]},
+			Content: u.Content, Generation: u.Generation, Tried: u.Generation, Error: problem,
+		}
+		if ur.Active == "active" {
+			ur.InvocationID, ur.Result, ur.MainPID = "abcd", "success", 42
+		}
+		if ur.Active == "failed" {
+			ur.Result, ur.ExitStatus, ur.Log = "exit-code", 1, []string{"cannot bind: address in use"}
+		}
+		r.Units[unit.Name(words[0])] = ur
+	}
+	return cluster.ReportChanged{ID: id, Report: &r}
+}
+
+func (s *script) pending(t *testing.T, d *datadriven.TestData) cluster.Change {
+	name := unit.Name(d.CmdArgs[0].Key)
+	p := cluster.Pending{Generation: s.store.unit(name).Generation, Since: noon}
+	for line := range strings.Lines(d.Input) {
+		words := strings.SplitN(strings.TrimSpace(line), " ", 3)
+		n, err := strconv.Atoi(words[1])
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		p.Excluded = append(p.Excluded, cluster.Exclusion{Rule: words[0], Machines: n, Detail: words[2]})
+		p.Machines += n
+	}
+	return cluster.PendingChanged{Name: name, Pending: &p}
+}
+
+func (s *script) submit(t *testing.T, d *datadriven.TestData) {
+	desired := cluster.Inactive
+	if len(d.CmdArgs) > 1 {
+		desired = cluster.DesiredState(d.CmdArgs[1].Key)
+	}
+	u := s.store.submit(t, unit.Name(d.CmdArgs[0].Key), d.Input+"\n", desired)
+	s.settle(t, u.Revision)
+}
+
+// request sends a request exactly as it is written and shows the answer.
+func (s *script) request(t *testing.T, input string) string {
+	head, body, _ := strings.Cut(input, "\n\n")
+	lines := strings.Split(strings.TrimSpace(head), "\n")
+	lines[0] += " HTTP/1.1"
+	lines = append(lines, "Host: domain-sock", "Connection: close")
+	if body != "" {
+		lines = append(lines, "Content-Length: "+strconv.Itoa(len(body)))
+	}
+	conn, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"+body); err != nil {
+		t.Fatal(err)
+	}
+	method, _, _ := strings.Cut(lines[0], " ")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	fmt.Fprintln(&out, resp.Status)
+	var headers []string
+	for key, values := range resp.Header {
+		if key == "Date" || key == "Content-Length" || key == "Connection" {
+			continue
+		}
+		for _, v := range values {
+			headers = append(headers, key+": "+v)
+		}
+	}
+	slices.Sort(headers)
+	for _, h := range headers {
+		fmt.Fprintln(&out, h)
+	}
+	out.Write(answer)
+	return out.String()
+}
+
+// fixture is a server on a fake store, served over TCP.
+type fixture struct {
+	store    *fakeStore
+	api      *api.Server
+	server   *httptest.Server
+	client   *api.Client
+	stop     func()
+	notReady atomic.Bool
+}
+
+func newFixture(t testing.TB, o api.Options) *fixture {
+	t.Helper()
+	f := &fixture{store: newFakeStore()}
+	f.store.write()
+	o.Ready = func() error {
+		if f.notReady.Load() {
+			return errors.New("the store does not answer")
+		}
+		return nil
+	}
+	f.api = api.New(f.store, o)
+	f.server = httptest.NewServer(f.api.Handler())
+	t.Cleanup(f.server.Close)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.api.Run(ctx) }()
+	stopped := false
+	f.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(f.stop)
+
+	client, err := api.Dial(f.server.URL, api.ClientOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	f.client = client
+	f.settle(t, 1)
+	return f
+}
+
+// settle waits until the server has read the store up to a revision.
+func (f *fixture) settle(t testing.TB, revision int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if !api.Await(ctx, f.api, revision) {
+		t.Fatalf("the server has not read revision %d", revision)
+	}
+}
