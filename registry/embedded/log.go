@@ -1,0 +1,58 @@
+package embedded
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// bridge returns a logger for etcd that hands its warnings and errors to
+// log. etcd tells every step of its start and of each compaction at a lower level.
+func bridge(log *slog.Logger) *zap.Logger {
+	if log == nil {
+		return zap.NewNop()
+	}
+	return zap.New(core{log: log})
+}
+
+// core is zap's interface to whatever writes a log.
+type core struct {
+	log    *slog.Logger
+	fields []zapcore.Field
+}
+
+func (c core) Enabled(level zapcore.Level) bool { return level >= zapcore.WarnLevel }
+
+func (c core) With(fields []zapcore.Field) zapcore.Core {
+	return core{log: c.log, fields: slices.Concat(c.fields, fields)}
+}
+
+func (c core) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(entry.Level) {
+		return checked.AddCore(entry, c)
+	}
+	return checked
+}
+
+func (c core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	level := slog.LevelError
+	if entry.Level == zapcore.WarnLevel {
+		level = slog.LevelWarn
+	}
+	values := zapcore.NewMapObjectEncoder()
+	for _, field := range slices.Concat(c.fields, fields) {
+		field.AddTo(values)
+	}
+	var attrs []any
+	for _, key := range slices.Sorted(maps.Keys(values.Fields)) {
+		attrs = append(attrs, slog.Any(key, values.Fields[key]))
+	}
+	c.log.Log(context.Background(), level, "etcd: "+entry.Message, slog.Group("etcd", attrs...))
+	return nil
+}
+
+func (c core) Sync() error { return nil }

@@ -1,0 +1,175 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"fleet/cluster"
+	"fleet/registry"
+)
+
+// A connection is found dead after at most keepAliveTime plus
+// keepAliveTimeout. gRPC does not let a client ask more often than every 10 s; unacknowledged
+// data breaks a connection after keepAliveTimeout (TCP_USER_TIMEOUT) already.
+const (
+	keepAliveTime    = 10 * time.Second
+	keepAliveTimeout = 2 * time.Second
+)
+
+// dialRetry is how long to wait before trying again to authenticate.
+const dialRetry = 500 * time.Millisecond
+
+// Client is a connection to an etcd cluster. It implements registry.Store.
+type Client struct {
+	etcd    *clientv3.Client
+	timeout time.Duration
+	renewer *renewer
+}
+
+var _ registry.Store = (*Client)(nil)
+
+// Dial makes a client. Without a user it does not wait for the cluster; with
+// one it authenticates first, and waits as long as ctx lives for a cluster that does not answer.
+func Dial(ctx context.Context, c Config) (*Client, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.DialTimeout <= 0 {
+		c.DialTimeout = DefaultDialTimeout
+	}
+	if c.RequestTimeout <= 0 {
+		c.RequestTimeout = DefaultRequestTimeout
+	}
+	transport, err := c.tls()
+	if err != nil {
+		return nil, err
+	}
+	config := clientv3.Config{
+		Context:              context.WithoutCancel(ctx),
+		Endpoints:            c.Endpoints,
+		TLS:                  transport,
+		Username:             c.Username,
+		Password:             c.Password,
+		DialTimeout:          c.DialTimeout,
+		DialKeepAliveTime:    keepAliveTime,
+		DialKeepAliveTimeout: keepAliveTimeout,
+		Logger:               zap.NewNop(),
+	}
+	for {
+		etcd, err := clientv3.New(config)
+		if err == nil {
+			return &Client{etcd: etcd, timeout: c.RequestTimeout, renewer: newRenewer(etcd)}, nil
+		}
+		if !transient(err) {
+			return nil, fmt.Errorf("connect to etcd: %w", err)
+		}
+		select {
+		case <-time.After(dialRetry):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connect to etcd: %w: %w", cluster.ErrUnavailable, err)
+		}
+	}
+}
+
+// Close ends the watches and the connections.
+func (c *Client) Close() error {
+	return c.etcd.Close()
+}
+
+// Range implements registry.Store.
+func (c *Client) Range(ctx context.Context, q registry.Query) (registry.Page, error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	resp, err := c.etcd.Do(limited, rangeOp(q))
+	if err != nil {
+		return registry.Page{}, c.explain(ctx, limited, "read from etcd", err)
+	}
+	got := resp.Get()
+	page := registry.Page{Revision: got.Header.Revision, More: got.More}
+	for _, kv := range got.Kvs {
+		page.Pairs = append(page.Pairs, pair(kv))
+	}
+	return page, nil
+}
+
+func rangeOp(q registry.Query) clientv3.Op {
+	opts := []clientv3.OpOption{clientv3.WithLimit(int64(q.Limit)), clientv3.WithRev(q.Revision)}
+	if !q.Prefix {
+		return clientv3.OpGet(q.Name, opts...)
+	}
+	from := q.Name
+	if q.After >= from {
+		from = q.After + "\x00"
+	}
+	return clientv3.OpGet(from, append(opts, clientv3.WithRange(clientv3.GetPrefixRangeEnd(q.Name)))...)
+}
+
+// Txn implements registry.Store.
+func (c *Client) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var compares []clientv3.Cmp
+	for _, compare := range t.If {
+		subject := clientv3.ModRevision(compare.Key)
+		if compare.Created {
+			subject = clientv3.CreateRevision(compare.Key)
+		}
+		compares = append(compares, clientv3.Compare(subject, "=", compare.Revision))
+	}
+	resp, err := c.etcd.Txn(limited).If(compares...).Then(ops(t.Then)...).Else(ops(t.Else)...).Commit()
+	if err != nil {
+		return registry.Outcome{}, c.explain(ctx, limited, "write to etcd", err)
+	}
+	out := registry.Outcome{Revision: resp.Header.Revision, Succeeded: resp.Succeeded}
+	for _, r := range resp.Responses {
+		got := r.GetResponseRange()
+		if got == nil {
+			continue
+		}
+		if len(got.Kvs) == 0 {
+			out.Got = append(out.Got, nil)
+			continue
+		}
+		p := pair(got.Kvs[0])
+		out.Got = append(out.Got, &p)
+	}
+	return out, nil
+}
+
+func ops(from []registry.Op) []clientv3.Op {
+	var out []clientv3.Op
+	for _, op := range from {
+		switch op.Kind {
+		case registry.OpGet:
+			out = append(out, clientv3.OpGet(op.Key))
+		case registry.OpPut:
+			out = append(out, clientv3.OpPut(op.Key, string(op.Value), clientv3.WithLease(clientv3.LeaseID(op.Lease))))
+		case registry.OpDelete:
+			out = append(out, clientv3.OpDelete(op.Key))
+		}
+	}
+	return out
+}
+
+// explain turns an error of the client into one of the store's. asked is the
+// caller's context, limited the one that bounds the request.
+func (c *Client) explain(asked, limited context.Context, doing string, err error) error {
+	switch {
+	case asked.Err() != nil:
+		return fmt.Errorf("%s: %w: %w", doing, cluster.ErrUnavailable, asked.Err())
+	case limited.Err() != nil:
+		return fmt.Errorf("%s: %w within %s", doing, cluster.ErrUnavailable, c.timeout)
+	case errors.Is(err, errCompacted):
+		return &registry.CompactedError{}
+	case errors.Is(err, errLeaseNotFound):
+		return fmt.Errorf("%s: %w", doing, registry.ErrLeaseNotFound)
+	case transient(err):
+		return fmt.Errorf("%s: %w: %w", doing, cluster.ErrUnavailable, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

@@ -1,0 +1,76 @@
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// A member that freezes, or whose host is cut off, breaks no connection for a long time. A watch that has
+// heard nothing for watchSilence asks the member to speak, and gives it up after watchPatience more.
+// Together they are well below the TTL of a session: the loss of a machine is not
+// seen late because a member of etcd was lost with it.
+const (
+	watchSilence  = 3 * time.Second
+	watchPatience = 2 * time.Second
+)
+
+// errSilent: the member at the other end of a stream shows no sign of life.
+var errSilent = fmt.Errorf("etcd does not answer on an open watch: %w", context.DeadlineExceeded)
+
+// guard watches over the silence of one watch stream, on timers.
+type guard struct {
+	stream pb.Watch_WatchClient
+	giveUp func()
+
+	mu        sync.Mutex
+	timer     *time.Timer
+	listening bool
+	asked     bool
+}
+
+func newGuard(stream pb.Watch_WatchClient, giveUp func()) *guard {
+	g := &guard{stream: stream, giveUp: giveUp}
+	g.timer = time.AfterFunc(watchSilence, g.silent)
+	return g
+}
+
+// listen begins a wait for the other end.
+func (g *guard) listen() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.listening, g.asked = true, false
+	g.timer.Reset(watchSilence)
+}
+
+// stop ends the wait: something was heard, or it no longer matters.
+func (g *guard) stop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.listening = false
+	g.timer.Stop()
+}
+
+// silent runs when the wait has lasted.
+func (g *guard) silent() {
+	g.mu.Lock()
+	listening, asked := g.listening, g.asked
+	if listening && !asked {
+		g.asked = true
+		g.timer.Reset(watchPatience)
+	}
+	g.mu.Unlock()
+	switch {
+	case !listening:
+	case asked:
+		g.giveUp()
+	default:
+		// An error of this is one of the receiver, too.
+		_ = g.stream.Send(&pb.WatchRequest{
+			RequestUnion: &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}},
+		})
+	}
+}
