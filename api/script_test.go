@@ -2,17 +2,13 @@ package api_test
 
 import (
 	"bufio"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -230,64 +226,4 @@ func (s *script) request(t *testing.T, input string) string {
 	}
 	out.Write(answer)
 	return out.String()
-}
-
-// fixture is a server on a fake store, served over TCP.
-type fixture struct {
-	store    *fakeStore
-	api      *api.Server
-	server   *httptest.Server
-	client   *api.Client
-	stop     func()
-	notReady atomic.Bool
-}
-
-func newFixture(t testing.TB, o api.Options) *fixture {
-	t.Helper()
-	f := &fixture{store: newFakeStore()}
-	f.store.write()
-	o.Ready = func() error {
-		if f.notReady.Load() {
-			return errors.New("the store does not answer")
-		}
-		return nil
-	}
-	f.api = api.New(f.store, o)
-	f.server = httptest.NewServer(f.api.Handler())
-	t.Cleanup(f.server.Close)
-
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- f.api.Run(ctx) }()
-	stopped := false
-	f.stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}
-	t.Cleanup(f.stop)
-
-	client, err := api.Dial(f.server.URL, api.ClientOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	f.client = client
-	f.settle(t, 1)
-	return f
-}
-
-// settle waits until the server has read the store up to a revision.
-func (f *fixture) settle(t testing.TB, revision int64) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if !api.Await(ctx, f.api, revision) {
-		t.Fatalf("the server has not read revision %d", revision)
-	}
 }

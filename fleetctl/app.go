@@ -83,6 +83,12 @@ func (a *app) root() *cobra.Command {
 		a.listUnitsCommand(), a.listUnitFilesCommand(), a.listMachinesCommand(),
 		a.versionCommand(),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if !cmd.Runnable() {
+			cmd.RunE = showHelp // only then does cobra refuse arguments that are no subcommand
+		}
+	}
 	return root
 }
 

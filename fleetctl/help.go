@@ -22,3 +22,5 @@ func helpCommand() *cobra.Command {
 		},
 	}
 }
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -36,7 +36,6 @@ type request struct {
 	unit       unit.Name
 	goal       goal
 	generation int64 // of the unit that expresses it
-	taken      bool  // the unit was seen at that generation or later
 }
 
 // verdict is how a request ended.
@@ -46,18 +45,18 @@ type verdict struct {
 }
 
 // judge tells how the request ended if u is the newest that is known of its
-// unit; ok is false while it has not ended.
+// unit; ok is false while it has not ended. A unit that was absent before the
+// request must not be given to it.
 func (r *request) judge(u api.Unit) (v verdict, ok bool) {
 	phase, message := outcome(u)
 	switch {
 	case r.goal == goalGone:
 		return r.judgeGone(u, phase, message)
-	case u.Absent && r.taken:
+	case u.Absent:
 		return r.superseded("the unit was destroyed by somebody else"), true
-	case u.Absent || u.Generation < r.generation:
+	case u.Generation < r.generation:
 		return verdict{}, false // from before the request
 	}
-	r.taken = true
 	if u.DesiredState != "" && u.DesiredState != r.goal.desired() {
 		return r.superseded("somebody else asked for %s meanwhile", u.DesiredState), true
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,7 +41,8 @@ func newWaiter(a *app, w *watch, requests []*request) *waiter {
 // codes. A limit of zero is no limit.
 func (x *waiter) wait(ctx context.Context, limit time.Duration) exitCode {
 	for _, name := range slices.Sorted(maps.Keys(x.open)) {
-		if u, known := x.newest[name]; known {
+		// A unit that was not there has just been submitted.
+		if u, known := x.newest[name]; known && (!u.Absent || x.open[name].goal == goalGone) {
 			x.take(u)
 		}
 	}
@@ -56,7 +58,7 @@ func (x *waiter) wait(ctx context.Context, limit time.Duration) exitCode {
 			progress.clear()
 			x.broken = n.broken
 			if n.broken == nil {
-				x.take(n.unit)
+				x.hear(ctx, n.unit)
 			}
 		case <-x.release():
 			progress.clear()
@@ -72,6 +74,21 @@ func (x *waiter) wait(ctx context.Context, limit time.Duration) exitCode {
 		}
 	}
 	return x.code
+}
+
+// hear takes in an event. One that says that a unit does not exist may be from
+// before the request that submitted it, and has no generation to tell; the unit itself is asked for then.
+func (x *waiter) hear(ctx context.Context, u api.Unit) {
+	r, open := x.open[u.Name]
+	if open && u.Absent && r.goal != goalGone {
+		now, err := x.watch.client.Unit(ctx, u.Name)
+		if err == nil {
+			u = now
+		} else if !errors.Is(err, api.ErrNotFound) {
+			return // the stream has broken too, and says so
+		}
+	}
+	x.take(u)
 }
 
 // take judges what is new of a unit.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"fleet/unit"
 )
@@ -66,6 +65,11 @@ func (d disk) target(link string) string {
 	return filepath.Clean(to)
 }
 
+// aliased tells whether the name is linked to a file of fleet's, of whatever name.
+func (d disk) aliased(n unit.Name) bool {
+	return filepath.Dir(d.target(d.link(n))) == d.units
+}
+
 // put makes the unit's file hold these bytes and links it. changed tells
 // whether systemd has to look again. On error nothing of a new unit remains,
 // and an old one is as it was.
@@ -84,7 +88,7 @@ func (d disk) put(n unit.Name, raw []byte) (changed bool, err error) {
 			return false, fmt.Errorf("link unit file %s: %w", d.file(n), err)
 		}
 	}
-	if err := d.write(n, raw); err != nil {
+	if err := replace(d.units, d.file(n), raw); err != nil {
 		if oldErr != nil {
 			_ = os.Remove(d.link(n))
 		}
@@ -93,10 +97,10 @@ func (d disk) put(n unit.Name, raw []byte) (changed bool, err error) {
 	return true, nil
 }
 
-// write replaces the file in one step: systemd, or a crash, sees all of the
+// replace writes a file in one step: systemd, or a crash, sees all of the
 // bytes or none.
-func (d disk) write(n unit.Name, raw []byte) (err error) {
-	f, err := os.CreateTemp(d.units, tempPrefix)
+func replace(dir, file string, raw []byte) (err error) {
+	f, err := os.CreateTemp(dir, tempPrefix)
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,7 @@ func (d disk) write(n unit.Name, raw []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), d.file(n))
+	return os.Rename(f.Name(), file)
 }
 
 // hide takes the file away but keeps its bytes, so that show can undo it even on a full disk.
@@ -226,19 +230,17 @@ func (d disk) sweep() ([]string, error) {
 	if err != nil {
 		return removed, err
 	}
-	entries, err := os.ReadDir(d.units)
-	if err != nil {
-		return removed, nil
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), tempPrefix) {
-			continue
+	for _, dir := range []string{d.units, d.links} {
+		temps, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
+		if err != nil {
+			return removed, fmt.Errorf("list left-over files: %w", err)
 		}
-		p := filepath.Join(d.units, e.Name())
-		if err := os.Remove(p); err != nil {
-			return removed, fmt.Errorf("remove left-over file: %w", err)
+		for _, p := range temps {
+			if err := os.Remove(p); err != nil {
+				return removed, fmt.Errorf("remove left-over file: %w", err)
+			}
+			removed = append(removed, p)
 		}
-		removed = append(removed, p)
 	}
 	return removed, nil
 }

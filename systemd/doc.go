@@ -16,9 +16,9 @@
 // # Which bus
 //
 // The system bus (or the user's session bus), not systemd's private socket:
-// the private socket serves no signals to a client without a bus name, cannot
-// hold references on units, and dies with every daemon-reexec. The bus costs
-// one hop, survives a daemon-reexec, and its own restart is one reconnect.
+// the private socket is for systemctl, is not there for a user without a
+// user manager's help, and dies with every daemon-reexec. The bus costs one
+// hop, tells when systemd leaves it, and its own restart is one reconnect.
 //
 // One connection carries calls and signals, so that the reply to a call and
 // the signals around it arrive in the order in which systemd sent them.
@@ -34,15 +34,15 @@
 // done what was asked. A call made while there is no connection waits for one
 // until its own context ends. Each new connection makes Wait return all=true.
 //
-// Every unit with a file is referenced on the bus for as long as the
-// connection lives: systemd keeps it in memory, with the result and the
-// invocation of its last run, and asking for its state never loads it.
+// Units with a file stay in systemd's memory while they are inactive, with the
+// result and the invocation of their last run: fleet-units.target, which the
+// Manager writes and starts, refers to them all. So asking for their states
+// loads nothing, and a run that ends while fleetd is away is seen.
 //
 // # What it does not promise
 //
 // It does not serialise the steps of one unit: that is its caller's part.
 // A job whose caller stopped waiting goes on. Units that are active only
 // because another unit or an administrator started them are reported like any
-// other. If systemd restarted its bus while a unit was inactive, the result of
-// that unit's last run is forgotten by systemd.
+// other.
 package systemd

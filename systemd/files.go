@@ -62,8 +62,11 @@ func (m *Manager) adopt(ctx context.Context, s *session) error {
 			return fmt.Errorf("read unit file: %w", err)
 		}
 	}
+	for _, n := range names {
+		m.bell.know(n)
+	}
 	m.install(ctx, s, names, files)
-	if err := m.pinAll(ctx, s, names); err != nil {
+	if err := m.anchor(names); err != nil {
 		return err
 	}
 	old, err := s.anyOutdated(ctx, names)
@@ -73,21 +76,10 @@ func (m *Manager) adopt(ctx context.Context, s *session) error {
 	if old {
 		m.stale = true
 	}
-	return m.reload(ctx, s)
-}
-
-// pinAll references those of the units that have a file.
-func (m *Manager) pinAll(ctx context.Context, s *session, names []unit.Name) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(inFlight)
-	for _, n := range names {
-		if s.pins(n) || !m.disk.has(n) {
-			continue
-		}
-		m.bell.know(n)
-		g.Go(func() error { return s.pin(ctx, n) })
+	if err := m.reload(ctx, s); err != nil {
+		return err
 	}
-	return g.Wait()
+	return s.startAnchor(ctx)
 }
 
 // anyOutdated tells whether systemd holds an older version of any unit's file in memory.
@@ -115,8 +107,8 @@ func (m *Manager) reload(ctx context.Context, s *session) error {
 	if !m.stale {
 		return nil
 	}
-	if err := s.sd.ReloadContext(ctx); err != nil {
-		return fmt.Errorf("reload systemd: %w", s.wrap(ctx, err))
+	if err := s.do(ctx, func() error { return s.sd.ReloadContext(ctx) }); err != nil {
+		return fmt.Errorf("reload systemd: %w", err)
 	}
 	m.stale = false
 	return nil

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"fleet/unit"
 )
 
-// refuse returns an error for each name that the host uses for a unit of its
-// own, and for templates, which cannot be loaded. Nothing is loaded by asking.
-func (m *Manager) refuse(ctx context.Context, s *session, names []unit.Name) (map[unit.Name]error, error) {
+// refuse returns an error for each unit by a name, or an alias, that the host
+// uses for a unit of its own, and for templates, which cannot be loaded.
+// Nothing is loaded by asking.
+func (m *Manager) refuse(ctx context.Context, s *session, names []unit.Name, files map[unit.Name][]byte) (map[unit.Name]error, error) {
 	failed := map[unit.Name]error{}
 	listed, err := s.list(ctx, names)
 	if err != nil {
@@ -30,6 +32,10 @@ func (m *Manager) refuse(ctx context.Context, s *session, names []unit.Name) (ma
 			failed[n] = &HostUnitError{Name: n, Path: p}
 			continue
 		}
+		if err := m.refuseAliases(s.unitPath, files[n]); err != nil {
+			failed[n] = err
+			continue
+		}
 		l, ok := listed[n]
 		if !ok || l.LoadState == "not-found" || m.disk.linked(n) {
 			continue
@@ -46,6 +52,27 @@ func (m *Manager) refuse(ctx context.Context, s *session, names []unit.Name) (ma
 		}
 	}
 	return failed, nil
+}
+
+// refuseAliases keeps [Install] from giving a name of the host's to a unit of
+// fleet's, which systemd would do. Aliases with specifiers are not looked at.
+func (m *Manager) refuseAliases(dirs []string, raw []byte) error {
+	f, err := unit.Parse(raw)
+	if err != nil {
+		return nil // systemd says what is wrong with it
+	}
+	for _, v := range f.Values("Install", "Alias") {
+		for _, word := range strings.Fields(v) {
+			a, err := unit.ParseName(word)
+			if err != nil || m.disk.aliased(a) {
+				continue
+			}
+			if p := m.hostFile(dirs, a); p != "" {
+				return fmt.Errorf("alias: %w", &HostUnitError{Name: a, Path: p})
+			}
+		}
+	}
+	return nil
 }
 
 // hostFile finds a unit file of the host by this name, or, for an instance,

@@ -2,7 +2,10 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"os"
+
+	sddbus "github.com/coreos/go-systemd/v22/dbus"
 
 	"fleet/unit"
 )
@@ -31,7 +34,11 @@ func (m *Manager) enable(ctx context.Context, s *session, names []unit.Name) {
 	if len(names) == 0 {
 		return
 	}
-	_, changes, err := s.sd.EnableUnitFilesContext(ctx, strs(names), true, false)
+	var changes []sddbus.EnableUnitFileChange
+	err := s.do(ctx, func() (err error) {
+		_, changes, err = s.sd.EnableUnitFilesContext(ctx, strs(names), true, false)
+		return err
+	})
 	if len(changes) > 0 {
 		m.stale = true
 	}
@@ -45,7 +52,7 @@ func (m *Manager) enable(ctx context.Context, s *session, names []unit.Name) {
 		return
 	}
 	m.log.Warn("cannot enable unit", "unit", names[0], "err", err)
-	if s.wrap(ctx, err) != err || ctx.Err() != nil {
+	if errors.Is(err, ErrConnection) || ctx.Err() != nil {
 		delete(m.enabled, names[0]) // not systemd's verdict: to be tried again
 	}
 }
@@ -63,7 +70,11 @@ func (m *Manager) disable(ctx context.Context, s *session, names []unit.Name) {
 	if len(todo) == 0 {
 		return
 	}
-	if _, err := s.sd.DisableUnitFilesContext(ctx, strs(todo), true); err != nil {
+	err := s.do(ctx, func() error {
+		_, err := s.sd.DisableUnitFilesContext(ctx, strs(todo), true)
+		return err
+	})
+	if err != nil {
 		m.log.Warn("cannot disable units", "units", todo, "err", err)
 	}
 }

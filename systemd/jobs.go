@@ -9,29 +9,48 @@ import (
 	"fleet/unit"
 )
 
+// maxJobs is how many jobs may be queued or running at once. For each, systemd
+// watches the bus name that asked for it, with a match rule; dbus-daemon allows
+// it 512 of them, and systemd leaves the bus when it is denied one.
+const maxJobs = 384
+
 // jobs matches the results that systemd signals with the callers who wait
 // for them. The signal may overtake the caller that has just learned the
 // job's number, so results are kept while any number is still to be learned.
 type jobs struct {
+	room chan struct{} // one element for each call whose job is not over
+
 	mu struct {
 		sync.Mutex
 		learning int
 		early    map[uint32]string
-		waiting  map[uint32][]chan string // capacity 1; closed without a result if the connection is lost
+		queued   map[uint32]*queued
 		lost     bool
 	}
 }
 
+// queued is a job of systemd's that is not over. Calls that systemd merged
+// into one job share it.
+type queued struct {
+	calls   int
+	waiting []chan string // capacity 1; closed without a result if the connection is lost
+}
+
 func newJobs() *jobs {
-	j := &jobs{}
+	j := &jobs{room: make(chan struct{}, maxJobs)}
 	j.mu.early = map[uint32]string{}
-	j.mu.waiting = map[uint32][]chan string{}
+	j.mu.queued = map[uint32]*queued{}
 	return j
 }
 
 // queue runs start, which queues a job and returns its number, and returns
 // the channel of the job's result.
-func (j *jobs) queue(start func() (int, error)) (id uint32, result chan string, err error) {
+func (j *jobs) queue(ctx context.Context, start func() (int, error)) (id uint32, result chan string, err error) {
+	select {
+	case j.room <- struct{}{}:
+	case <-ctx.Done():
+		return 0, nil, ctx.Err()
+	}
 	j.mu.Lock()
 	j.mu.learning++
 	j.mu.Unlock()
@@ -45,20 +64,29 @@ func (j *jobs) queue(start func() (int, error)) (id uint32, result chan string, 
 		}
 	}()
 	if err != nil {
+		<-j.room
 		return 0, nil, err
 	}
 	id = uint32(num)
-	ch := make(chan string, 1)
+	result = make(chan string, 1)
 	if r, ok := j.mu.early[id]; ok {
-		ch <- r
-		return id, ch, nil
+		<-j.room
+		result <- r
+		return id, result, nil
 	}
 	if j.mu.lost {
-		close(ch)
-		return id, ch, nil
+		<-j.room
+		close(result)
+		return id, result, nil
 	}
-	j.mu.waiting[id] = append(j.mu.waiting[id], ch)
-	return id, ch, nil
+	q := j.mu.queued[id]
+	if q == nil {
+		q = &queued{}
+		j.mu.queued[id] = q
+	}
+	q.calls++
+	q.waiting = append(q.waiting, result)
+	return id, result, nil
 }
 
 func (j *jobs) done(id uint32, result string) {
@@ -67,22 +95,26 @@ func (j *jobs) done(id uint32, result string) {
 	if j.mu.learning > 0 {
 		j.mu.early[id] = result
 	}
-	for _, ch := range j.mu.waiting[id] {
+	q := j.mu.queued[id]
+	if q == nil {
+		return
+	}
+	delete(j.mu.queued, id)
+	for _, ch := range q.waiting {
 		ch <- result
 	}
-	delete(j.mu.waiting, id)
+	for range q.calls {
+		<-j.room
+	}
 }
 
-// leave drops one waiting caller.
+// leave drops one waiting caller. Its job goes on, and keeps its room.
 func (j *jobs) leave(id uint32, result chan string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	kept := slices.DeleteFunc(j.mu.waiting[id], func(ch chan string) bool { return ch == result })
-	if len(kept) == 0 {
-		delete(j.mu.waiting, id)
-		return
+	if q := j.mu.queued[id]; q != nil {
+		q.waiting = slices.DeleteFunc(q.waiting, func(ch chan string) bool { return ch == result })
 	}
-	j.mu.waiting[id] = kept
 }
 
 // abandon ends all waiting: the connection is gone.
@@ -90,11 +122,14 @@ func (j *jobs) abandon() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.mu.lost = true
-	for id, waiting := range j.mu.waiting {
-		for _, ch := range waiting {
+	for id, q := range j.mu.queued {
+		delete(j.mu.queued, id)
+		for _, ch := range q.waiting {
 			close(ch)
 		}
-		delete(j.mu.waiting, id)
+		for range q.calls {
+			<-j.room
+		}
 	}
 }
 
@@ -131,9 +166,15 @@ func (m *Manager) job(ctx context.Context, verb string, n unit.Name, queue func(
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w", verb, n, err)
 	}
-	id, result, err := s.jobs.queue(func() (int, error) { return queue(s) })
+	id, result, err := s.jobs.queue(ctx, func() (num int, err error) {
+		err = s.do(ctx, func() (err error) {
+			num, err = queue(s)
+			return err
+		})
+		return num, err
+	})
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", verb, n, s.wrap(ctx, err))
+		return "", fmt.Errorf("%s %s: %w", verb, n, err)
 	}
 	select {
 	case r, ok := <-result:

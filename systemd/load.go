@@ -2,7 +2,6 @@ package systemd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,7 +23,7 @@ func (m *Manager) Load(ctx context.Context, files map[unit.Name][]byte) (map[uni
 	}
 	defer unlock()
 	names := slices.Sorted(maps.Keys(files))
-	failed, err := m.refuse(ctx, s, names)
+	failed, err := m.refuse(ctx, s, names, files)
 	if err != nil {
 		return nil, fmt.Errorf("load units: %w", err)
 	}
@@ -40,10 +39,8 @@ func (m *Manager) Load(ctx context.Context, files map[unit.Name][]byte) (map[uni
 		put = append(put, n)
 	}
 	m.install(ctx, s, put, files)
+	m.anchorAll()
 	if err := m.reload(ctx, s); err != nil {
-		return nil, fmt.Errorf("load units: %w", err)
-	}
-	if err := m.pinAll(ctx, s, put); err != nil {
 		return nil, fmt.Errorf("load units: %w", err)
 	}
 	if err := s.verify(ctx, put, failed); err != nil {
@@ -82,15 +79,20 @@ func (s *session) verify(ctx context.Context, names []unit.Name, failed map[unit
 		if ok && l.LoadState == "loaded" {
 			continue
 		}
-		bad := &LoadError{Name: n, State: "not-found"}
-		if ok {
-			bad.State = l.LoadState
-			var reason struct{ Name, Message string }
-			if err := s.get(ctx, objectPath(n), unitIface, "LoadError", &reason); errors.Is(err, ErrConnection) {
+		bad := &LoadError{Name: n, State: l.LoadState}
+		if !ok {
+			if err := s.get(ctx, objectPath(n), unitIface, "LoadState", &bad.State); err != nil {
 				return err
 			}
-			bad.Reason = reason.Message
+			if bad.State == "loaded" {
+				continue
+			}
 		}
+		var reason struct{ Name, Message string }
+		if err := s.get(ctx, objectPath(n), unitIface, "LoadError", &reason); err != nil {
+			return err
+		}
+		bad.Reason = reason.Message
 		failed[n] = bad
 	}
 	return nil

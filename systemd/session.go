@@ -11,8 +11,6 @@ import (
 
 	sddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
-
-	"fleet/unit"
 )
 
 const (
@@ -24,9 +22,9 @@ const (
 	getAll       = "org.freedesktop.DBus.Properties.GetAll"
 )
 
-// inFlight bounds the calls that one operation has in flight: enough to hide
-// the latency of the bus, too few to fill its queues.
-const inFlight = 32
+// inFlight bounds the calls without an answer: enough to hide the latency of
+// the bus, and half of what dbus-daemon allows a connection (128).
+const inFlight = 64
 
 // session is one connection to one life of systemd.
 type session struct {
@@ -34,12 +32,12 @@ type session struct {
 	sd       *sddbus.Conn // the same connection, with go-systemd's methods
 	version  string
 	unitPath []string // where systemd looks for unit files, first wins
+	slots    chan struct{}
 	jobs     *jobs
 	seen     *seen
 
 	mu struct {
 		sync.Mutex
-		pinned map[unit.Name]bool
 		reason error
 	}
 }
@@ -47,8 +45,7 @@ type session struct {
 // connect dials the bus and subscribes before anything is read, so that no
 // change after the first read goes unnoticed.
 func (m *Manager) connect(ctx context.Context) (*session, error) {
-	s := &session{jobs: newJobs(), seen: newSeen()}
-	s.mu.pinned = map[unit.Name]bool{}
+	s := &session{slots: make(chan struct{}, inFlight), jobs: newJobs(), seen: newSeen()}
 	opts := []dbus.ConnOption{
 		dbus.WithContext(ctx),
 		dbus.WithSignalHandler(&listener{session: s, bell: m.bell}),
@@ -95,8 +92,7 @@ func (s *session) subscribe(ctx context.Context) error {
 			return fmt.Errorf("subscribe to systemd's signals: %w", err)
 		}
 	}
-	manager := s.conn.Object(busName, managerPath)
-	if err := manager.CallWithContext(ctx, managerIface+".Subscribe", 0).Err; err != nil {
+	if err := s.conn.Object(busName, managerPath).CallWithContext(ctx, managerIface+".Subscribe", 0).Err; err != nil {
 		return fmt.Errorf("subscribe to systemd's signals: %w", err)
 	}
 	if err := s.get(ctx, managerPath, managerIface, "Version", &s.version); err != nil {
@@ -115,13 +111,29 @@ func (s *session) subscribe(ctx context.Context) error {
 	return nil
 }
 
-func (s *session) get(ctx context.Context, p dbus.ObjectPath, iface, property string, to any) error {
-	var v dbus.Variant
-	err := s.conn.Object(busName, p).CallWithContext(ctx, getProperty, 0, iface, property).Store(&v)
-	if err != nil {
-		return fmt.Errorf("read %s of %s: %w", property, p, s.wrap(ctx, err))
+// do makes one call, or a few one after the other, when there is room for it.
+func (s *session) do(ctx context.Context, call func() error) error {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+		return s.wrap(ctx, call())
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return v.Store(to)
+}
+
+func (s *session) get(ctx context.Context, p dbus.ObjectPath, iface, property string, to any) error {
+	err := s.do(ctx, func() error {
+		var v dbus.Variant
+		if err := s.conn.Object(busName, p).CallWithContext(ctx, getProperty, 0, iface, property).Store(&v); err != nil {
+			return err
+		}
+		return v.Store(to)
+	})
+	if err != nil {
+		return fmt.Errorf("read %s of %s: %w", property, p, err)
+	}
+	return nil
 }
 
 // wrap marks errors that mean that the answer is unknown.
@@ -157,41 +169,4 @@ func (s *session) why() error {
 		return s.mu.reason
 	}
 	return errors.New("the bus closed the connection")
-}
-
-// pin makes systemd keep the unit in memory until the connection ends, loading it if need be.
-func (s *session) pin(ctx context.Context, n unit.Name) error {
-	s.mu.Lock()
-	done := s.mu.pinned[n]
-	s.mu.Unlock()
-	if done {
-		return nil
-	}
-	if err := s.conn.Object(busName, objectPath(n)).CallWithContext(ctx, unitIface+".Ref", 0).Err; err != nil {
-		return fmt.Errorf("keep %s in systemd's memory: %w", n, s.wrap(ctx, err))
-	}
-	s.mu.Lock()
-	s.mu.pinned[n] = true
-	s.mu.Unlock()
-	return nil
-}
-
-func (s *session) unpin(ctx context.Context, n unit.Name) error {
-	s.mu.Lock()
-	done := s.mu.pinned[n]
-	delete(s.mu.pinned, n)
-	s.mu.Unlock()
-	if !done {
-		return nil
-	}
-	if err := s.conn.Object(busName, objectPath(n)).CallWithContext(ctx, unitIface+".Unref", 0).Err; err != nil {
-		return fmt.Errorf("let systemd forget %s: %w", n, s.wrap(ctx, err))
-	}
-	return nil
-}
-
-func (s *session) pins(n unit.Name) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.mu.pinned[n]
 }

@@ -46,12 +46,17 @@ func (m *Manager) States(ctx context.Context, names []unit.Name) (map[unit.Name]
 	if err != nil {
 		return nil, fmt.Errorf("read states: %w", err)
 	}
-	if err := m.pinAll(ctx, s, names); err != nil {
-		return nil, fmt.Errorf("read states: %w", err)
-	}
 	states, err := s.states(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("read states: %w", err)
+	}
+	for n, st := range states {
+		if st == unknown && m.disk.has(n) {
+			// Not in memory, though it should be: see anchorName. Systemd
+			// would load it when asked to start it.
+			st.Load = "loaded"
+			states[n] = st
+		}
 	}
 	return states, nil
 }
@@ -98,21 +103,21 @@ func (s *session) states(ctx context.Context, names []unit.Name) (map[unit.Name]
 // list returns those of the named units that are in systemd's memory. Asking
 // by pattern or for all of them loads none; asking by name would.
 func (s *session) list(ctx context.Context, names []unit.Name) (map[unit.Name]sddbus.UnitStatus, error) {
-	var (
-		all []sddbus.UnitStatus
-		err error
-	)
-	if len(names) <= fewUnits {
+	var all []sddbus.UnitStatus
+	err := s.do(ctx, func() (err error) {
+		if len(names) > fewUnits {
+			all, err = s.sd.ListUnitsContext(ctx)
+			return err
+		}
 		patterns := make([]string, len(names))
 		for i, n := range names {
 			patterns[i] = strings.ReplaceAll(string(n), `\`, `\\`)
 		}
 		all, err = s.sd.ListUnitsByPatternsContext(ctx, nil, patterns)
-	} else {
-		all, err = s.sd.ListUnitsContext(ctx)
-	}
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("list units: %w", s.wrap(ctx, err))
+		return nil, fmt.Errorf("list units: %w", err)
 	}
 	listed := make(map[unit.Name]sddbus.UnitStatus, len(all))
 	for _, l := range all {
@@ -124,10 +129,13 @@ func (s *session) list(ctx context.Context, names []unit.Name) (map[unit.Name]sd
 // read reads the whole state of a unit in systemd's memory, but for its job.
 func (s *session) read(ctx context.Context, n unit.Name) (unit.State, error) {
 	before := s.seen.generation(n)
-	o := s.conn.Object(busName, objectPath(n))
 	var all map[string]dbus.Variant
-	if err := o.CallWithContext(ctx, getAll, 0, unitIface).Store(&all); err != nil {
-		return unit.State{}, fmt.Errorf("read properties of %s: %w", n, s.wrap(ctx, err))
+	err := s.do(ctx, func() error {
+		o := s.conn.Object(busName, objectPath(n))
+		return o.CallWithContext(ctx, getAll, 0, unitIface).Store(&all)
+	})
+	if err != nil {
+		return unit.State{}, fmt.Errorf("read properties of %s: %w", n, err)
 	}
 	st := unit.State{}
 	store(all, "LoadState", &st.Load)
@@ -153,28 +161,26 @@ func (s *session) read(ctx context.Context, n unit.Name) (unit.State, error) {
 // readType reads single properties: all those of a service are 300, some of
 // which systemd must read from the kernel.
 func (s *session) readType(ctx context.Context, n unit.Name, st *unit.State) error {
-	t, ok := typeProperties[n.Type()]
-	if !ok || st.Load == "not-found" {
+	if st.Load == "not-found" {
 		return nil
 	}
-	o := s.conn.Object(busName, objectPath(n))
-	done := make(chan *dbus.Call, len(t.properties))
+	t := typeProperties[n.Type()]
 	for _, p := range t.properties {
-		o.GoWithContext(ctx, getProperty, 0, done, t.iface, p)
-	}
-	values := make(map[string]dbus.Variant, len(t.properties))
-	for range t.properties {
-		c := <-done
-		var v dbus.Variant
-		if err := c.Store(&v); err != nil {
-			return fmt.Errorf("read %s of %s: %w", c.Args[1], n, s.wrap(ctx, err))
+		var to any
+		switch p {
+		case "Result":
+			to = &st.Result
+		case "ExecMainStatus":
+			to = &st.ExitStatus
+		case "MainPID":
+			to = &st.MainPID
+		case "NRestarts":
+			to = &st.Restarts
 		}
-		values[c.Args[1].(string)] = v
+		if err := s.get(ctx, objectPath(n), t.iface, p, to); err != nil {
+			return err
+		}
 	}
-	store(values, "Result", &st.Result)
-	store(values, "ExecMainStatus", &st.ExitStatus)
-	store(values, "MainPID", &st.MainPID)
-	store(values, "NRestarts", &st.Restarts)
 	return nil
 }
 

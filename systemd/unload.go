@@ -41,6 +41,7 @@ func (m *Manager) unload(ctx context.Context, s *session, names []unit.Name) (fa
 	if _, err := m.disk.unlink(func(n unit.Name) bool { _, ok := hidden[n]; return ok }, true); err != nil {
 		return nil, err
 	}
+	m.anchorAll()
 	if err := m.reload(ctx, s); err != nil {
 		return nil, err
 	}
@@ -57,6 +58,7 @@ func (m *Manager) unload(ctx context.Context, s *session, names []unit.Name) (fa
 		delete(hidden, n)
 	}
 	m.show(back, failed)
+	m.anchorAll()
 	if err := m.reload(ctx, s); err != nil {
 		return nil, err
 	}
@@ -126,18 +128,14 @@ func (m *Manager) forget(ctx context.Context, s *session, n unit.Name, hidden st
 	}
 	m.bell.forget(n)
 	delete(m.enabled, n)
-	if !s.pins(n) {
+	s.seen.forget(n)
+	if m.hostFile(s.unitPath, n) != "" {
 		return nil
 	}
-	if m.hostFile(s.unitPath, n) == "" {
-		if err := s.sd.ResetFailedUnitContext(ctx, string(n)); err != nil && dbusName(err) != noSuchUnit {
-			return fmt.Errorf("reset failed state of %s: %w", n, s.wrap(ctx, err))
-		}
+	err := s.do(ctx, func() error { return s.sd.ResetFailedUnitContext(ctx, string(n)) })
+	if err != nil && dbusName(err) != noSuchUnit {
+		return fmt.Errorf("reset failed state of %s: %w", n, err)
 	}
-	if err := s.unpin(ctx, n); err != nil {
-		return err
-	}
-	s.seen.forget(n)
 	return nil
 }
 

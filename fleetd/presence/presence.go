@@ -55,6 +55,7 @@ const retryAfter = time.Second
 // Run joins the cluster again and again until ctx ends.
 func (p *Presence) Run(ctx context.Context) error {
 	for {
+		p.o.Status("Joining the cluster: waiting for etcd")
 		machine := p.o.Machine
 		machine.Since = time.Now()
 		err := p.records.Join(ctx, machine, registry.JoinOptions{
@@ -74,7 +75,6 @@ func (p *Presence) Run(ctx context.Context) error {
 			continue
 		}
 		p.o.Logger.Warn("cannot join the cluster yet", "err", err)
-		p.o.Status(fmt.Sprintf("Waiting for etcd: %v", err))
 		if !pause(ctx, retryAfter) {
 			return nil
 		}

@@ -66,7 +66,7 @@ func exitCode(exit *exec.ExitError) int {
 func hintFor(err error) string {
 	switch {
 	case errors.Is(err, testbed.ErrNoCluster):
-		return "Bring one up with: scripts/cluster up"
+		return "Bring it up with: scripts/cluster [--name NAME] up"
 	case errors.Is(err, testbed.ErrOff):
 		return "Switch it on with: scripts/cluster boot I"
 	}
@@ -140,7 +140,7 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 // only refuses arguments that a verb does not know.
 func only(verb string, args []string, most int) error {
 	if len(args) > most {
-		return misuse("%s: %q is too much", verb, strings.Join(args[most:], " "))
+		return misuse("%s: unexpected %q", verb, strings.Join(args[most:], " "))
 	}
 	return nil
 }

@@ -186,6 +186,9 @@ func (s state) extended(spec Spec) (state, error) {
 // complete makes everything that the state asks for and is not there.
 func (c *Cluster) complete(ctx context.Context, progress func(string)) error {
 	s := c.current()
+	if err := raiseLimits(progress); err != nil {
+		return err
+	}
 	lower, err := rootfs(ctx, progress)
 	if err != nil {
 		return err

@@ -118,7 +118,8 @@ func (c cut) ruleset() string {
 	case Drop:
 		verdicts = []string{"drop"}
 	case Reject:
-		verdicts = []string{"meta l4proto tcp reject with tcp reset", "reject"}
+		// The refusals themselves have to get through.
+		verdicts = []string{"tcp flags rst accept", "icmp type destination-unreachable accept", "meta l4proto tcp reject with tcp reset", "reject"}
 	}
 	chain := func(hook, loopback, side string) string {
 		match := ""
