@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"fleet/api"
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"fleetctl": main})
+}
+
+// TestScripts runs sessions of a user: fleetctl as a process of its own against
+// the real API server over a cluster in memory. In a script there are besides
+//
+//	exits N fleetctl …            run it, and demand this exit code
+//	cluster await UNIT STATE      block until the unit is wanted in that state
+//	cluster finish UNIT           let end what is slow
+//	cluster want UNIT STATE       as another user
+//	cluster destroy UNIT          as another user
+//	cluster cut                   break all connections
+//	cluster down, cluster up      stop fleetd, and start it again
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			d := &daemon{world: newWorld(), socket: filepath.Join(env.WorkDir, "fleet.sock")}
+			d.up()
+			env.Defer(d.down)
+			env.Values[daemonKey{}] = d
+			env.Setenv("FLEETCTL_ENDPOINT", "unix://"+d.socket)
+			env.Setenv("TZ", "UTC")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   exits,
+			"cluster": clusterCommand,
+		},
+	})
+}
+
+type daemonKey struct{}
+
+// exits runs a command and demands its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	if neg || err != nil {
+		ts.Fatalf("usage: exits N command...")
+	}
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
+	d := ts.Value(daemonKey{}).(*daemon)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var name unit.Name
+	if len(args) > 1 {
+		name = unit.Name(args[1])
+	}
+	switch args[0] {
+	case "await":
+		ts.Check(d.world.await(ctx, name, args[2]))
+	case "finish":
+		d.world.finish(name)
+	case "want":
+		_, err := d.world.UpdateUnit(ctx, name, func(u *cluster.Unit) (*cluster.UnitEdit, error) {
+			u.Desired = cluster.DesiredState(args[2])
+			return &cluster.UnitEdit{Unit: *u}, nil
+		})
+		ts.Check(err)
+	case "destroy":
+		_, err := d.world.UpdateUnit(ctx, name, func(*cluster.Unit) (*cluster.UnitEdit, error) { return nil, nil })
+		ts.Check(err)
+	case "cut":
+		d.cut()
+	case "down":
+		d.down()
+	case "up":
+		d.up()
+	default:
+		ts.Fatalf("cluster %s: no such thing", args[0])
+	}
+}
+
+// daemon is a fleetd as far as fleetctl can see.
+type daemon struct {
+	world  *world
+	socket string
+
+	mu     sync.Mutex
+	server *httptest.Server // nil while it is down
+	stop   func()
+}
+
+func (d *daemon) up() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	server := api.New(d.world, api.Options{Version: "2.0.0"})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Run(ctx) // ends with ctx
+	}()
+	listener, err := net.Listen("unix", d.socket)
+	if err != nil {
+		panic(fmt.Sprintf("listen on a socket in the script's own directory: %v", err))
+	}
+	d.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: server.Handler()}}
+	d.server.Start()
+	d.stop = func() {
+		cancel()
+		<-done
+	}
+}
+
+func (d *daemon) down() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.server == nil {
+		return
+	}
+	d.stop()
+	d.server.CloseClientConnections()
+	d.server.Close()
+	d.server = nil
+}
+
+func (d *daemon) cut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.server.CloseClientConnections()
+}
