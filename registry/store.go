@@ -148,9 +148,12 @@ var ErrLeaseNotFound = errors.New("lease not found")
 
 // CompactedError is the answer to whoever asks for a revision that the store has forgotten.
 type CompactedError struct {
-	Revision int64 // the earliest that can be asked for
+	Revision int64 // the earliest that can be asked for, 0 if the store did not tell
 }
 
 func (e *CompactedError) Error() string {
+	if e.Revision == 0 {
+		return "the revision is compacted"
+	}
 	return fmt.Sprintf("revisions before %d are compacted", e.Revision)
 }

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"context"
 	"log/slog"
 	"maps"
 	"slices"
@@ -39,9 +38,9 @@ func (c core) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore
 }
 
 func (c core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	level := slog.LevelError
+	log := c.log.Error
 	if entry.Level == zapcore.WarnLevel {
-		level = slog.LevelWarn
+		log = c.log.Warn
 	}
 	values := zapcore.NewMapObjectEncoder()
 	for _, field := range slices.Concat(c.fields, fields) {
@@ -51,7 +50,7 @@ func (c core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	for _, key := range slices.Sorted(maps.Keys(values.Fields)) {
 		attrs = append(attrs, slog.Any(key, values.Fields[key]))
 	}
-	c.log.Log(context.Background(), level, "etcd: "+entry.Message, slog.Group("etcd", attrs...))
+	log("etcd: "+entry.Message, slog.Group("etcd", attrs...))
 	return nil
 }
 

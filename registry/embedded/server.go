@@ -43,6 +43,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
+	etcd.Server.Stop() // Close alone waits for listeners that wait for the server to be ready or stopped
 	s.Close()
 	return nil, fmt.Errorf("start embedded etcd in %s: %w", c.DataDir, err)
 }
