@@ -3,6 +3,7 @@ module fleet
 go 1.26.0
 
 tool (
+	go.etcd.io/etcd/server/v3
 	honnef.co/go/tools/cmd/staticcheck
 	mvdan.cc/gofumpt
 )
