@@ -27,7 +27,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	var units []unit.Name
 	for _, raw := range query["unitName"] {
-		name, err := unit.ParseName(raw)
+		name, err := parseName(raw)
 		if err != nil {
 			return badRequest("parameter unitName: %v", err)
 		}

@@ -47,6 +47,15 @@ func (s *fakeStore) write(changes ...cluster.Change) int64 {
 	return s.writeLocked(changes...)
 }
 
+// reset tells followers the whole cluster anew: what is not among changes is gone.
+func (s *fakeStore) reset(changes ...cluster.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revision++
+	s.log = append(s.log, cluster.Update{Revision: s.revision, Reset: true, Changes: changes})
+	s.changed.Broadcast()
+}
+
 func (s *fakeStore) writeLocked(changes ...cluster.Change) int64 {
 	s.revision++
 	for _, c := range changes {
