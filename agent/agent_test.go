@@ -73,7 +73,7 @@ func TestAFailingUnitIsReportedWithItsLogAndHoldsUpNobody(t *testing.T) {
 		if u := r.Units["c-good.service"]; u.Active != "active" {
 			t.Errorf("good: %+v", u)
 		}
-		for _, r := range s.reports {
+		for _, r := range s.history() {
 			if u := r.Units["a-bad.service"]; u.Active == "failed" && len(u.Log) == 0 {
 				t.Error("the failure was reported without its log")
 			}
@@ -127,12 +127,12 @@ func TestWhatCannotBeDoneIsTriedAgainAndSaid(t *testing.T) {
 
 		// A day of a unit that cannot be loaded is not a day of work.
 		before := s.count()
-		fetches := s.fetches
+		fetches := s.fetched()
 		time.Sleep(24 * time.Hour)
 		if n := s.count() - before; n > 0 {
 			t.Errorf("%d reports in a day in which nothing happened", n)
 		}
-		if n := s.fetches - fetches; n > 24*60+10 {
+		if n := s.fetched() - fetches; n > 24*60+10 {
 			t.Errorf("%d attempts in a day", n)
 		}
 	})
@@ -246,14 +246,14 @@ func TestARestartIsCarriedOutOnceAcrossKills(t *testing.T) {
 
 func TestSixtyUnitsAtOnceTakeFewReloads(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		s.mu.Lock()
-		s.fileFn = func(ctx context.Context) error { time.Sleep(3 * time.Millisecond); return nil }
-		s.mu.Unlock()
+		s.onFile(func(ctx context.Context) error { time.Sleep(3 * time.Millisecond); return nil })
+		for i := range 60 {
+			s.put(text(i))
+		}
 		s.edit(func(units map[unit.Name]cluster.Order) {
 			for i := range 60 {
-				s.files[unit.IDOf(text(i))] = text(i)
 				units[unit.Name(fmt.Sprintf("w%d.service", i))] = cluster.Order{
-					Content: unit.IDOf(text(i)), Desired: cluster.Launched, Generation: 5,
+					Content: unit.IDOf([]byte(text(i))), Desired: cluster.Launched, Generation: 5,
 				}
 			}
 		})
@@ -276,13 +276,11 @@ func TestSixtyUnitsAtOnceTakeFewReloads(t *testing.T) {
 	})
 }
 
-func text(i int) []byte { return []byte(fmt.Sprintf("# %d\n%s", i, sleeper)) }
+func text(i int) string { return fmt.Sprintf("# %d\n%s", i, sleeper) }
 
 func TestUnitsWithTheSameFileShareOneFetch(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		s.mu.Lock()
-		s.fileFn = func(ctx context.Context) error { time.Sleep(10 * time.Millisecond); return nil }
-		s.mu.Unlock()
+		s.onFile(func(ctx context.Context) error { time.Sleep(10 * time.Millisecond); return nil })
 		id := s.put(sleeper)
 		s.edit(func(units map[unit.Name]cluster.Order) {
 			for i := range 30 {
@@ -290,22 +288,18 @@ func TestUnitsWithTheSameFileShareOneFetch(t *testing.T) {
 			}
 		})
 		settle()
-		if n := len(m.host.Running()); n != 30 || s.fetches != 1 {
-			t.Errorf("%d of 30 run after %d fetches, want one", n, s.fetches)
+		if n := len(m.host.Running()); n != 30 || s.fetched() != 1 {
+			t.Errorf("%d of 30 run after %d fetches, want one", n, s.fetched())
 		}
 	})
 }
 
 func TestAFetchThatHangsHoldsUpNobody(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		s.mu.Lock()
-		s.fileFn = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-		s.mu.Unlock()
+		s.onFile(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		s.order("hangs.service", sturdy, cluster.Launched, 5)
 		settle()
-		s.mu.Lock()
-		s.fileFn = nil
-		s.mu.Unlock()
+		s.onFile(nil)
 		s.order(web, sleeper, cluster.Launched, 6)
 		settle()
 		if u := s.last().Units[web]; u.Active != "active" {
@@ -333,8 +327,9 @@ func TestReportsAreCoalescedAndIdleWritesNothing(t *testing.T) {
 		if n < 20 || n > 10*20+1 {
 			t.Errorf("%d reports in 10 s of a unit that never rests, want about 20 a second", n)
 		}
-		for i := before + 1; i < len(s.reports); i++ {
-			if pause := s.reports[i].At.Sub(s.reports[i-1].At); pause < 50*time.Millisecond {
+		reports := s.history()
+		for i := before + 1; i < len(reports); i++ {
+			if pause := reports[i].At.Sub(reports[i-1].At); pause < 50*time.Millisecond {
 				t.Errorf("a report after %v", pause)
 			}
 		}
@@ -559,14 +554,10 @@ func TestACallThatIsNeverAnsweredHoldsUpNobody(t *testing.T) {
 
 func TestAReportThatFailsIsWrittenLater(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		s.mu.Lock()
-		s.reportFn = func() error { return cluster.ErrUnavailable }
-		s.mu.Unlock()
+		s.onReport(func() error { return cluster.ErrUnavailable })
 		s.order(web, sleeper, cluster.Launched, 5)
 		time.Sleep(10 * time.Minute)
-		s.mu.Lock()
-		s.reportFn = nil
-		s.mu.Unlock()
+		s.onReport(nil)
 		time.Sleep(10 * time.Second)
 		if u := s.last().Units[web]; u.Active != "active" || u.Generation != 5 {
 			t.Errorf("%+v", u)
@@ -581,11 +572,11 @@ func TestALostSessionEndsServe(t *testing.T) {
 		m.stateFile = dir + "/agent.json"
 		m.boot()
 		s := newSession(1)
-		s.reportFn = func() error { return fmt.Errorf("report: %w", cluster.ErrSessionLost) }
+		s.onReport(func() error { return fmt.Errorf("report: %w", cluster.ErrSessionLost) })
 		if err := m.agent.Serve(t.Context(), s); !errors.Is(err, cluster.ErrSessionLost) {
 			t.Errorf("Serve = %v", err)
 		}
-		s.reportFn = nil
+		s.onReport(nil)
 		m.serve(s)
 		settle()
 		if s.count() != 1 {

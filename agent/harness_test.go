@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -221,6 +222,32 @@ func (s *session) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.reports)
+}
+
+// history is every report so far.
+func (s *session) history() []cluster.Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.reports)
+}
+
+func (s *session) fetched() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fetches
+}
+
+// onReport and onFile have reports and files fail, or take their time.
+func (s *session) onReport(fn func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reportFn = fn
+}
+
+func (s *session) onFile(fn func(ctx context.Context) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fileFn = fn
 }
 
 // settle lets a moment pass: long enough for all that takes no time by itself.
