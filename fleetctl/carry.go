@@ -105,7 +105,8 @@ func (a *app) trigger(ctx context.Context, c *api.Client, verb string, orders []
 
 // send sends orders, several at once, and returns the requests that the cluster
 // has accepted, in the same sequence. What it did not accept is told. When the
-// cluster cannot be reached the rest is not sent.
+// cluster cannot be reached, or on an interrupt, the rest is not sent; what is
+// under way is brought to its end, so that it is known whether it was accepted.
 func (a *app) send(ctx context.Context, orders []order) ([]*request, exitCode) {
 	requests := make([]*request, len(orders))
 	errs := make([]error, len(orders))
@@ -118,7 +119,7 @@ func (a *app) send(ctx context.Context, orders []order) ([]*request, exitCode) {
 				errs[i] = errNotSent
 				return nil
 			}
-			result, err := o.send(ctx)
+			result, err := o.send(context.WithoutCancel(ctx))
 			if err == nil {
 				requests[i] = &request{unit: o.unit, goal: o.goal, generation: result.Generation}
 				return nil
@@ -139,7 +140,6 @@ func (a *app) send(ctx context.Context, orders []order) ([]*request, exitCode) {
 			continue
 		case errors.Is(err, errNotSent):
 			notSent++
-			code = worse(code, exitUnreachable)
 			continue
 		}
 		code = worse(code, remoteCode(err))
@@ -149,7 +149,8 @@ func (a *app) send(ctx context.Context, orders []order) ([]*request, exitCode) {
 		}
 	}
 	if notSent > 0 {
-		a.complain("Nothing was sent for %d more units", notSent)
+		a.complain("Nothing was sent for %d of %d units", notSent, len(orders))
+		code = worse(code, exitTimeout)
 	}
 	return slices.DeleteFunc(requests, func(r *request) bool { return r == nil }), code
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"slices"
@@ -129,6 +130,8 @@ func hint(err error) string {
 		return "no fleetd listens there; start it, or name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
 	case remoteCode(err) != exitUnreachable:
 		return ""
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return "the connection broke before the answer; whether the request was received is not known"
 	case errors.Is(err, fs.ErrNotExist):
 		return "is fleetd running on this host? Another endpoint is named with --endpoint or FLEETCTL_ENDPOINT"
 	case errors.Is(err, fs.ErrPermission):

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // the real API server over a cluster in memory. In a script there are besides
 //
 //	exits N fleetctl …            run it, and demand this exit code
-//	cluster await UNIT STATE      block until the unit is wanted in that state
+//	cluster await UNIT STATE      block until the unit is wanted in that state and whoever asked for it was answered
 //	cluster finish UNIT           let end what is slow
 //	cluster want UNIT STATE       as another user
 //	cluster destroy UNIT          as another user
@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 			env.Values[daemonKey{}] = d
 			env.Setenv("FLEETCTL_ENDPOINT", "unix://"+d.socket)
 			env.Setenv("TZ", "UTC")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every fleetctl takes a second to end under -race
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -89,6 +90,7 @@ func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[0] {
 	case "await":
 		ts.Check(d.world.await(ctx, name, args[2]))
+		d.idle()
 	case "finish":
 		d.world.finish(name)
 	case "want":
@@ -119,6 +121,28 @@ type daemon struct {
 	mu     sync.Mutex
 	server *httptest.Server // nil while it is down
 	stop   func()
+
+	changes sync.RWMutex // held for reading by every request that changes something, until it is answered
+}
+
+// serve sends the answer to a change to its last byte before it lets anybody go on.
+func (d *daemon) serve(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			h.ServeHTTP(w, r)
+			return
+		}
+		d.changes.RLock()
+		defer d.changes.RUnlock()
+		h.ServeHTTP(w, r)
+		_ = http.NewResponseController(w).Flush() // fails only if the client is gone
+	})
+}
+
+// idle blocks until every change that is under way was answered.
+func (d *daemon) idle() {
+	d.changes.Lock()
+	defer d.changes.Unlock()
 }
 
 func (d *daemon) up() {
@@ -135,7 +159,7 @@ func (d *daemon) up() {
 	if err != nil {
 		panic(fmt.Sprintf("listen on a socket in the script's own directory: %v", err))
 	}
-	d.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: server.Handler()}}
+	d.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: d.serve(server.Handler())}}
 	d.server.Start()
 	d.stop = func() {
 		cancel()
