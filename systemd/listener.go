@@ -21,12 +21,6 @@ func (l *listener) DeliverSignal(_, name string, sig *dbus.Signal) {
 	switch name {
 	case "PropertiesChanged":
 		l.changed(sig.Path)
-	case "UnitNew", "UnitRemoved":
-		if len(sig.Body) == 2 {
-			if p, ok := sig.Body[1].(dbus.ObjectPath); ok {
-				l.changed(p)
-			}
-		}
 	case "JobRemoved":
 		l.jobRemoved(sig.Body)
 	case "Reloading":

@@ -19,7 +19,6 @@ const (
 	managerIface = "org.freedesktop.systemd1.Manager"
 	unitIface    = "org.freedesktop.systemd1.Unit"
 	getProperty  = "org.freedesktop.DBus.Properties.Get"
-	getAll       = "org.freedesktop.DBus.Properties.GetAll"
 )
 
 // inFlight bounds the calls without an answer: enough to hide the latency of
@@ -77,11 +76,11 @@ func (m *Manager) userBus() string {
 }
 
 func (s *session) subscribe(ctx context.Context) error {
+	// Not UnitNew and UnitRemoved: every reload sends both for every unit, and
+	// nothing happens to a unit in memory without one of the others.
 	rules := [][]dbus.MatchOption{
 		{dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, busName)},
 		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("JobRemoved")},
-		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("UnitNew")},
-		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("UnitRemoved")},
 		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("Reloading")},
 		// systemd always sends a change of the type's interface together
 		// with one of the Unit interface: half of them are enough.
