@@ -33,7 +33,7 @@ func Run(ctx context.Context, s Settings, log *slog.Logger) error {
 	}
 	log = log.With("machine", machine.ID.Short())
 
-	store, err := etcd.Dial(ctx, storeConfig(s, log))
+	store, err := etcd.Dial(ctx, storeConfig(s))
 	if err != nil {
 		return fmt.Errorf("make a client of etcd: %w", err)
 	}

@@ -57,7 +57,7 @@ func (s Settings) leaseTTL() time.Duration {
 	return s.AgentTTL
 }
 
-func storeConfig(s Settings, log *slog.Logger) etcd.Config {
+func storeConfig(s Settings) etcd.Config {
 	endpoints := s.EtcdServers
 	if s.Embedded() {
 		endpoints = s.EtcdListenClientURLs[:1]
@@ -70,7 +70,6 @@ func storeConfig(s Settings, log *slog.Logger) etcd.Config {
 		Username:       s.EtcdUsername,
 		Password:       s.EtcdPassword,
 		RequestTimeout: s.EtcdRequestTimeout,
-		Logger:         log,
 	}
 }
 
@@ -83,6 +82,9 @@ func embed(ctx context.Context, s Settings, log *slog.Logger) error {
 		ListenClientURLs:    s.EtcdListenClientURLs,
 		InitialCluster:      s.EtcdInitialCluster,
 		InitialClusterToken: s.EtcdInitialClusterToken,
+		CAFile:              s.EtcdCAFile,
+		CertFile:            s.EtcdCertFile,
+		KeyFile:             s.EtcdKeyFile,
 		Logger:              log,
 	})
 	if ctx.Err() != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 )
@@ -54,13 +53,13 @@ func (s *Server) Endpoints() []string { return s.endpoints }
 // Err tells why the member has stopped by itself. The channel is closed by Close.
 func (s *Server) Err() <-chan error { return s.etcd.Err() }
 
+// Close stops the member and waits until it has stopped. A leader hands over first.
+func (s *Server) Close() { s.etcd.Close() }
+
 // LeaseSlack is how much later than by its TTL a lease may end when the leader of etcd dies at the same
 // time as the lease's holder. The others notice the leader's death within two election timeouts; the
 // new one gives every lease its whole TTL once more and one election timeout more, and looks for
 // leases that have ended on every tick of its lessor.
 //
 // Whoever must notice a death within a time grants leases of that time less the slack.
-func (s *Server) LeaseSlack() time.Duration { return 2*election + election + lessorTick }
-
-// Close stops the member and waits until it has stopped. A leader hands over first.
-func (s *Server) Close() { s.etcd.Close() }
+const LeaseSlack = 2*election + election + lessorTick
