@@ -1,0 +1,138 @@
+package schedule
+
+import (
+	"slices"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// admit gives a machine the first orders of its session, made from what its
+// report says is there and from the orders of its former session. What it is not ordered
+// to have, its agent stops; so this is where a returned machine learns what became of its units.
+func (s *State) admit(m *machine) {
+	delete(s.returned, m)
+	former := m.units()
+	names := make(map[unit.Name]struct{})
+	for name := range former {
+		names[name] = struct{}{}
+	}
+	for name := range m.report.Units {
+		names[name] = struct{}{}
+	}
+
+	m.rewrite, m.next = true, make(map[unit.Name]cluster.Order)
+	s.moved[m] = struct{}{}
+	var guests []*guest
+	for name := range names {
+		if g := s.guest(m, s.task(name), former); g != nil {
+			guests = append(guests, g)
+		}
+	}
+	slices.SortFunc(guests, func(a, b *guest) int { return byAge(a.task, b.task) })
+	for _, g := range guests {
+		s.put(m, g.task, g.order)
+	}
+	s.restand(m)
+	s.sift(m, guests)
+	s.announce(m)
+}
+
+// guest is a unit that may stay on a returned machine.
+type guest struct {
+	task  *task
+	order cluster.Order
+	from  *machine // where a replacement was placed that is not up yet
+	asIs  bool     // it is not known what is wanted: it stays as it is
+}
+
+// guest tells whether a unit found on a machine, or in its former orders, may stay there. Nil: no.
+func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *guest {
+	old, was := former[t.name]
+	found, here := m.copyOf(t.name)
+	elsewhere := t.homes()
+	switch {
+	case t.corrupt != "" || t.wanted() && !t.settled():
+		return s.unknownGuest(t, old, was, found, elsewhere)
+	case !t.wanted():
+		return nil
+	}
+	o := t.order()
+	o.Reason, o.Since = "kept: already running here when the machine returned", s.now
+	if was {
+		o.Since = old.Since
+	}
+	running := here && (found.Active == "active" || found.Active == "reloading" || found.Active == "activating")
+	switch {
+	case t.record.Global:
+		o.Reason = "global: one on every machine that fits"
+		return &guest{task: t, order: o}
+	case len(elsewhere) > 0:
+		if !running || len(elsewhere) > 1 || s.up(t, elsewhere[0]) || !elsewhere[0].reported() {
+			return nil
+		}
+		return &guest{task: t, order: o, from: elsewhere[0]}
+	case running:
+		return &guest{task: t, order: o}
+	}
+	if stray, _ := (group{t}).former(m); stray != nil {
+		return nil
+	}
+	o.Reason = "kept: it was here before the machine returned"
+	return &guest{task: t, order: o}
+}
+
+// unknownGuest: nothing stops because a record cannot be read. A unit that no
+// other machine was ordered to have stays just as it is.
+func (s *State) unknownGuest(t *task, old cluster.Order, was bool, found cluster.UnitReport, elsewhere []*machine) *guest {
+	switch {
+	case len(elsewhere) > 0:
+		return nil
+	case was:
+		return &guest{task: t, order: old, asIs: true}
+	}
+	o := cluster.Order{
+		Content: found.Content, Desired: cluster.Loaded, Generation: found.Generation,
+		Reason: "kept as it is: what is wanted of it cannot be read", Since: s.now,
+	}
+	if found.Running() {
+		o.Desired = cluster.Launched
+	}
+	return &guest{task: t, order: o, asIs: true}
+}
+
+// sift takes away the guests whose rules do not hold, until those of all others do, and
+// then takes the replacements of those that stay off their machines, in the same transaction.
+func (s *State) sift(m *machine, guests []*guest) {
+	for changed := true; changed; {
+		changed = false
+		guests = slices.DeleteFunc(guests, func(g *guest) bool {
+			if g.asIs {
+				return false
+			}
+			ok, says := s.holds(g.task, m)
+			if !ok {
+				s.remove(m, g.task, "this is one of the machines that "+says)
+				changed = true
+			}
+			return !ok
+		})
+	}
+	for _, g := range guests {
+		if g.from == nil {
+			continue
+		}
+		s.remove(g.from, g.task, "taken back by "+m.id.Short()+", where it still runs")
+		link(m, g.from)
+	}
+}
+
+// link has the orders of two machines written in one transaction.
+func link(a, b *machine) {
+	for _, m := range []*machine{a, b} {
+		if m.with == nil {
+			m.with = make(map[*machine]struct{})
+		}
+	}
+	a.with[b], b.with[a] = struct{}{}, struct{}{}
+}

@@ -1,0 +1,117 @@
+package schedule
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+func relationName(r relation) string {
+	if r == replaces {
+		return "Replaces"
+	}
+	return "Conflicts"
+}
+
+func relationVerb(r relation) string {
+	if r == replaces {
+		return "replaces"
+	}
+	return "conflicts with"
+}
+
+func saysRuns(r relation, glob unit.Glob) string {
+	return fmt.Sprintf("run %s (%s)", glob, relationName(r))
+}
+
+// saysOf is what to say of a machine that keeps t away because of the selector's owners there.
+func (sel *selector) saysOf(m *machine, t *task) string {
+	owners := sel.ownersOn(m, t)
+	if len(sel.owners) > 3 || len(owners) == 0 {
+		return fmt.Sprintf("run units with %s=%s", relationName(sel.relation), sel.glob)
+	}
+	return fmt.Sprintf("run %s (%s)", owners[0].name, relationName(sel.relation))
+}
+
+// explain tells why none of the machines may have the group.
+func (s *State) explain(g group) cluster.Pending {
+	p := cluster.Pending{}
+	count := make(map[cluster.Exclusion]int)
+	for _, m := range s.machines {
+		if m.lost() {
+			continue
+		}
+		p.Machines++
+		why := cluster.Exclusion{Rule: "Presence"}
+		switch {
+		case m.record == nil:
+			why.Detail = "have a machine record that cannot be read"
+		case m.bad[cluster.KindSettings]:
+			why.Detail = "have settings that cannot be read"
+		case !m.listed:
+			why.Detail = "have not reported yet what they run"
+		default:
+			f := s.suits(g, m)
+			why = cluster.Exclusion{Rule: f.rule, Detail: f.says}
+		}
+		count[why]++
+	}
+	for why, n := range count {
+		why.Machines = n
+		p.Excluded = append(p.Excluded, why)
+	}
+	slices.SortFunc(p.Excluded, func(a, b cluster.Exclusion) int {
+		return cmp.Or(
+			cmp.Compare(b.Machines, a.Machines),
+			strings.Compare(a.Rule, b.Rule),
+			strings.Compare(a.Detail, b.Detail))
+	})
+	return p
+}
+
+// pend records why the group has no machine.
+func (s *State) pend(g group, p cluster.Pending) {
+	if len(g) > 1 {
+		p.Message = fmt.Sprintf("together with %s (MachineOf): %s", g.names(), p.String())
+	}
+	for _, t := range g {
+		own := p
+		own.Generation = t.record.Generation
+		s.want(t, &own)
+	}
+}
+
+// want sets the reason that t is to have in the store; nil for none.
+func (s *State) want(t *task, p *cluster.Pending) {
+	if p == nil && t.want == nil && t.written == nil && !t.unreadable {
+		return
+	}
+	if p != nil {
+		p.Since = s.now
+		if old := t.written; old != nil && old.Generation == p.Generation {
+			p.Since = old.Since
+		}
+		s.unplaced[t] = struct{}{}
+	} else {
+		delete(s.unplaced, t)
+	}
+	waited := t.want != nil && t.want.Waiting
+	t.want = p
+	s.reasoned[t] = struct{}{}
+	if waited != (p != nil && p.Waiting) {
+		s.wakeFollowers(t)
+	}
+}
+
+// sameReason tells whether two reasons say the same.
+func sameReason(a, b *cluster.Pending) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Generation == b.Generation && a.Waiting == b.Waiting && a.Machines == b.Machines &&
+		a.Message == b.Message && slices.Equal(a.Excluded, b.Excluded)
+}

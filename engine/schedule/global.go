@@ -1,0 +1,69 @@
+package schedule
+
+import "fleet/cluster"
+
+// reviewGlobal brings a global unit onto every machine that its rules allow,
+// and off every other.
+func (s *State) reviewGlobal(t *task) {
+	s.release(t)
+	s.homeless.drop(t)
+	for _, m := range t.homes() {
+		switch ok, says := s.holds(t, m); {
+		case !t.settled():
+			if m.units()[t.name].Content == t.record.Content {
+				s.refresh(m, t)
+			}
+		case !ok:
+			s.remove(m, t, "this is one of the machines that "+says)
+		default:
+			s.refresh(m, t)
+		}
+	}
+	if !t.settled() {
+		s.pend(group{t}, cluster.Pending{Message: t.problem})
+		return
+	}
+	for _, id := range s.openMachines() {
+		s.extend(t, id)
+	}
+	s.explainGlobal(t)
+}
+
+// openMachines are the openings as they stand: extending moves machines in them.
+func (s *State) openMachines() []*machine {
+	return append([]*machine(nil), s.open.list...)
+}
+
+// fillGlobals brings onto one machine the global units that it lacks and may have.
+func (s *State) fillGlobals(m *machine) {
+	delete(s.recheck, m)
+	if !m.listed {
+		return
+	}
+	for _, t := range sortedTasks(s.globals) {
+		if t.wanted() && t.settled() {
+			s.extend(t, m)
+			s.explainGlobal(t)
+		}
+	}
+}
+
+// extend orders one more copy of a global unit, if the machine may have it.
+func (s *State) extend(t *task, m *machine) {
+	if m.tasks[t] == ordered || s.suits(group{t}, m).class != fits {
+		return
+	}
+	o := t.order()
+	o.Reason, o.Since = "global: one on every machine that fits", s.now
+	s.put(m, t, o)
+}
+
+// explainGlobal: a global unit is pending while no machine has it.
+func (s *State) explainGlobal(t *task) {
+	if t.hasHome() {
+		s.want(t, nil)
+		return
+	}
+	p := s.explain(group{t})
+	s.pend(group{t}, p)
+}

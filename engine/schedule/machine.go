@@ -1,0 +1,247 @@
+package schedule
+
+import (
+	"maps"
+	"slices"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// machine is everything known of one machine id: the records, and what was
+// decided for it since.
+type machine struct {
+	id       cluster.MachineID
+	record   *cluster.Machine // nil: the machine is lost, or its record cannot be read
+	settings cluster.Settings
+	metadata map[string]string
+	written  *cluster.Orders // the orders in the store
+	report   *cluster.Report
+	bad      map[cluster.Kind]bool // which of those records cannot be read
+
+	next    map[unit.Name]cluster.Order // the units it is to have now; nil: as written
+	rewrite bool                        // the orders have to be written even if they name the same units
+	with    map[*machine]struct{}       // machines whose orders have to change in the same transaction
+
+	// leaving has the units that left the orders of the present session, with the
+	// revision at which they did, until the machine's report has confirmed it.
+	leaving map[unit.Name]int64
+
+	tasks   map[*task]standing // the units that are, or may be, on the machine
+	load    int                // len(tasks) as the openings have it
+	listed  bool               // it is in the openings
+	hasRoom bool               // it is counted there as a machine with room
+}
+
+// standing is what a unit is to a machine.
+type standing int
+
+const (
+	gone      standing = iota // nothing
+	lingering                 // it is not ordered there, but it may be there still
+	claimed                   // the place is kept for it while others make room
+	ordered                   // the present orders name it
+)
+
+// lost tells whether the machine's session has ended. A record that cannot be read is no loss.
+func (m *machine) lost() bool { return m.record == nil && !m.bad[cluster.KindMachine] }
+
+// reported tells whether the machine's present session has said what is there.
+func (m *machine) reported() bool {
+	switch {
+	case m.report == nil:
+		return false
+	case m.record != nil:
+		return m.report.Session == m.record.Session
+	}
+	return m.written != nil && m.report.Session == m.written.Session
+}
+
+// live tells whether the orders are such as the machine obeys.
+func (m *machine) live() bool {
+	switch {
+	case m.lost():
+		return false
+	case m.rewrite:
+		return true
+	case m.bad[cluster.KindOrders]:
+		return false
+	case m.record == nil:
+		return m.written != nil
+	case m.written == nil:
+		return m.reported() && len(m.report.Units) == 0
+	}
+	return m.written.Session == m.record.Session
+}
+
+// eligible tells whether the machine may be given units that it does not have.
+func (m *machine) eligible() bool {
+	return m.record != nil && !m.bad[cluster.KindSettings] && m.reported() && m.live()
+}
+
+// awaits tells whether the machine has reported and now needs the first orders of its session.
+func (m *machine) awaits() bool { return m.record != nil && m.reported() && !m.live() }
+
+// units are those the machine is to have.
+func (m *machine) units() map[unit.Name]cluster.Order {
+	if m.next != nil {
+		return m.next
+	}
+	if m.written == nil {
+		return nil
+	}
+	return m.written.Units
+}
+
+// still tells whether the unit may be on the machine, whatever was decided since the orders were written.
+func (m *machine) still(name unit.Name) bool {
+	if m.lost() {
+		return false
+	}
+	if m.reported() {
+		if _, ok := m.report.Units[name]; ok {
+			return true
+		}
+	}
+	if _, ok := m.leaving[name]; ok {
+		return true
+	}
+	if m.written == nil {
+		return false
+	}
+	// Of the orders of a former session the report tells what has become.
+	if m.reported() && m.record != nil && m.written.Session != m.record.Session {
+		return false
+	}
+	_, ok := m.written.Units[name]
+	return ok
+}
+
+func (m *machine) standingOf(t *task) standing {
+	if m.lost() {
+		return gone
+	}
+	if m.live() {
+		if _, ok := m.units()[t.name]; ok {
+			return ordered
+		}
+	}
+	switch {
+	case t.claim == m:
+		return claimed
+	case m.still(t.name):
+		return lingering
+	}
+	return gone
+}
+
+// copyOf is what the machine reports of the unit.
+func (m *machine) copyOf(name unit.Name) (cluster.UnitReport, bool) {
+	if !m.reported() {
+		return cluster.UnitReport{}, false
+	}
+	r, ok := m.report.Units[name]
+	return r, ok
+}
+
+// edit makes the orders the brain's own to change.
+func (m *machine) edit() map[unit.Name]cluster.Order {
+	if m.next != nil {
+		return m.next
+	}
+	m.next = maps.Clone(m.units())
+	if m.next == nil {
+		m.next = make(map[unit.Name]cluster.Order)
+	}
+	return m.next
+}
+
+// addressee is the session that new orders go to.
+func (m *machine) addressee() cluster.Session {
+	if m.record != nil {
+		return m.record.Session
+	}
+	return m.written.Session
+}
+
+func (m *machine) full() bool {
+	return m.record.Capacity.MaxUnits > 0 && len(m.tasks) >= m.record.Capacity.MaxUnits
+}
+
+// put orders the unit onto the machine, or changes its order there.
+func (s *State) put(m *machine, t *task, o cluster.Order) {
+	if old, ok := m.units()[t.name]; ok && old == o {
+		return
+	}
+	m.edit()[t.name] = o
+	s.moved[m] = struct{}{}
+	delete(s.withdrawn, placement{t.name, m.id})
+	s.stand(m, t)
+}
+
+// remove takes the unit out of the machine's orders.
+func (s *State) remove(m *machine, t *task, why string) {
+	if _, ok := m.units()[t.name]; !ok {
+		return
+	}
+	delete(m.edit(), t.name)
+	s.moved[m] = struct{}{}
+	s.withdrawn[placement{t.name, m.id}] = why
+	s.stand(m, t)
+}
+
+// stand brings everything that is derived from the standing of one unit on one
+// machine up to date, and wakes whom the change may concern.
+func (s *State) stand(m *machine, t *task) {
+	was, is := m.tasks[t], m.standingOf(t)
+	if was == is {
+		return
+	}
+	wasFull := m.listed && m.full()
+	i, found := slices.BinarySearchFunc(t.where, m, byID)
+	if is == gone {
+		delete(m.tasks, t)
+		t.where = slices.Delete(t.where, i, i+1)
+	} else {
+		m.tasks[t] = is
+		if !found {
+			t.where = slices.Insert(t.where, i, m)
+		}
+	}
+	s.globs.count(m, t, was, is)
+	s.open.update(m)
+	if was == ordered || is == ordered {
+		s.wakeFollowers(t)
+	}
+	if is < was {
+		s.eased(m, t, wasFull)
+	}
+}
+
+// eased wakes the units that may profit from t being less on m than it was.
+func (s *State) eased(m *machine, t *task, wasFull bool) {
+	s.wake(t)
+	if len(s.globals) > 0 && m.eligible() {
+		s.recheck[m] = struct{}{}
+	}
+	for u := range s.unplaced {
+		if wasFull || related(u, t) {
+			s.wake(u)
+		}
+	}
+}
+
+// wake has a unit looked at again.
+func (s *State) wake(t *task) {
+	if t.hasHome() || !t.wanted() || t.record.Global {
+		s.review.add(t)
+		return
+	}
+	s.homeless.add(t)
+}
+
+func (s *State) wakeFollowers(t *task) {
+	for f := range t.followers {
+		s.wake(f)
+	}
+}

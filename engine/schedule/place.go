@@ -1,0 +1,191 @@
+package schedule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"fleet/cluster"
+)
+
+// house finds a machine for a unit that has none, or says why there is none.
+func (s *State) house(t *task) {
+	s.homeless.drop(t)
+	if t.housing || !t.wanted() || t.record.Global || t.hasHome() {
+		return
+	}
+	if !t.settled() {
+		s.release(t)
+		s.pend(group{t}, cluster.Pending{Message: t.problem})
+		return
+	}
+	t.housing = true
+	defer func() { t.housing = false }()
+	s.houseOthersFirst(t)
+	if t.hasHome() {
+		return
+	}
+	g := groupOf(t)
+	for _, member := range g {
+		s.homeless.drop(member)
+	}
+	s.houseGroup(g)
+}
+
+// houseOthersFirst places those whose place decides about t's: the units
+// that t has to be with, and those that take t's place.
+func (s *State) houseOthersFirst(t *task) {
+	for _, peer := range t.peers {
+		if s.homeless.has(peer) {
+			s.house(peer)
+		}
+	}
+	for _, sel := range t.matched[replaces] {
+		for _, o := range sortedTasks(sel.owners) {
+			if s.homeless.has(o) && newer(o, t) {
+				s.house(o)
+			}
+		}
+	}
+}
+
+func (s *State) houseGroup(g group) {
+	if why := g.contradiction(); why != "" {
+		s.refuse(g, cluster.Pending{Message: why})
+		return
+	}
+	if m := g.unheard(); m != nil {
+		s.refuse(g, cluster.Pending{Waiting: true, Message: "waiting for " + m.id.Short() + " to report what it runs"})
+		return
+	}
+	if peer := g.absent(); peer != nil {
+		waiting := peer.want != nil && peer.want.Waiting
+		s.refuse(g, cluster.Pending{Waiting: waiting, Message: fmt.Sprintf("MachineOf names %s, which is not placed", peer.name)})
+		return
+	}
+	for {
+		c := s.choose(g)
+		switch {
+		case c.machine == nil:
+			s.refuse(g, s.explain(g))
+		case g.isElsewhere(c.machine):
+			t, m := g.former(c.machine)
+			s.await(g, string(t.name), m)
+		case c.class == fits:
+			s.settle(g, c)
+		case c.class == takes && s.take(g, c.machine):
+			continue // those that had to go had not come yet
+		default:
+			s.await(g, g.obstructing(c.machine), c.machine)
+		}
+		return
+	}
+}
+
+// unheard returns a machine that is back and has not said yet whether it runs one of the group.
+func (g group) unheard() *machine {
+	for _, t := range g {
+		for _, m := range t.where {
+			if !m.reported() {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// former returns a member that is not gone from a machine other than m, with
+// that machine. A unit is ordered onto a machine only when it is gone from all others.
+func (g group) former(m *machine) (*task, *machine) {
+	for _, t := range g {
+		for _, other := range t.where {
+			if other != m && other.still(t.name) {
+				return t, other
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (g group) isElsewhere(m *machine) bool {
+	t, _ := g.former(m)
+	return t != nil
+}
+
+// settle places the group.
+func (s *State) settle(g group, c choice) {
+	for _, t := range g {
+		o := t.order()
+		o.Reason, o.Since = c.reason, s.now
+		if m := c.machine; m.written != nil && m.live() {
+			if old, ok := m.written.Units[t.name]; ok && old.Content == o.Content {
+				o.Reason, o.Since = old.Reason, old.Since // it has not left
+			}
+		}
+		if t.claim != c.machine {
+			s.release(t)
+		}
+		t.claim = nil
+		s.put(c.machine, t, o)
+		s.want(t, nil)
+	}
+}
+
+// take keeps the place on m for the group, takes off m what the group replaces,
+// and tells whether any of that is gone already.
+func (s *State) take(g group, m *machine) bool {
+	for _, t := range g {
+		if t.claim != m {
+			s.release(t)
+			t.claim = m
+			s.stand(m, t)
+		}
+	}
+	before := len(m.tasks)
+	for _, t := range g {
+		for _, sel := range t.demands[replaces] {
+			for _, o := range sel.targetsOn(m, t) {
+				s.remove(m, o, string(t.name)+" takes its place")
+				if o.claim == m {
+					s.release(o)
+				}
+			}
+		}
+	}
+	return len(m.tasks) < before
+}
+
+// refuse records why the group has no machine.
+func (s *State) refuse(g group, p cluster.Pending) {
+	for _, t := range g {
+		s.release(t)
+	}
+	s.pend(g, p)
+}
+
+// await records what the group waits for.
+func (s *State) await(g group, what string, m *machine) {
+	s.pend(g, cluster.Pending{Waiting: true, Message: fmt.Sprintf("waiting for %s to stop on %s", what, m.id.Short())})
+}
+
+// obstructing names what has to leave m before the group can come: the units
+// that the rules are about, or else, where it is only about room, whatever is leaving.
+func (g group) obstructing(m *machine) string {
+	var tied, any []string
+	for _, o := range sortedTasks(m.tasks) {
+		if m.tasks[o] != lingering || slices.Contains(g, o) {
+			continue
+		}
+		any = append(any, string(o.name))
+		if slices.ContainsFunc(g, func(t *task) bool { return related(t, o) }) {
+			tied = append(tied, string(o.name))
+		}
+	}
+	if len(tied) > 0 {
+		return strings.Join(tied, ", ")
+	}
+	if len(any) > 1 {
+		return "one of " + strings.Join(any, ", ")
+	}
+	return strings.Join(any, "")
+}

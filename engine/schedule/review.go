@@ -1,0 +1,126 @@
+package schedule
+
+import (
+	"cmp"
+	"slices"
+
+	"fleet/cluster"
+)
+
+// reviewTask looks at a unit where it is: whether it may stay, and whether its
+// orders still say what is wanted.
+func (s *State) reviewTask(t *task) {
+	switch {
+	case t.corrupt != "":
+		return // what is wanted is unknown: everything stays as it is
+	case !t.wanted():
+		s.withdraw(t)
+	case t.record.Global:
+		s.reviewGlobal(t)
+	case !t.hasHome():
+		s.homeless.add(t)
+	default:
+		s.reviewHome(t)
+	}
+}
+
+// withdraw takes a unit off all machines, because nobody wants it on one.
+func (s *State) withdraw(t *task) {
+	why := "wanted inactive"
+	if !t.exists {
+		why = "destroyed"
+	}
+	for _, m := range t.homes() {
+		s.remove(m, t, why)
+	}
+	s.release(t)
+	s.want(t, nil)
+	s.homeless.drop(t)
+	s.forget(t)
+}
+
+// reviewHome leaves the unit at most one machine.
+func (s *State) reviewHome(t *task) {
+	home := s.keeper(t)
+	for _, m := range t.homes() {
+		if m != home {
+			s.remove(m, t, "stays on "+home.id.Short())
+		}
+	}
+	s.release(t)
+	s.homeless.drop(t)
+	if !t.settled() {
+		s.keepUnreadable(t, home)
+		return
+	}
+	if ok, says := s.holds(t, home); !ok {
+		s.remove(home, t, "this is one of the machines that "+says)
+		return
+	}
+	s.refresh(home, t)
+	s.want(t, nil)
+}
+
+// keepUnreadable: what the new content demands is unknown, so the content that was
+// placed by known rules stays. All that can be passed on is a request that keeps the content.
+func (s *State) keepUnreadable(t *task, home *machine) {
+	if home.units()[t.name].Content == t.record.Content {
+		s.refresh(home, t)
+	}
+	s.pend(group{t}, cluster.Pending{Message: t.problem})
+}
+
+// keeper chooses which of a unit's machines keeps it. There is more than one
+// only after records were changed by other hands, or when a global unit ceases to be global.
+func (s *State) keeper(t *task) *machine {
+	homes := t.homes()
+	if len(homes) == 1 {
+		return homes[0]
+	}
+	rank := func(m *machine) int {
+		holds, _ := s.holds(t, m)
+		switch {
+		case holds && s.up(t, m):
+			return 0
+		case holds:
+			return 1
+		}
+		return 2
+	}
+	return slices.MinFunc(homes, func(a, b *machine) int {
+		return cmp.Or(
+			cmp.Compare(rank(a), rank(b)),
+			a.units()[t.name].Since.Compare(b.units()[t.name].Since),
+			byID(a, b))
+	})
+}
+
+// up tells whether the machine has reached what its order for t says.
+func (s *State) up(t *task, m *machine) bool {
+	o := m.units()[t.name]
+	found, ok := m.copyOf(t.name)
+	switch {
+	case !ok || found.Generation < o.Generation:
+		return false
+	case o.Desired == cluster.Launched:
+		return found.Active == "active" || found.Active == "reloading"
+	}
+	return found.Content == o.Content
+}
+
+// refresh passes on what users asked for since the order was written. Why and
+// since when the unit is there does not change by that.
+func (s *State) refresh(m *machine, t *task) {
+	old := m.units()[t.name]
+	o := t.order()
+	o.Reason, o.Since = old.Reason, old.Since
+	s.put(m, t, o)
+}
+
+// release gives up a place that is kept for t.
+func (s *State) release(t *task) {
+	if m := t.claim; m != nil {
+		t.claim = nil
+		s.stand(m, t)
+	}
+}

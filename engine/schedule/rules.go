@@ -1,0 +1,247 @@
+package schedule
+
+import (
+	"slices"
+
+	"fleet/unit"
+)
+
+// rule is one demand on the machine of a unit. To add a rule, write its two
+// questions and put it into the list.
+type rule struct {
+	name string
+	// place: may t, one of the group, be placed on the eligible machine m?
+	place func(g group, t *task, m *machine) fit
+	// keep: may t, which the orders of m name, stay there? If not, the text completes "1 machines …".
+	// Nil: the rule holds at placement only.
+	keep func(s *State, t *task, m *machine) (bool, string)
+}
+
+// rules in the order in which they are asked. A machine is counted for the
+// first one that it fails.
+func rules() []rule {
+	return []rule{
+		{"MachineID", placeMachineID, keepMachineID},
+		{"MachineMetadata", placeMetadata, keepMetadata},
+		{"MachineOf", placeMachineOf, keepMachineOf},
+		{"Conflicts", placeConflicts, keepConflicts},
+		{"Replaces", placeReplaces, keepReplaces},
+		{"MaxUnits", placeMaxUnits, nil},
+	}
+}
+
+// fit is how well a machine suits. The zero value is: as it should.
+type fit struct {
+	class class
+	says  string // why not, in words that complete "3 machines …"
+	rule  string
+}
+
+type class int
+
+const (
+	fits       class = iota // at once
+	soon                    // when a unit has stopped that is on its way out
+	takes                   // when units have left that this one replaces
+	impossible              // as things stand, not
+)
+
+func never(says string) fit { return fit{class: impossible, says: says} }
+
+// suits asks all rules about all members of the group.
+func (s *State) suits(g group, m *machine) fit {
+	worst := fit{}
+	for i := range s.rules {
+		r := &s.rules[i]
+		for _, t := range g {
+			f := r.place(g, t, m)
+			if f.class <= worst.class {
+				continue
+			}
+			worst = f
+			if f.class == impossible {
+				worst.rule = r.name
+				return worst
+			}
+		}
+	}
+	return worst
+}
+
+// holds asks whether t may stay on m.
+func (s *State) holds(t *task, m *machine) (bool, string) {
+	for i := range s.rules {
+		if s.rules[i].keep == nil {
+			continue
+		}
+		if ok, says := s.rules[i].keep(s, t, m); !ok {
+			return false, says
+		}
+	}
+	return true, ""
+}
+
+func keepMachineID(_ *State, t *task, m *machine) (bool, string) {
+	if id := t.rules.MachineID; id != "" && !unit.MatchMachineID(id, string(m.id)) {
+		return false, "are not the machine that MachineID names"
+	}
+	return true, ""
+}
+
+func placeMachineID(_ group, t *task, m *machine) fit {
+	if ok, says := keepMachineID(nil, t, m); !ok {
+		return never(says)
+	}
+	return fit{}
+}
+
+func keepMetadata(_ *State, t *task, m *machine) (bool, string) {
+	if !m.eligible() {
+		return true, "" // what its metadata are is not known
+	}
+	for i, requirement := range t.rules.Metadata {
+		if !requirement.Match(m.metadata) {
+			return false, t.lacks[i]
+		}
+	}
+	return true, ""
+}
+
+func placeMetadata(_ group, t *task, m *machine) fit {
+	if ok, says := keepMetadata(nil, t, m); !ok {
+		return never(says)
+	}
+	return fit{}
+}
+
+func keepMachineOf(_ *State, t *task, m *machine) (bool, string) {
+	for i, peer := range t.peers {
+		if m.tasks[peer] != ordered {
+			return false, t.without[i]
+		}
+	}
+	return true, ""
+}
+
+func placeMachineOf(g group, t *task, m *machine) fit {
+	for i, peer := range t.peers {
+		if m.tasks[peer] != ordered && !slices.Contains(g, peer) {
+			return never(t.without[i])
+		}
+	}
+	return fit{}
+}
+
+// placeConflicts goes both ways, and counts what is still stopping: units that
+// conflict are never together on a machine, not even for a moment.
+func placeConflicts(_ group, t *task, m *machine) fit {
+	worst := fit{}
+	for _, sel := range t.demands[conflicts] {
+		n := sel.targetsBeside(t, m)
+		if n.firm > 0 {
+			return never(sel.says)
+		}
+		if n.all > 0 {
+			worst.class = soon
+		}
+	}
+	for _, sel := range t.matched[conflicts] {
+		n := sel.holdersBeside(t, m)
+		if n.firm > 0 {
+			return never(sel.saysOf(m, t))
+		}
+		if n.all > 0 {
+			worst.class = soon
+		}
+	}
+	return worst
+}
+
+// keepConflicts: of two units that conflict and share a machine, the one that was asked for later has to go.
+func keepConflicts(s *State, t *task, m *machine) (bool, string) {
+	return s.contend(t, m, conflicts, func(o *task) bool { return !o.settled() || newer(t, o) })
+}
+
+// placeReplaces: a unit keeps away from what replaces it. Units that it
+// replaces itself make room if they were asked for earlier.
+func placeReplaces(_ group, t *task, m *machine) fit {
+	worst := fit{}
+	for _, sel := range t.matched[replaces] {
+		if sel.holdersBeside(t, m).all == 0 {
+			continue
+		}
+		for _, o := range sel.ownersOn(m, t) {
+			switch mutual := t.aims(replaces, o); {
+			case mutual && newer(t, o) && o.settled():
+			case m.tasks[o] == lingering:
+				worst.class = max(worst.class, soon)
+			default:
+				return never("run " + string(o.name) + ", which replaces it")
+			}
+		}
+	}
+	for _, sel := range t.demands[replaces] {
+		if sel.targetsBeside(t, m).all == 0 {
+			continue
+		}
+		for _, o := range sel.targetsOn(m, t) {
+			if m.tasks[o] != lingering && !(newer(t, o) && o.settled()) {
+				return never("run " + string(o.name) + ", which it replaces, but which was asked for later")
+			}
+			worst.class = takes
+		}
+	}
+	return worst
+}
+
+// keepReplaces: where a unit meets what replaces it, it goes. If each replaces the other, the older one goes.
+func keepReplaces(s *State, t *task, m *machine) (bool, string) {
+	return s.contend(t, m, replaces, func(o *task) bool {
+		return o.aims(replaces, t) && (!t.aims(replaces, o) || newer(o, t))
+	})
+}
+
+// contend settles who of two related units on one machine has to go. If it is the
+// other one, that is looked at.
+func (s *State) contend(t *task, m *machine, r relation, yields func(o *task) bool) (bool, string) {
+	for _, o := range t.rivalsOn(m, r) {
+		if yields(o) {
+			return false, "run " + string(o.name) + " (" + relationName(r) + ")"
+		}
+		s.review.add(o)
+	}
+	return true, ""
+}
+
+// placeMaxUnits: what is stopping counts as long as it is there.
+func placeMaxUnits(g group, _ *task, m *machine) fit {
+	limit := m.record.Capacity.MaxUnits
+	if limit == 0 {
+		return fit{}
+	}
+	needed := len(m.tasks)
+	for _, t := range g {
+		if m.tasks[t] == gone {
+			needed++
+		}
+	}
+	if needed <= limit {
+		return fit{}
+	}
+	class := soon
+	for o, st := range m.tasks {
+		replaced := slices.ContainsFunc(g, func(t *task) bool { return t.aims(replaces, o) })
+		switch {
+		case slices.Contains(g, o):
+		case replaced:
+			needed--
+			class = takes
+		case st == lingering:
+			needed--
+		}
+	}
+	if needed > limit {
+		return never("have as many units as they take (MaxUnits)")
+	}
+	return fit{class: class}
+}

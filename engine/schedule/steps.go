@@ -1,0 +1,213 @@
+package schedule
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// Step is one transaction, with what it means in words for the log.
+type Step struct {
+	cluster.Decision
+	Notes []Note
+}
+
+// Note is what a step does about one unit.
+type Note struct {
+	Action  Action
+	Unit    unit.Name
+	Machine cluster.MachineID // empty for Pend
+	Reason  string
+}
+
+// Action is what the engine does about a unit.
+type Action string
+
+// The actions.
+const (
+	Place    Action = "place"    // the machine is ordered to have the unit
+	Change   Action = "change"   // the machine's order for the unit says something new
+	Withdraw Action = "withdraw" // the machine is not to have the unit any more
+	Pend     Action = "pend"     // the unit has no machine
+)
+
+// maxOrders bounds how many orders of units go into one transaction, beside
+// cluster.MaxDecision: etcd refuses requests of more than 1.5 MiB by default, and an
+// order takes some 400 bytes. One machine's orders are never divided.
+const maxOrders = 2000
+
+// steps packs everything that has to be written into transactions. New reasons
+// come before the orders that they are about: that a unit waits for its
+// former copy must not be forgotten if this leader ends in between.
+func (s *State) steps() []Step {
+	var p packer
+	var placed []*task
+	for _, t := range sortedTasks(s.reasoned) {
+		switch {
+		case !t.unreadable && sameReason(t.want, t.written):
+			delete(s.reasoned, t)
+		case t.want == nil:
+			placed = append(placed, t)
+		default:
+			p.add(reasonPart(t))
+		}
+	}
+	for _, linked := range s.linked() {
+		var parts []Step
+		for _, m := range linked {
+			parts = append(parts, s.ordersPart(m))
+		}
+		p.add(parts...)
+	}
+	for _, t := range placed {
+		p.add(reasonPart(t))
+	}
+	clear(s.withdrawn)
+	if len(p.steps) == 0 {
+		return s.collect()
+	}
+	return p.steps
+}
+
+// linked lists the machines whose orders differ, those together whose orders have to
+// change in one transaction.
+func (s *State) linked() [][]*machine {
+	var groups [][]*machine
+	seen := make(map[*machine]struct{})
+	for _, m := range sortedMachines(s.moved) {
+		if !m.differs() {
+			m.next = nil
+			delete(s.moved, m)
+			continue
+		}
+		if _, ok := seen[m]; ok {
+			continue
+		}
+		seen[m] = struct{}{}
+		group := []*machine{m}
+		for i := 0; i < len(group); i++ {
+			for _, other := range sortedMachines(group[i].with) {
+				if _, ok := seen[other]; !ok && other.differs() {
+					seen[other] = struct{}{}
+					group = append(group, other)
+				}
+			}
+		}
+		// Machines that came back go first: should the group not fit into one
+		// transaction, a unit is in two orders for a moment, and never in none.
+		slices.SortStableFunc(group, func(a, b *machine) int { return b.precedence() - a.precedence() })
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+func (m *machine) precedence() int {
+	if m.rewrite {
+		return 1
+	}
+	return 0
+}
+
+// differs tells whether the machine's orders have to be written.
+func (m *machine) differs() bool {
+	return m.rewrite || m.next != nil && (m.written == nil || !maps.Equal(m.next, m.written.Units))
+}
+
+func (s *State) ordersPart(m *machine) Step {
+	orders := cluster.Orders{Machine: m.id, Session: m.addressee(), Units: m.units()}
+	return Step{
+		Decision: cluster.Decision{Orders: map[cluster.MachineID]cluster.Orders{m.id: orders}},
+		Notes:    s.notes(m),
+	}
+}
+
+// notes tell how the orders of a machine differ from those in the store.
+func (s *State) notes(m *machine) []Note {
+	var before map[unit.Name]cluster.Order
+	if m.written != nil {
+		before = m.written.Units
+	}
+	var notes []Note
+	for name, o := range m.units() {
+		switch old, ok := before[name]; {
+		case !ok:
+			notes = append(notes, Note{Place, name, m.id, o.Reason})
+		case old != o:
+			notes = append(notes, Note{Change, name, m.id, o.Reason})
+		}
+	}
+	for name := range before {
+		if _, ok := m.units()[name]; !ok {
+			notes = append(notes, Note{Withdraw, name, m.id, s.withdrawn[placement{name, m.id}]})
+		}
+	}
+	slices.SortFunc(notes, func(a, b Note) int { return strings.Compare(string(a.Unit), string(b.Unit)) })
+	return notes
+}
+
+func reasonPart(t *task) Step {
+	part := Step{Decision: cluster.Decision{Pending: map[unit.Name]*cluster.Pending{t.name: t.want}}}
+	if t.want != nil {
+		part.Notes = []Note{{Action: Pend, Unit: t.name, Reason: t.want.String()}}
+	}
+	return part
+}
+
+// packer fills transactions.
+type packer struct {
+	steps  []Step
+	orders int // of units, in the last step
+}
+
+// add puts the parts into one transaction, or, if they are too many for one, into as few as possible.
+func (p *packer) add(parts ...Step) {
+	together := len(parts)
+	if together > cluster.MaxDecision {
+		together = 1
+	}
+	for len(parts) > 0 {
+		weight := 0
+		for _, part := range parts[:together] {
+			weight += weightOf(part)
+		}
+		if len(p.steps) == 0 || p.steps[len(p.steps)-1].Size()+together > cluster.MaxDecision || p.orders+weight > maxOrders {
+			p.steps = append(p.steps, Step{})
+			p.orders = 0
+		}
+		for _, part := range parts[:together] {
+			p.steps[len(p.steps)-1].take(part)
+		}
+		p.orders += weight
+		parts = parts[together:]
+	}
+}
+
+func weightOf(part Step) int {
+	weight := 0
+	for _, orders := range part.Orders {
+		weight += len(orders.Units)
+	}
+	return weight
+}
+
+func (step *Step) take(part Step) {
+	d := &step.Decision
+	d.Orders = gather(d.Orders, part.Orders)
+	d.Pending = gather(d.Pending, part.Pending)
+	d.Collect = gather(d.Collect, part.Collect)
+	step.Notes = append(step.Notes, part.Notes...)
+}
+
+func gather[K comparable, V any](into, from map[K]V) map[K]V {
+	if len(from) == 0 {
+		return into
+	}
+	if into == nil {
+		into = make(map[K]V, len(from))
+	}
+	maps.Copy(into, from)
+	return into
+}

@@ -1,0 +1,105 @@
+package schedule
+
+import (
+	"slices"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// task is a unit with all that placement has to know of it.
+type task struct {
+	name    unit.Name
+	record  cluster.Unit
+	exists  bool
+	corrupt string // why its record cannot be read: what it says is unknown
+	content unit.ContentID
+	rules   unit.Rules
+	problem string // why the rules of the present content cannot be read
+
+	peers     []*task // the units that MachineOf names, but itself
+	followers map[*task]struct{}
+	demands   [relations][]*selector // its own globs
+	matched   [relations][]*selector // the globs of all units that match its name, sorted
+	lacks     []string               // for each requirement: what to say of a machine that does not meet it
+	without   []string               // for each peer: what to say of a machine that does not have it
+
+	where []*machine // the machines on which it has a standing, by id
+	claim *machine   // the machine that is being cleared for it
+
+	// orderedGen is the greatest generation of any order for it that the brain has
+	// seen. A unit that is younger than that has not had a place yet.
+	orderedGen int64
+
+	want       *cluster.Pending // why it has no machine, as decided
+	written    *cluster.Pending // as the store has it
+	writtenAt  int64            // revision of the last own write of that
+	unreadable bool             // the stored record cannot be read and has to be replaced
+	housing    bool             // house is at work on it: guards against running in circles
+}
+
+// wanted tells whether somebody wants the unit on a machine.
+func (t *task) wanted() bool {
+	return t.exists && t.corrupt == "" && (t.record.Desired == cluster.Loaded || t.record.Desired == cluster.Launched)
+}
+
+// settled tells whether it is known what the unit demands, so that it may be judged and moved.
+func (t *task) settled() bool { return t.corrupt == "" && t.problem == "" }
+
+// fresh tells whether what was last asked of the unit is not in any orders yet.
+func (t *task) fresh() bool { return t.record.Generation > t.orderedGen }
+
+// plain tells whether any machine with room will do.
+func (t *task) plain() bool {
+	r := t.rules
+	if r.MachineID != "" || len(r.MachineOf) > 0 || len(r.Metadata) > 0 {
+		return false
+	}
+	for r := range relations {
+		if len(t.demands[r]) > 0 || len(t.matched[r]) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// homes lists the machines whose present orders name the unit, by id.
+func (t *task) homes() []*machine {
+	var homes []*machine
+	for _, m := range t.where {
+		if m.tasks[t] == ordered {
+			homes = append(homes, m)
+		}
+	}
+	return homes
+}
+
+func (t *task) hasHome() bool {
+	return slices.ContainsFunc(t.where, func(m *machine) bool { return m.tasks[t] == ordered })
+}
+
+// related tells whether one of the two names the other in a rule.
+func related(a, b *task) bool {
+	for r := range relations {
+		if a.aims(r, b) || b.aims(r, a) {
+			return true
+		}
+	}
+	return false
+}
+
+// aims tells whether one of t's globs of that relation matches o.
+func (t *task) aims(r relation, o *task) bool {
+	if t == o {
+		return false
+	}
+	return slices.ContainsFunc(t.demands[r], func(sel *selector) bool { return slices.Contains(o.matched[r], sel) })
+}
+
+// order is what the unit's record asks of a machine.
+func (t *task) order() cluster.Order {
+	return cluster.Order{
+		Content: t.record.Content, Desired: t.record.Desired, Global: t.record.Global,
+		Generation: t.record.Generation, Restart: t.record.Restart,
+	}
+}
