@@ -25,9 +25,12 @@ func (s *State) admit(m *machine) {
 	s.moved[m] = struct{}{}
 	var guests []*guest
 	for name := range names {
-		if g := s.guest(m, s.task(name), former); g != nil {
+		t := s.task(name)
+		if g := s.guest(m, t, former); g != nil {
 			guests = append(guests, g)
+			continue
 		}
+		s.withdrawn[placement{name, m.id}] = t.missed()
 	}
 	slices.SortFunc(guests, func(a, b *guest) int { return byAge(a.task, b.task) })
 	for _, g := range guests {
@@ -36,6 +39,19 @@ func (s *State) admit(m *machine) {
 	s.restand(m)
 	s.sift(m, guests)
 	s.announce(m)
+}
+
+// missed is what happened to a unit that a machine has to give up on its return.
+func (t *task) missed() string {
+	switch homes := t.homes(); {
+	case !t.exists:
+		return "destroyed while the machine was away"
+	case !t.wanted():
+		return "wanted inactive"
+	case len(homes) > 0:
+		return "placed on " + homes[0].id.Short() + " while the machine was away"
+	}
+	return "still leaving another machine"
 }
 
 // guest is a unit that may stay on a returned machine.

@@ -55,11 +55,11 @@ func (s *State) houseGroup(g group) {
 		return
 	}
 	if m := g.unheard(); m != nil {
-		s.refuse(g, cluster.Pending{Waiting: true, Message: "waiting for " + m.id.Short() + " to report what it runs"})
+		s.hearOut(g, m)
 		return
 	}
 	if peer := g.absent(); peer != nil {
-		waiting := peer.want != nil && peer.want.Waiting
+		waiting := peer.want != nil && peer.want.Waiting || group{peer}.unheard() != nil
 		s.refuse(g, cluster.Pending{Waiting: waiting, Message: fmt.Sprintf("MachineOf names %s, which is not placed", peer.name)})
 		return
 	}
@@ -92,6 +92,17 @@ func (g group) unheard() *machine {
 		}
 	}
 	return nil
+}
+
+// hearOut waits for a machine that is back to say what runs there, which takes it a moment.
+// For that, nothing is written about units that nobody has just asked for anything.
+func (s *State) hearOut(g group, m *machine) {
+	for _, t := range g {
+		s.release(t)
+	}
+	if slices.ContainsFunc(g, (*task).fresh) {
+		s.pend(g, cluster.Pending{Waiting: true, Message: "waiting for " + m.id.Short() + " to report what it runs"})
+	}
 }
 
 // former returns a member that is not gone from a machine other than m, with
