@@ -1,3 +1,37 @@
 // Package api is both ends of fleet's wire: the HTTP handler that every fleetd
-// serves, the client that fleetctl and third parties use, and the JSON between them.
+// serves, the client that fleetctl and third parties use, and the JSON between
+// them. It is fleet 1's v1 API with additions; docs/api.md has every call and
+// the places where v1 was wrong.
+//
+// # Server
+//
+// Run follows the store and keeps a cache of the whole cluster; reads are
+// answered from it alone. Writes go to the store, each as one
+// compare-and-write of one record, and the answer waits until the cache shows
+// the write, so that whoever wrote reads it back from the same server. Another
+// server may show it a moment later.
+//
+// The server writes units and the settings of machines, nothing else. It
+// decides nothing about placement and never speaks to systemd. What it shows of a unit is
+// cluster.Snapshot.Status, turned into JSON.
+//
+// # Lifecycle
+//
+// New, then Run in a goroutine of the caller, with Handler on as many
+// listeners as wanted. Until Run has read the cluster, while Options.Ready
+// says no, and after Run has returned every path answers 503. When Run
+// returns it ends all event streams, so that http.Server.Shutdown need not wait for them.
+//
+// # Event streams
+//
+// A stream tells states, not happenings: for every unit the newest state
+// reaches every reader, and what lay between may be left out. Streams hold up
+// neither the cache nor each other, however slow their readers.
+//
+// # What it does not do
+//
+// Listeners, TLS and the timeouts of requests are the caller's. There is no
+// authentication: whoever reaches the handler is root on the cluster. Pages of
+// a list are cut from the list as it is at each request; units that come and
+// go between two pages may be missed or seen twice.
 package api
