@@ -60,12 +60,15 @@ func (s *Server) stream(r *http.Request, out *stream, l *listener, names []unit.
 	}
 	ping := time.NewTicker(pingInterval)
 	defer ping.Stop()
+	shutdown := Event{Type: EventEnd, Message: "fleetd is shutting down"}
 	for {
 		select {
 		case <-r.Context().Done():
-			return nil
+			// The client has gone, or the listener is shut down: only in
+			// the latter case does anybody read this.
+			return out.send(shutdown)
 		case <-s.ended:
-			return out.send(Event{Type: EventEnd, Message: "fleetd is shutting down"})
+			return out.send(shutdown)
 		case <-ping.C:
 			if err := s.ready(); err != nil {
 				return out.send(Event{Type: EventEnd, Message: err.Error()})

@@ -30,7 +30,8 @@ func (p pipe) Flush()              {}
 type reader struct {
 	t       *testing.T
 	decoder *json.Decoder
-	end     func()
+	cancel  func() // ends the request's context, as a listener does that is shut down
+	leave   func() // what a client does that goes away
 }
 
 // open opens an event stream on a server, without a network so that time is the bubble's.
@@ -45,9 +46,9 @@ func open(t *testing.T, server *api.Server, query string) *reader {
 		server.Handler().ServeHTTP(pipe{make(http.Header), w}, req)
 		w.Close()
 	}()
-	end := func() { cancel(); r.Close() }
-	t.Cleanup(end)
-	return &reader{t: t, decoder: json.NewDecoder(r), end: end}
+	leave := func() { cancel(); r.Close() }
+	t.Cleanup(leave)
+	return &reader{t: t, decoder: json.NewDecoder(r), cancel: cancel, leave: leave}
 }
 
 // next reads an event as a short text.
@@ -197,6 +198,12 @@ func TestEventsEndAtShutdown(t *testing.T) {
 		go f.stop()
 		r.expect("end: fleetd is shutting down", "EOF")
 	})
+	bubble(t, func(t *testing.T, f *fixture) {
+		r := open(t, f.api, "unitName=a.service")
+		r.expect("unit a.service absent", "sync")
+		r.cancel()
+		r.expect("end: fleetd is shutting down", "EOF")
+	})
 }
 
 func TestAStreamThatIsLeftIsForgotten(t *testing.T) {
@@ -206,7 +213,7 @@ func TestAStreamThatIsLeftIsForgotten(t *testing.T) {
 		if n := api.Listening(f.api); n != 1 {
 			t.Errorf("%d streams are open, want 1", n)
 		}
-		r.end()
+		r.leave()
 		synctest.Wait()
 		if n := api.Listening(f.api); n != 0 {
 			t.Errorf("%d streams are still open", n)
