@@ -40,6 +40,9 @@ func (a *app) run(ctx context.Context, args []string) exitCode {
 	if f.err == nil {
 		return f.code
 	}
+	if f.code == exitUnreachable && ctx.Err() != nil {
+		f = &fault{exitTimeout, errors.New("interrupted")}
+	}
 	fmt.Fprintln(a.stderr, "Error:", f.err)
 	if h := hint(f.err); h != "" {
 		fmt.Fprintln(a.stderr, "Hint:", h)

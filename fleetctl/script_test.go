@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +17,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"fleet/api"
 	"fleet/cluster"
 	"fleet/unit"
 )
@@ -134,8 +134,15 @@ func (d *daemon) serve(h http.Handler) http.Handler {
 		}
 		d.changes.RLock()
 		defer d.changes.RUnlock()
-		h.ServeHTTP(w, r)
-		_ = http.NewResponseController(w).Flush() // fails only if the client is gone
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.Header())
+		if answer.Code != http.StatusNoContent {
+			w.Header().Set("Content-Length", strconv.Itoa(answer.Body.Len()))
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())       // these two fail
+		_ = http.NewResponseController(w).Flush() // only if the client is gone
 	})
 }
 
@@ -148,23 +155,14 @@ func (d *daemon) idle() {
 func (d *daemon) up() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	server := api.New(d.world, api.Options{Version: "2.0.0"})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Run(ctx) // ends with ctx
-	}()
+	handler, stop := d.world.serve("2.0.0")
 	listener, err := net.Listen("unix", d.socket)
 	if err != nil {
 		panic(fmt.Sprintf("listen on a socket in the script's own directory: %v", err))
 	}
-	d.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: d.serve(server.Handler())}}
+	d.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: d.serve(handler)}}
 	d.server.Start()
-	d.stop = func() {
-		cancel()
-		<-done
-	}
+	d.stop = stop
 }
 
 func (d *daemon) down() {

@@ -155,6 +155,7 @@ func (x *waiter) end(r *request, v verdict) {
 
 // giveUp ends all requests that are open, without knowing how they will end.
 func (x *waiter) giveUp(why string) {
+	x.settle(time.Now().Add(grace)) // what has only to prove itself is as good as ended
 	for _, name := range slices.Sorted(maps.Keys(x.open)) {
 		line := fmt.Sprintf("Unit %s is not known to be %s: %s (%s); the request stays in force",
 			name, x.open[name].goal, why, x.missing(name))

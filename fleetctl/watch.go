@@ -64,11 +64,16 @@ func openWatch(ctx context.Context, c *api.Client, names []unit.Name, limit time
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if err != nil {
-		w.close()
-		return nil, remote(fmt.Errorf("follow events: %w", err))
+	switch {
+	case err == nil:
+		return w, nil
+	case errors.Is(err, api.ErrNotFound):
+		err = &fault{exitError, errors.New("the server has no event stream to wait on, as fleet 1 had none; add --no-block")}
+	default:
+		err = remote(fmt.Errorf("follow events: %w", err))
 	}
-	return w, nil
+	w.close()
+	return nil, err
 }
 
 func (w *watch) close() {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"fleet/api"
 	"fleet/cluster"
 	"fleet/unit"
 )
@@ -68,8 +70,34 @@ func (w *world) commit(changes ...cluster.Change) {
 	w.advanced = make(chan struct{})
 }
 
+// serve runs the API over the world, and returns when it answers.
+func (w *world) serve(version string) (h http.Handler, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan struct{})
+	server := api.New(followed{w, sync.OnceFunc(func() { close(ready) })}, api.Options{Version: version})
+	go func() {
+		defer close(done)
+		_ = server.Run(ctx) // ends with ctx
+	}()
+	<-ready
+	return server.Handler(), func() {
+		cancel()
+		<-done
+	}
+}
+
+// followed is a world as an api.Store that tells when its reader has seen what there was at first.
+type followed struct {
+	*world
+	caughtUp func()
+}
+
 // Follow implements api.Store.
-func (w *world) Follow(ctx context.Context, fn func(cluster.Update) error) error {
+func (f followed) Follow(ctx context.Context, fn func(cluster.Update) error) error {
+	return f.follow(ctx, fn, f.caughtUp)
+}
+
+func (w *world) follow(ctx context.Context, fn func(cluster.Update) error, caughtUp func()) error {
 	for next := 0; ; {
 		w.mu.Lock()
 		updates, advanced := w.log[next:], w.advanced
@@ -80,6 +108,7 @@ func (w *world) Follow(ctx context.Context, fn func(cluster.Update) error) error
 			}
 		}
 		next += len(updates)
+		caughtUp()
 		select {
 		case <-advanced:
 		case <-ctx.Done():
