@@ -1,0 +1,21 @@
+// Package engine is the leader's loop: it feeds what the store says to the
+// brain in engine/schedule and writes what that decides. It decides nothing itself.
+//
+// # Lifecycle
+//
+// Run is one term of one leader. It starts from the store's whole snapshot,
+// with nothing carried over from earlier terms, and ends when its context ends or a
+// write fails. Every write is fenced by the term, so an engine that was deposed without
+// knowing it changes nothing; after a failed write it is unknown whether it took place, which is
+// why the term ends there and the next one begins from what the store says.
+//
+// # What is written
+//
+// Orders, pending reasons, and the removal of unit files that nothing refers to. An
+// engine whose cluster is as it should be writes nothing: it has no timer.
+//
+// # What it does not promise
+//
+// An engine that is slow, or absent for a while, delays decisions. It never
+// makes a running unit stop: machines go on with the orders they have.
+package engine

@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fleet/cluster"
+	"fleet/engine/schedule"
+)
+
+// Term is the office of a leader: what it reads and writes while it leads.
+type Term interface {
+	// Follow calls fn with the whole store first, and then with every change of
+	// it, until ctx ends or fn fails.
+	Follow(ctx context.Context, fn func(cluster.Update) error) error
+	// Commit writes a decision in one transaction, only while the term lasts, and
+	// returns the store's revision at which it did.
+	Commit(ctx context.Context, d cluster.Decision) (int64, error)
+}
+
+// Options are the surroundings of an engine. The zero value works.
+type Options struct {
+	Logger *slog.Logger     // default: slog.Default()
+	Now    func() time.Time // default: time.Now
+}
+
+// Run leads the cluster for one term. It returns nil when ctx ends, and an
+// error when a decision could not be written: then the term is over.
+func Run(ctx context.Context, t Term, o Options) error {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	news := newMailbox()
+	both, bothCtx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		if err := t.Follow(bothCtx, news.put); err != nil {
+			return fmt.Errorf("follow the store: %w", err)
+		}
+		return nil
+	})
+	both.Go(func() error { return lead(bothCtx, t, news, o) })
+	err := both.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// lead takes in everything that is new, decides, writes, and sleeps only when there is
+// nothing left to write.
+func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
+	brain := schedule.New()
+	for {
+		if err := news.wait(ctx); err != nil {
+			return err
+		}
+		for _, update := range news.take() {
+			brain.Apply(update)
+		}
+		steps := brain.Decide(o.Now())
+		for _, step := range steps {
+			revision, err := t.Commit(ctx, step.Decision)
+			if err != nil {
+				return fmt.Errorf("write a decision: %w", err)
+			}
+			brain.Committed(step, revision)
+			log(ctx, o.Logger, step, revision)
+		}
+		if len(steps) > 0 {
+			news.ring() // a decision may lead to another
+		}
+	}
+}
+
+func log(ctx context.Context, logger *slog.Logger, step schedule.Step, revision int64) {
+	for _, n := range step.Notes {
+		logger.LogAttrs(ctx, slog.LevelInfo, string(n.Action),
+			slog.String("unit", string(n.Unit)), slog.String("machine", string(n.Machine)),
+			slog.String("reason", n.Reason), slog.Int64("rev", revision))
+	}
+	if n := len(step.Collect); n > 0 {
+		logger.LogAttrs(ctx, slog.LevelInfo, "collect unit files", slog.Int("files", n), slog.Int64("rev", revision))
+	}
+}

@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// store is a term whose writes come back by the watch, as the registry's do.
+type store struct {
+	updates  chan cluster.Update
+	revision int64
+	orders   map[cluster.MachineID]cluster.Orders
+	commits  int
+	fail     error
+	delay    time.Duration
+}
+
+func newStore() *store {
+	s := &store{updates: make(chan cluster.Update, 1000), orders: map[cluster.MachineID]cluster.Orders{}}
+	s.updates <- cluster.Update{Reset: true}
+	return s
+}
+
+func (s *store) Follow(ctx context.Context, fn func(cluster.Update) error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case u := <-s.updates:
+			if err := fn(u); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *store) Commit(_ context.Context, d cluster.Decision) (int64, error) {
+	time.Sleep(s.delay)
+	if s.fail != nil {
+		return 0, s.fail
+	}
+	s.commits++
+	s.revision++
+	u := cluster.Update{Revision: s.revision}
+	for id, o := range d.Orders {
+		o.Revision = s.revision
+		s.orders[id] = o
+		u.Changes = append(u.Changes, cluster.OrdersChanged{ID: id, Orders: &o})
+	}
+	for name, p := range d.Pending {
+		u.Changes = append(u.Changes, cluster.PendingChanged{Name: name, Pending: p})
+	}
+	for id := range d.Collect {
+		u.Changes = append(u.Changes, cluster.FileChanged{ID: id})
+	}
+	s.updates <- u
+	return s.revision, nil
+}
+
+func (s *store) feed(changes ...cluster.Change) {
+	s.revision++
+	s.updates <- cluster.Update{Revision: s.revision, Changes: changes}
+}
+
+func (s *store) machine(id cluster.MachineID) {
+	session := cluster.Session{Lease: s.revision + 1, BootID: "boot"}
+	s.feed(cluster.MachineChanged{ID: id, Machine: &cluster.Machine{ID: id, Session: session}})
+	s.feed(cluster.ReportChanged{ID: id, Report: &cluster.Report{Machine: id, Session: session}})
+}
+
+func (s *store) unit(t *testing.T, name unit.Name) {
+	t.Helper()
+	f, err := unit.Parse([]byte("[Service]\nExecStart=/bin/true\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := cluster.Unit{Name: name, Content: f.ID(), Desired: cluster.Launched, Generation: s.revision + 1}
+	s.feed(cluster.FileChanged{ID: f.ID(), File: f, Revision: s.revision + 1}, cluster.UnitChanged{Name: name, Unit: &u})
+}
+
+func TestPlacesAndThenIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, logs := newStore(), &bytes.Buffer{}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- Run(ctx, s, Options{Logger: slog.New(slog.NewTextHandler(logs, nil))}) }()
+
+		s.machine("m1")
+		s.unit(t, "a.service")
+		synctest.Wait()
+		if o, ok := s.orders["m1"].Units["a.service"]; !ok || o.Desired != cluster.Launched || o.Since != time.Now() {
+			t.Errorf("orders of m1: %v", s.orders["m1"])
+		}
+		commits := s.commits
+		time.Sleep(time.Hour)
+		if s.commits != commits {
+			t.Errorf("an idle hour took %d writes", s.commits-commits)
+		}
+		if n := strings.Count(logs.String(), `msg=place unit=a.service machine=m1 reason="the only machine that fits"`); n != 1 {
+			t.Errorf("the placement was logged %d times:\n%s", n, logs)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("ended with its context: %v", err)
+		}
+	})
+}
+
+func TestGathersWhileItWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.machine("m1")
+		s.delay = 10 * time.Millisecond
+		go func() { _ = Run(t.Context(), s, Options{Logger: slog.New(slog.DiscardHandler)}) }()
+		s.unit(t, "first.service")
+		synctest.Wait()
+		for _, name := range []unit.Name{"a.service", "b.service", "c.service", "d.service"} {
+			s.unit(t, name)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := len(s.orders["m1"].Units); n != 5 || s.commits > 3 {
+			t.Errorf("%d units ordered with %d writes: %v", n, s.commits, maps.Keys(s.orders["m1"].Units))
+		}
+	})
+}
+
+func TestEndsWithItsTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.fail = cluster.ErrDeposed
+		s.machine("m1")
+		s.unit(t, "a.service")
+		err := Run(t.Context(), s, Options{Logger: slog.New(slog.DiscardHandler)})
+		if !errors.Is(err, cluster.ErrDeposed) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"fleet/cluster"
+)
+
+// mailbox takes updates at the pace of the store and hands them out at the
+// pace of the engine, so that a slow write never holds up the watch.
+type mailbox struct {
+	bell chan struct{}
+	mu   struct {
+		sync.Mutex
+		updates []cluster.Update
+	}
+}
+
+func newMailbox() *mailbox { return &mailbox{bell: make(chan struct{}, 1)} }
+
+// put never blocks. A whole snapshot makes what came before it superfluous.
+func (m *mailbox) put(u cluster.Update) error {
+	m.mu.Lock()
+	if u.Reset {
+		m.mu.updates = nil
+	}
+	m.mu.updates = append(m.mu.updates, u)
+	m.mu.Unlock()
+	m.ring()
+	return nil
+}
+
+func (m *mailbox) take() []cluster.Update {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	updates := m.mu.updates
+	m.mu.updates = nil
+	return updates
+}
+
+// ring wakes the next wait.
+func (m *mailbox) ring() {
+	select {
+	case m.bell <- struct{}{}:
+	default:
+	}
+}
+
+// wait blocks until the bell has been rung.
+func (m *mailbox) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-m.bell:
+		return nil
+	}
+}
