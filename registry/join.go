@@ -13,9 +13,9 @@ import (
 // DefaultTTL is how long a session lives without a renewal unless JoinOptions say otherwise.
 const DefaultTTL = 10 * time.Second
 
-// goneSlack is how much later than its lease a key may go, since the store looks for
-// ended leases only every so often.
-const goneSlack = time.Second
+// goneSlack is how much later than its lease a key may go: the store looks for
+// ended leases only every so often, and must agree on what it finds.
+const goneSlack = 2 * time.Second
 
 // JoinOptions are the settings of one Join.
 type JoinOptions struct {

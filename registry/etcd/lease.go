@@ -27,7 +27,8 @@ func (c *Client) Grant(ctx context.Context, ttl time.Duration) (int64, error) {
 	return int64(resp.ID), nil
 }
 
-// TimeToLive implements registry.Store; etcd answers in whole seconds, rounded down.
+// TimeToLive implements registry.Store; etcd answers in whole seconds, rounded
+// down, which are rounded up here.
 func (c *Client) TimeToLive(ctx context.Context, lease int64) (time.Duration, error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -38,7 +39,7 @@ func (c *Client) TimeToLive(ctx context.Context, lease int64) (time.Duration, er
 	if resp.TTL < 0 {
 		return 0, fmt.Errorf("ask for lease %x: %w", lease, registry.ErrLeaseNotFound)
 	}
-	return time.Duration(resp.TTL) * time.Second, nil
+	return time.Duration(min(resp.TTL+1, resp.GrantedTTL)) * time.Second, nil
 }
 
 // Revoke implements registry.Store.
