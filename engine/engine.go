@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -43,7 +44,7 @@ func Run(ctx context.Context, t Term, o Options) error {
 		if err := t.Follow(bothCtx, news.put); err != nil {
 			return fmt.Errorf("follow the store: %w", err)
 		}
-		return nil
+		return errors.New("follow the store: it ended by itself")
 	})
 	both.Go(func() error { return lead(bothCtx, t, news, o) })
 	err := both.Wait()

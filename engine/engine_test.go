@@ -6,7 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,7 @@ import (
 // store is a term whose writes come back by the watch, as the registry's do.
 type store struct {
 	updates  chan cluster.Update
+	mu       sync.Mutex // guards what follows
 	revision int64
 	orders   map[cluster.MachineID]cluster.Orders
 	commits  int
@@ -46,6 +49,8 @@ func (s *store) Follow(ctx context.Context, fn func(cluster.Update) error) error
 
 func (s *store) Commit(_ context.Context, d cluster.Decision) (int64, error) {
 	time.Sleep(s.delay)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.fail != nil {
 		return 0, s.fail
 	}
@@ -68,12 +73,14 @@ func (s *store) Commit(_ context.Context, d cluster.Decision) (int64, error) {
 }
 
 func (s *store) feed(changes ...cluster.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.revision++
 	s.updates <- cluster.Update{Revision: s.revision, Changes: changes}
 }
 
 func (s *store) machine(id cluster.MachineID) {
-	session := cluster.Session{Lease: s.revision + 1, BootID: "boot"}
+	session := cluster.Session{Lease: 1, BootID: "boot"}
 	s.feed(cluster.MachineChanged{ID: id, Machine: &cluster.Machine{ID: id, Session: session}})
 	s.feed(cluster.ReportChanged{ID: id, Report: &cluster.Report{Machine: id, Session: session}})
 }
@@ -84,8 +91,8 @@ func (s *store) unit(t *testing.T, name unit.Name) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := cluster.Unit{Name: name, Content: f.ID(), Desired: cluster.Launched, Generation: s.revision + 1}
-	s.feed(cluster.FileChanged{ID: f.ID(), File: f, Revision: s.revision + 1}, cluster.UnitChanged{Name: name, Unit: &u})
+	u := cluster.Unit{Name: name, Content: f.ID(), Desired: cluster.Launched, Generation: 1}
+	s.feed(cluster.FileChanged{ID: f.ID(), File: f, Revision: 1}, cluster.UnitChanged{Name: name, Unit: &u})
 }
 
 func TestPlacesAndThenIsQuiet(t *testing.T) {
@@ -129,8 +136,10 @@ func TestGathersWhileItWrites(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if n := len(s.orders["m1"].Units); n != 5 || s.commits > 3 {
-			t.Errorf("%d units ordered with %d writes: %v", n, s.commits, maps.Keys(s.orders["m1"].Units))
+			t.Errorf("%d units ordered with %d writes: %v", n, s.commits, slices.Sorted(maps.Keys(s.orders["m1"].Units)))
 		}
 	})
 }
