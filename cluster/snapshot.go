@@ -88,11 +88,20 @@ func (s *Snapshot) touch(c Change, into map[unit.Name]struct{}) {
 		case KindMachine, KindSettings, KindOrders, KindReport:
 			s.touchMachine(MachineID(c.ID), into)
 		case KindFile:
-			for name, u := range s.units {
-				if u.Content == unit.ContentID(c.ID) {
-					into[name] = struct{}{}
-				}
-			}
+			s.touchFile(unit.ContentID(c.ID), into)
+		}
+	case FileChanged:
+		// A file is immutable: only one that was damaged can say anything new.
+		if _, damaged := s.Corrupt(KindFile, string(c.ID)); damaged {
+			s.touchFile(c.ID, into)
+		}
+	}
+}
+
+func (s *Snapshot) touchFile(id unit.ContentID, into map[unit.Name]struct{}) {
+	for name, u := range s.units {
+		if u.Content == id {
+			into[name] = struct{}{}
 		}
 	}
 }

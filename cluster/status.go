@@ -36,6 +36,7 @@ const (
 	Present  Presence = "present"  // there, under the session its orders are addressed to, or without any orders
 	Returned Presence = "returned" // there, under a session that has been given no orders yet
 	Lost     Presence = "lost"     // its lease has ended; what runs there is unknown
+	Unknown  Presence = "unknown"  // its record cannot be read
 )
 
 // Live tells whether the copy is one that a present machine was ordered to have.
@@ -64,7 +65,10 @@ func (s *Snapshot) copyOf(name unit.Name, id MachineID) Copy {
 	report, reported := s.reports[id]
 
 	c := Copy{Machine: id, Address: machine.Address, Presence: Present}
+	_, damaged := s.Corrupt(KindMachine, string(id))
 	switch {
+	case damaged:
+		c.Presence = Unknown
 	case !there:
 		c.Presence = Lost
 	case ordered && orders.Session != machine.Session:
@@ -151,7 +155,7 @@ func (st Status) Outcome() (Phase, string) {
 func (st Status) leaving() (Phase, string) {
 	for _, c := range st.Copies {
 		switch {
-		case c.Presence == Lost:
+		case c.Presence == Lost, c.Presence == Unknown:
 			continue // nothing can be known; the machine will be told when it is back
 		case c.Report != nil && c.Report.Error != "" && c.Order == nil:
 			return Failed, fmt.Sprintf("on %s: %s", c.Machine.Short(), c.Report.Error)
