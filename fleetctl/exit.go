@@ -120,8 +120,11 @@ func hint(err error) string {
 	)
 	switch {
 	case errors.As(err, &answer):
-		if answer.Code == http.StatusServiceUnavailable {
+		switch answer.Code {
+		case http.StatusServiceUnavailable:
 			return "fleetd runs there but has no connection to etcd yet; its log says why (journalctl -u fleetd)"
+		case http.StatusPreconditionFailed:
+			return "somebody else changed the unit meanwhile; look at it and try again"
 		}
 		return ""
 	case errors.As(err, &unknownCA):

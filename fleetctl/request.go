@@ -65,7 +65,11 @@ func (r *request) judge(u api.Unit) (v verdict, ok bool) {
 		if message, died := restarting(u); died && r.goal.starts() {
 			return r.failed(u, message), true
 		}
-		return verdict{exitOK, fmt.Sprintf("Unit %s %s%s", r.unit, r.goal, where(u))}, true
+		line := fmt.Sprintf("Unit %s %s%s", r.unit, r.goal, where(u))
+		if r.goal == goalInactive {
+			line += exceptLost(u)
+		}
+		return verdict{exitOK, line}, true
 	case cluster.Failed:
 		return r.failed(u, message), true
 	case cluster.Nowhere:
@@ -81,7 +85,7 @@ func (r *request) judgeGone(u api.Unit, phase cluster.Phase, message string) (ve
 	case !u.Absent:
 		return verdict{}, false
 	case phase == cluster.Done:
-		return verdict{exitOK, fmt.Sprintf("Destroyed %s", r.unit)}, true
+		return verdict{exitOK, fmt.Sprintf("Destroyed %s%s", r.unit, exceptLost(u))}, true
 	case phase == cluster.Failed:
 		return r.failed(u, message), true
 	}
@@ -160,6 +164,20 @@ func where(u api.Unit) string {
 		return " on " + place(copies[0].MachineID, copies[0].Address, false)
 	}
 	return fmt.Sprintf(" on %d machines", len(copies))
+}
+
+// exceptLost admits what is not known of a unit that is on no machine any more.
+func exceptLost(u api.Unit) string {
+	var lost []string
+	for _, c := range u.Copies {
+		if c.Presence == cluster.Lost {
+			lost = append(lost, place(c.MachineID, c.Address, false))
+		}
+	}
+	if len(lost) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (it may still be on %s, which cannot be reached)", strings.Join(lost, ", "))
 }
 
 // place is a machine as fleet 1 showed it: short id and address.

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	cluster finish UNIT           let end what is slow
 //	cluster want UNIT STATE       as another user
 //	cluster destroy UNIT          as another user
+//	cluster lose                  the machine 1111aaaa is gone
 //	cluster cut                   break all connections
 //	cluster down, cluster up      stop fleetd, and start it again
 func TestScripts(t *testing.T) {
@@ -102,6 +103,8 @@ func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 	case "destroy":
 		_, err := d.world.UpdateUnit(ctx, name, func(*cluster.Unit) (*cluster.UnitEdit, error) { return nil, nil })
 		ts.Check(err)
+	case "lose":
+		d.world.lose()
 	case "cut":
 		d.cut()
 	case "down":

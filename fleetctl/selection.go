@@ -31,7 +31,7 @@ func needUnits(_ *cobra.Command, args []string) error {
 
 // parseName is the name that an argument means: a path's base name, of type service unless it says another.
 func parseName(arg string) (unit.Name, error) {
-	name, err := unit.ParseName(unit.Complete(path.Base(arg)))
+	name, err := unit.ParseName(path.Base(unit.Complete(arg)))
 	if err != nil {
 		return "", usage(err)
 	}

@@ -32,6 +32,7 @@ type world struct {
 	files    map[unit.ContentID]*unit.File
 	orders   map[cluster.MachineID]cluster.Orders
 	reports  map[cluster.MachineID]cluster.Report
+	lost     bool // the first machine
 	log      []cluster.Update
 	advanced chan struct{}
 }
@@ -226,7 +227,7 @@ func (w *world) later(fn func()) {
 func (w *world) clear(name unit.Name) {
 	w.commit(cluster.PendingChanged{Name: name})
 	for _, id := range []cluster.MachineID{firstMachine, secondMachine} {
-		if _, has := w.orders[id].Units[name]; !has {
+		if _, has := w.orders[id].Units[name]; !has || id == firstMachine && w.lost {
 			continue
 		}
 		slow := w.says(name, "ExecStart=/slow")
@@ -242,6 +243,14 @@ func (w *world) clear(name unit.Name) {
 		}
 		w.gone(id, name)
 	}
+}
+
+// lose takes the first machine away.
+func (w *world) lose() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lost = true
+	w.commit(cluster.MachineChanged{ID: firstMachine}, cluster.ReportChanged{ID: firstMachine})
 }
 
 // finish ends what was slow.
