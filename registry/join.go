@@ -217,11 +217,20 @@ func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs stri
 	limited, cancel := context.WithTimeout(ctx, ttl+goneSlack)
 	defer cancel()
 	err = j.registry.awaitDeletion(limited, p.Key, revision+1)
-	switch {
-	case err == nil:
+	if err == nil {
 		return cluster.ErrConflict
-	case ctx.Err() == nil && limited.Err() != nil:
-		return &InUseError{ID: j.machine.ID, Mine: j.machine.Address, Theirs: theirs}
 	}
-	return err
+	if ctx.Err() != nil || limited.Err() == nil {
+		return err
+	}
+	// The watch may have been deaf all that time: only the record itself can
+	// tell that its holder outlived its lease.
+	now, _, err := j.registry.get(ctx, p.Key)
+	switch {
+	case err != nil:
+		return err
+	case now == nil || now.Created != p.Created:
+		return cluster.ErrConflict
+	}
+	return &InUseError{ID: j.machine.ID, Mine: j.machine.Address, Theirs: theirs}
 }
