@@ -69,9 +69,9 @@ func removeAll(t testing.TB, m *systemd.Manager) {
 func TestContract(t *testing.T) {
 	systemdtest.Contract(t, func(t *testing.T, test func(*testing.T, systemdtest.Subject)) {
 		m := connect(t)
-		s := systemdtest.Subject{Systemd: m, HostUnit: "dbus.service", HostInstance: "getty@tty9.service"}
+		s := systemdtest.Subject{Systemd: m, HostUnit: "dbus.service", HostInstance: "getty@tty9.service", Mounts: true}
 		if os.Getenv("FLEET_TEST_SYSTEMD") == "user" {
-			s.HostInstance = "background@x.slice"
+			s.HostInstance, s.Mounts = "", false
 		}
 		test(t, s)
 	})

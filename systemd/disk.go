@@ -122,21 +122,16 @@ func replace(dir, file string, raw []byte) (err error) {
 	return os.Rename(f.Name(), file)
 }
 
-// hide takes the file away but keeps its bytes, so that show can undo it even on a full disk.
+// hide takes the file away but keeps its bytes, so that show can undo it. It
+// needs no room on the disk. Without a file it returns "".
 func (d disk) hide(n unit.Name) (hidden string, err error) {
-	f, err := os.CreateTemp(d.units, tempPrefix)
-	if err != nil {
-		return "", err
+	// Not the name itself, which may be as long as names of files can be.
+	hidden = filepath.Join(d.units, tempPrefix+string(unit.IDOf([]byte(n))))
+	err = os.Rename(d.file(n), hidden)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	_ = f.Close()
-	if err := os.Rename(d.file(n), f.Name()); err != nil {
-		_ = os.Remove(f.Name())
-		if errors.Is(err, fs.ErrNotExist) {
-			return "", nil
-		}
-		return "", err
-	}
-	return f.Name(), nil
+	return hidden, err
 }
 
 // show undoes hide, and links the file again.

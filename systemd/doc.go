@@ -39,6 +39,18 @@
 // Manager writes and starts, refers to them all. So asking for their states
 // loads nothing, and a run that ends while fleetd is away is seen.
 //
+// # Bounds
+//
+// dbus-daemon allows one connection 128 calls without an answer, and systemd
+// 512 match rules, one of which it needs for each job to watch the job's
+// caller. Breaking the second limit throws systemd itself off the bus. So at
+// most 64 calls and 384 jobs are in flight; further ones wait. A job of a
+// caller that gave up counts until it is over.
+//
+// A reload costs systemd about 0.4 ms for each unit in its memory. Between
+// reloads, asking for the states of 1,000 unchanged units is one call (about
+// 15 ms), and a changed unit costs one list and at most six small reads.
+//
 // # What it does not promise
 //
 // It does not serialise the steps of one unit: that is its caller's part.

@@ -27,17 +27,7 @@ func (m *Manager) Load(ctx context.Context, files map[unit.Name][]byte) (map[uni
 	if err != nil {
 		return nil, fmt.Errorf("load units: %w", err)
 	}
-	var put []unit.Name
-	for _, n := range names {
-		if failed[n] != nil {
-			continue
-		}
-		if err := m.put(n, files[n]); err != nil {
-			failed[n] = err
-			continue
-		}
-		put = append(put, n)
-	}
+	put := m.putAll(names, files, failed)
 	m.install(ctx, s, put, files)
 	m.anchorAll()
 	if err := m.reload(ctx, s); err != nil {
@@ -49,23 +39,31 @@ func (m *Manager) Load(ctx context.Context, files map[unit.Name][]byte) (map[uni
 	return failed, nil
 }
 
-// put writes and links one file.
-func (m *Manager) put(n unit.Name, raw []byte) error {
-	changed, err := m.disk.put(n, raw)
-	if err != nil {
-		return err
+// putAll writes and links the files of the units that have not failed, and
+// returns those that now are as they should be.
+func (m *Manager) putAll(names []unit.Name, files map[unit.Name][]byte, failed map[unit.Name]error) (put []unit.Name) {
+	changed := map[unit.Name]bool{}
+	for _, n := range without(names, failed) {
+		c, err := m.disk.put(n, files[n])
+		if err != nil {
+			failed[n] = err
+			continue
+		}
+		if c {
+			changed[n] = true
+			m.stale = true
+			m.bell.know(n)
+			delete(m.enabled, n)
+		}
+		put = append(put, n)
 	}
-	if !changed {
-		return nil
-	}
-	m.stale = true
-	m.bell.know(n)
 	// What the old [Install] asked for does not hold for the new bytes.
-	delete(m.enabled, n)
-	if _, err := m.disk.unlink(func(o unit.Name) bool { return o == n }, false); err != nil {
-		return fmt.Errorf("disable %s: %w", n, err)
+	if len(changed) > 0 {
+		if _, err := m.disk.unlink(func(n unit.Name) bool { return changed[n] }, false); err != nil {
+			m.log.Warn("cannot disable changed units", "err", err)
+		}
 	}
-	return nil
+	return put
 }
 
 // verify adds an error for each unit that systemd did not load.

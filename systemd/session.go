@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	sddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
@@ -24,6 +25,10 @@ const (
 // inFlight bounds the calls without an answer: enough to hide the latency of
 // the bus, and half of what dbus-daemon allows a connection (128).
 const inFlight = 64
+
+// handshake is how long systemd may take to answer its first questions; a bus
+// that is starting may have to wait for it.
+const handshake = 30 * time.Second
 
 // session is one connection to one life of systemd.
 type session struct {
@@ -60,6 +65,8 @@ func (m *Manager) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the bus: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, handshake)
+	defer cancel()
 	if err := s.subscribe(ctx); err != nil {
 		s.close()
 		return nil, err

@@ -112,6 +112,7 @@ func (m *Manager) show(hidden map[unit.Name]string, failed map[unit.Name]error) 
 			continue
 		}
 		m.stale = true
+		delete(m.enabled, n) // the next Load enables it again
 		if err := m.disk.show(n, p); err != nil {
 			failed[n] = fmt.Errorf("put back unit file %s: %w", m.disk.file(n), err)
 		}

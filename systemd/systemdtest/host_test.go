@@ -35,7 +35,7 @@ func TestContract(t *testing.T) {
 		bubble(t, func(t *testing.T, h *Host) {
 			h.AddHostUnit("dbus.service", "/lib/systemd/system/dbus.service")
 			h.AddHostUnit("getty@.service", "/lib/systemd/system/getty@.service")
-			test(t, Subject{Systemd: connect(t, h), HostUnit: "dbus.service", HostInstance: "getty@tty9.service"})
+			test(t, Subject{Systemd: connect(t, h), HostUnit: "dbus.service", HostInstance: "getty@tty9.service", Mounts: true})
 		})
 	})
 }
