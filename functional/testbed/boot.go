@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// BootDeadline is for one boot on a machine that is busy with others; alone it takes
+// less than a second.
+const BootDeadline = time.Minute
+
 const consoleLog = "console.log"
 
 // supervisor starts the host again when it asked for that: with --keep-unit,
@@ -57,6 +61,8 @@ func (h *Host) waitReady(ctx context.Context) error {
 	if frozen, err := h.group.frozen(); err != nil || frozen {
 		return errors.Join(err, fmt.Errorf("boot %s: the whole host is paused; resume it first", h.Name))
 	}
+	ctx, cancel := context.WithTimeout(ctx, BootDeadline)
+	defer cancel()
 	err := poll(ctx, 20*time.Millisecond, func() (bool, error) {
 		populated, err := h.group.populated()
 		if err != nil {

@@ -36,7 +36,7 @@ func (h *Host) Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	enter := append([]string{"--target", strconv.Itoa(leader), "--all", "--"}, args...)
+	enter := append([]string{"--target", strconv.Itoa(leader), "--all", "--root", "--wd", "--"}, args...)
 	cmd := exec.CommandContext(ctx, "nsenter", enter...)
 	cmd.Env = []string{defaultPath, "HOME=/root", "LANG=C.UTF-8", "TERM=" + os.Getenv("TERM"), "SYSTEMD_PAGER="}
 	return cmd, nil
