@@ -3,7 +3,6 @@ package systemd
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	sddbus "github.com/coreos/go-systemd/v22/dbus"
@@ -105,11 +104,8 @@ func (s *session) list(ctx context.Context, names []unit.Name) (map[unit.Name]sd
 			all, err = s.sd.ListUnitsContext(ctx)
 			return err
 		}
-		patterns := make([]string, len(names))
-		for i, n := range names {
-			patterns[i] = strings.ReplaceAll(string(n), `\`, `\\`)
-		}
-		all, err = s.sd.ListUnitsByPatternsContext(ctx, nil, patterns)
+		// Names are their own patterns: "\" escapes nothing in systemd's.
+		all, err = s.sd.ListUnitsByPatternsContext(ctx, nil, strs(names))
 		return err
 	})
 	if err != nil {
