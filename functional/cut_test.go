@@ -1,0 +1,142 @@
+//go:build functional
+
+package functional
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"fleet/api"
+	"fleet/cluster"
+	"fleet/functional/testbed"
+	"fleet/unit"
+)
+
+// alone: it runs on this host, and no other has anything of it.
+func alone(h *testbed.Host) func(api.Unit) bool {
+	return func(u api.Unit) bool { return runsOn(h)(u) && len(u.Copies) == 1 }
+}
+
+func TestAMachineThatIsCutOffRunsOnAndOneOfTwoCopiesStaysWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	w := start(t, testbed.Spec{Name: "cut", Hosts: 4})
+	for _, mode := range []testbed.CutMode{testbed.Drop, testbed.Reject, testbed.Unplug} {
+		for _, index := range []int{4, 1} { // without and with a member of etcd
+			victim := w.host(index)
+			t.Run(fmt.Sprintf("%s of %s", mode, victim.Name), func(t *testing.T) {
+				w := w.in(t)
+				name := unit.Name(fmt.Sprintf("%s%d.service", mode, index))
+				w.exileTo(victim, name, stamped)
+				original := w.life(victim, name)
+
+				cutAt := time.Now()
+				if err := victim.Cut(t.Context(), mode); err != nil {
+					t.Fatal(err)
+				}
+				u := w.await(2*soon, name, "it runs elsewhere", runsOff(victim))
+				replacement := w.hostOf(live(u)[0].MachineID)
+				all := w.spans(name)
+				t.Logf("it ran elsewhere after %s", all[len(all)-1].start.Sub(cutAt).Round(time.Millisecond))
+				second := w.life(replacement, name)
+				if now := w.life(victim, name); now != original {
+					t.Errorf("cut off, the original was %q and is %q", original, now)
+				}
+
+				if err := victim.Heal(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.await(2*soon, name, "one copy is left, the replacement", alone(replacement))
+				w.expectOnHost(victim, name, "not-found inactive")
+				if now := w.life(replacement, name); now != second {
+					t.Errorf("the replacement was %q and is %q", second, now)
+				}
+				w.destroy(name)
+				w.await(soon, name, "it is gone", gone)
+			})
+		}
+	}
+}
+
+// exileTo launches a unit that may run anywhere, on this host: the others refuse
+// it for as long as it is placed.
+func (w *world) exileTo(h *testbed.Host, name unit.Name, text string) {
+	w.t.Helper()
+	w.setMetadata(h, "exile", "no")
+	w.put(name, text+"[X-Fleet]\nMachineMetadata=exile\n", cluster.Launched)
+	w.await(soon, name, "it is in exile", runsOn(h))
+	for _, o := range w.others(h) {
+		w.setMetadata(o, "exile", "no")
+	}
+	w.t.Cleanup(func() {
+		for _, o := range w.Hosts() {
+			w.dropMetadata(o, "exile")
+		}
+	})
+}
+
+func TestTheOriginalStaysWhenItsReplacementIsNotUpYet(t *testing.T) {
+	t.Parallel()
+	w := start(t, testbed.Spec{Name: "orig", Hosts: 4})
+	victim := w.host(4)
+	w.sh(victim, "touch /var/quick")
+	const name = "heavy.service"
+	w.exileTo(victim, name, `[Service]
+ExecStartPre=/bin/sh -c 'test -e /var/quick || sleep 300'
+ExecStart=/bin/sleep infinity
+TimeoutStartSec=infinity
+`)
+	original := w.life(victim, name)
+	if err := victim.Cut(t.Context(), testbed.Drop); err != nil {
+		t.Fatal(err)
+	}
+	w.await(2*soon, name, "its replacement is being started", func(u api.Unit) bool {
+		return len(live(u)) == 1 && live(u)[0].MachineID != idOf(victim) && live(u)[0].Active == "activating"
+	})
+	if err := victim.Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.await(2*soon, name, "the original is the one that is left", alone(victim))
+	if now := w.life(victim, name); now != original {
+		t.Errorf("the original was %q and is %q", original, now)
+	}
+}
+
+// A hypervisor pauses a machine, or its fleetd hangs, for longer than the TTL.
+// When it wakes up it still believes in its session.
+func TestAMachineThatWakesUpAfterItWasLostDoesNoHarm(t *testing.T) {
+	t.Parallel()
+	w := start(t, testbed.Spec{Name: "sleep", Hosts: 4})
+	for _, c := range []struct {
+		what       string
+		stop, cont func(*testbed.Host) error
+	}{
+		{"the whole machine", func(h *testbed.Host) error { return h.Freeze(t.Context()) }, func(h *testbed.Host) error { return h.Thaw(t.Context()) }},
+		{"its fleetd", func(h *testbed.Host) error { return h.PauseFleetd(t.Context()) }, func(h *testbed.Host) error { return h.ResumeFleetd(t.Context()) }},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := w.in(t)
+			victim := w.engineLeader() // which, waking up, also believes that it leads
+			const name = "sleepy.service"
+			w.exileTo(victim, name, stamped)
+			if err := c.stop(victim); err != nil {
+				t.Fatal(err)
+			}
+			u := w.await(2*soon, name, "it runs elsewhere", runsOff(victim))
+			replacement := w.hostOf(live(u)[0].MachineID)
+			life := w.life(replacement, name)
+			if err := c.cont(victim); err != nil {
+				t.Fatal(err)
+			}
+			w.await(2*soon, name, "one copy is left, the replacement", alone(replacement))
+			w.expectOnHost(victim, name, "not-found inactive")
+			w.unchanged(2*time.Second, name)
+			if now := w.life(replacement, name); now != life {
+				t.Errorf("the replacement was %q and is %q", life, now)
+			}
+			w.awaitMachines(soon, w.Hosts()...)
+			w.destroy(name)
+			w.await(soon, name, "it is gone", gone)
+		})
+	}
+}
