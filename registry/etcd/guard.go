@@ -32,13 +32,17 @@ type guard struct {
 	asked     bool
 }
 
-func newGuard(stream pb.Watch_WatchClient, giveUp func()) *guard {
-	g := &guard{stream: stream, giveUp: giveUp}
-	g.timer = time.AfterFunc(watchSilence, g.silent)
+// newGuard begins to wait for the first sign of life, which the stream owes
+// without being asked, for so long.
+func newGuard(stream pb.Watch_WatchClient, patience time.Duration, giveUp func()) *guard {
+	g := &guard{stream: stream, giveUp: giveUp, listening: true, asked: true}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.timer = time.AfterFunc(patience, g.silent)
 	return g
 }
 
-// listen begins a wait for the other end.
+// listen begins another wait for the other end.
 func (g *guard) listen() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

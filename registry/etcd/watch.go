@@ -20,6 +20,8 @@ import (
 const (
 	firstRetry = 20 * time.Millisecond
 	lastRetry  = time.Second
+
+	maxPatience = 5 * watchPatience
 )
 
 // errRefused carries the reason for which etcd cancelled a watch.
@@ -33,7 +35,7 @@ func (e *errRefused) Error() string { return "etcd refuses the watch: " + e.reas
 // watches by itself, from where progress notifications said that they were; some versions
 // of etcd said so too early, and events were lost. Here a watch resumes after the last event that fn was given.
 func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn func(registry.Batch) error) error {
-	w := watch{client: pb.NewWatchClient(c.etcd.ActiveConnection()), keys: keys, next: from, fn: fn}
+	w := watch{client: pb.NewWatchClient(c.etcd.ActiveConnection()), keys: keys, next: from, fn: fn, patience: watchPatience}
 	retry := firstRetry
 	for {
 		err := w.stream(ctx)
@@ -51,8 +53,9 @@ func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn f
 		case !transient(err):
 			return fmt.Errorf("watch etcd: %w", err)
 		}
+		w.patience = min(w.patience+watchPatience, maxPatience)
 		if w.heard {
-			w.heard, retry = false, firstRetry
+			w.heard, w.patience, retry = false, watchPatience, firstRetry
 		}
 		select {
 		case <-time.After(retry/2 + rand.N(retry)): // a lost member sends all its readers elsewhere; not all at once
@@ -71,6 +74,10 @@ type watch struct {
 	fn      func(registry.Batch) error
 	stopped error // by fn
 	heard   bool  // the present stream has worked
+
+	// patience is how long a new stream may take to begin. It grows, because
+	// a cluster that is slow is not served faster by asking again.
+	patience time.Duration
 }
 
 // stream watches over one stream until that breaks.
@@ -84,10 +91,9 @@ func (w *watch) stream(ctx context.Context) error {
 	if err := stream.Send(w.create()); err != nil {
 		return rpctypes.Error(err)
 	}
-	guard := newGuard(stream, func() { cancel(errSilent) })
+	guard := newGuard(stream, w.patience, func() { cancel(errSilent) })
 	defer guard.stop()
-	for {
-		guard.listen()
+	for ; ; guard.listen() {
 		resp, err := stream.Recv()
 		guard.stop()
 		if err != nil && errors.Is(context.Cause(ctx), errSilent) {

@@ -1,0 +1,189 @@
+package embedded_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"fleet/registry/embedded"
+)
+
+func freeURL(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	return "http://" + l.Addr().String()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// members are the settings of a cluster of n.
+func members(t *testing.T, n int) []embedded.Config {
+	if testing.Short() {
+		t.Skip("starts an etcd")
+	}
+	var configs []embedded.Config
+	var initial []string
+	for i := range n {
+		c := embedded.Config{
+			Name:             fmt.Sprintf("m%d", i),
+			DataDir:          t.TempDir(),
+			ListenPeerURLs:   []string{freeURL(t)},
+			ListenClientURLs: []string{freeURL(t)},
+		}
+		initial = append(initial, c.Name+"="+c.ListenPeerURLs[0])
+		configs = append(configs, c)
+	}
+	for i := range configs {
+		configs[i].InitialCluster = strings.Join(initial, ",")
+	}
+	return configs
+}
+
+func start(t *testing.T, c embedded.Config) *embedded.Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := embedded.Start(ctx, c)
+	must(t, err)
+	return s
+}
+
+func client(t *testing.T, endpoints ...string) *clientv3.Client {
+	c, err := clientv3.New(clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop()})
+	must(t, err)
+	t.Cleanup(func() { must(t, c.Close()) })
+	return c
+}
+
+func TestOneMemberKeepsItsData(t *testing.T) {
+	c := members(t, 1)[0]
+	var log strings.Builder
+	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	s := start(t, c)
+	_, err := client(t, s.Endpoints()...).Put(t.Context(), "x", "1")
+	must(t, err)
+	s.Close()
+	if err, open := <-s.Err(); open {
+		t.Errorf("a closed member reports %v", err)
+	}
+
+	s = start(t, c)
+	defer s.Close()
+	resp, err := client(t, s.Endpoints()...).Get(t.Context(), "x")
+	must(t, err)
+	if len(resp.Kvs) != 1 {
+		t.Error("the value is gone after a restart")
+	}
+	if strings.Contains(log.String(), "level=INFO") {
+		t.Errorf("etcd is talkative:\n%s", log.String())
+	}
+}
+
+func TestMemberWaitsForItsPeers(t *testing.T) {
+	configs := members(t, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	began := time.Now()
+	_, err := embedded.Start(ctx, configs[0])
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("a member without its peers: %v", err)
+	}
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("giving up took %s", took)
+	}
+
+	// And it gives up without harm: later, with a peer, it starts.
+	var wg sync.WaitGroup
+	for _, c := range configs[:2] {
+		wg.Go(func() {
+			s, err := embedded.Start(t.Context(), c)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			t.Cleanup(s.Close)
+		})
+	}
+	wg.Wait()
+}
+
+func TestOccupiedAddressIsAnError(t *testing.T) {
+	c := members(t, 1)[0]
+	defer start(t, c).Close()
+	c.DataDir = t.TempDir()
+	if _, err := embedded.Start(t.Context(), c); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("a second member at the same address: %v", err)
+	}
+}
+
+func TestLeaseEndsInTimeWhenTheLeaderDies(t *testing.T) {
+	configs := members(t, 3)
+	servers := make([]*embedded.Server, len(configs))
+	var wg sync.WaitGroup
+	for i, c := range configs {
+		wg.Go(func() {
+			var err error
+			if servers[i], err = embedded.Start(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	leader, survivor := 0, 0
+	for i, s := range servers {
+		status, err := client(t, s.Endpoints()...).Status(t.Context(), s.Endpoints()[0])
+		must(t, err)
+		if status.Leader == status.Header.MemberId {
+			leader = i
+		}
+	}
+	if leader == 0 {
+		survivor = 1
+	}
+	c := client(t, servers[survivor].Endpoints()...)
+	const ttl = 2 * time.Second
+	lease, err := c.Grant(t.Context(), int64(ttl/time.Second))
+	must(t, err)
+	put, err := c.Put(t.Context(), "x", "", clientv3.WithLease(lease.ID))
+	must(t, err)
+	_, err = c.KeepAliveOnce(t.Context(), lease.ID)
+	must(t, err)
+	renewed := time.Now()
+
+	servers[leader].Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for resp := range c.Watch(ctx, "x", clientv3.WithRev(put.Header.Revision+1)) {
+		must(t, resp.Err())
+		break
+	}
+	must(t, ctx.Err())
+	took := time.Since(renewed)
+	t.Logf("a lease of %s ended %s after its last renewal", ttl, took)
+	if took > ttl+embedded.LeaseSlack {
+		t.Errorf("a lease of %s ended %s after its last renewal, more than %s late", ttl, took, embedded.LeaseSlack)
+	}
+	for i, s := range servers {
+		if i != leader {
+			s.Close()
+		}
+	}
+}
