@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"fleet/cluster"
 )
 
 // app is one run of fleetctl: where it writes, and the settings that all commands share.
@@ -60,7 +62,7 @@ func (a *app) root() *cobra.Command {
 		Use:           "fleetctl",
 		Short:         "fleetctl drives the units of a cluster of systemd hosts",
 		Long:          "fleetctl drives the units of a cluster of systemd hosts. Commands may be abbreviated.\n\n" + exitHelp,
-		Version:       version,
+		Version:       cluster.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {

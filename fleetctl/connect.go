@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleet/api"
+	"fleet/cluster"
 )
 
 // connect makes a client for the endpoint. Nothing is sent yet.
@@ -24,7 +25,7 @@ func (a *app) connect() (*api.Client, error) {
 	}
 	c, err := api.Dial(endpoint, api.ClientOptions{
 		TLS:       config,
-		UserAgent: "fleetctl/" + version,
+		UserAgent: "fleetctl/" + cluster.Version,
 		Timeout:   time.Duration(a.requestTimeout),
 	})
 	if err != nil {

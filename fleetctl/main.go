@@ -7,9 +7,6 @@ import (
 	"syscall"
 )
 
-// version is the release this was built from; set with -ldflags "-X main.version=…".
-var version = "2.0.0-dev"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once

@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"fleet/cluster"
 )
 
 func (a *app) versionCommand() *cobra.Command {
@@ -28,10 +30,10 @@ func (a *app) version(cmd *cobra.Command) error {
 		versions := struct {
 			Client string `json:"client"`
 			Server string `json:"server,omitempty"`
-		}{version, server}
+		}{cluster.Version, server}
 		return entities(a, []any{versions})
 	}
-	a.say("fleetctl version %s", version)
+	a.say("fleetctl version %s", cluster.Version)
 	if server != "" {
 		a.say("fleetd version %s", server)
 	}
