@@ -13,6 +13,7 @@ import (
 // connect runs a Manager on the host's systemd for as long as the test, and
 // removes what the test loaded. The variable says that this process may do so:
 // FLEET_TEST_SYSTEMD=system as root, FLEET_TEST_SYSTEMD=user on a session bus.
+// Either is meant for a host that is there to be tried on: see functional.
 func connect(t testing.TB) *systemd.Manager {
 	t.Helper()
 	which := os.Getenv("FLEET_TEST_SYSTEMD")

@@ -37,7 +37,9 @@ func (m *Manager) Files(ctx context.Context) (map[unit.Name]unit.ContentID, erro
 }
 
 // adopt brings a new connection in step with the files on the host, which an
-// earlier life of this process may have left half done.
+// earlier life of this process may have left half done. What fails here but
+// leaves the connection usable, such as a full disk, is only logged: units that
+// run must be seen all the same.
 func (m *Manager) adopt(ctx context.Context, s *session) error {
 	unlock, err := m.lock(ctx)
 	if err != nil {
@@ -46,7 +48,7 @@ func (m *Manager) adopt(ctx context.Context, s *session) error {
 	defer unlock()
 	removed, err := m.disk.sweep()
 	if err != nil {
-		return err
+		m.log.Warn("cannot remove left-over files", "err", err)
 	}
 	if len(removed) > 0 {
 		m.stale = true
@@ -54,32 +56,40 @@ func (m *Manager) adopt(ctx context.Context, s *session) error {
 	}
 	names, err := m.disk.names()
 	if err != nil {
+		m.log.Warn("cannot take stock of unit files", "err", err)
+	}
+	m.install(ctx, s, names, m.readAll(names))
+	m.anchorAll()
+	old, err := s.anyOutdated(ctx, names)
+	if err == nil {
+		m.stale = m.stale || old
+		err = m.reload(ctx, s)
+	}
+	if err == nil {
+		err = s.startAnchor(ctx)
+	}
+	if errors.Is(err, ErrConnection) || ctx.Err() != nil {
 		return err
 	}
+	if err != nil {
+		m.log.Warn("cannot bring systemd up to date", "err", err)
+	}
+	return nil
+}
+
+// readAll reads the files of units, and makes their signals heard.
+func (m *Manager) readAll(names []unit.Name) map[unit.Name][]byte {
 	files := make(map[unit.Name][]byte, len(names))
 	for _, n := range names {
-		if files[n], err = os.ReadFile(m.disk.file(n)); err != nil {
-			return fmt.Errorf("read unit file: %w", err)
-		}
-	}
-	for _, n := range names {
 		m.bell.know(n)
+		raw, err := os.ReadFile(m.disk.file(n))
+		if err != nil {
+			m.log.Warn("cannot read unit file", "unit", n, "err", err)
+			continue
+		}
+		files[n] = raw
 	}
-	m.install(ctx, s, names, files)
-	if err := m.anchor(names); err != nil {
-		return err
-	}
-	old, err := s.anyOutdated(ctx, names)
-	if err != nil {
-		return err
-	}
-	if old {
-		m.stale = true
-	}
-	if err := m.reload(ctx, s); err != nil {
-		return err
-	}
-	return s.startAnchor(ctx)
+	return files
 }
 
 // anyOutdated tells whether systemd holds an older version of any unit's file in memory.

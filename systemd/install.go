@@ -15,6 +15,9 @@ import (
 func (m *Manager) install(ctx context.Context, s *session, names []unit.Name, files map[unit.Name][]byte) {
 	var todo []unit.Name
 	for _, n := range names {
+		if files[n] == nil {
+			continue
+		}
 		id := unit.IDOf(files[n])
 		if m.enabled[n] == id {
 			continue

@@ -217,6 +217,14 @@ func TestResultOfAFinishedRunIsKept(t *testing.T) {
 	if again := state(t, m, n); again != st {
 		t.Errorf("after a reload: %+v, before %+v", again, st)
 	}
+	second, err := systemd.New(systemd.Options{}) // as after a restart of fleetd
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, second)
+	if again := state(t, second, n); again != st {
+		t.Errorf("to another connection: %+v, before %+v", again, st)
+	}
 	lines, err := m.Logs(t.Context(), n, 20)
 	if err != nil || !strings.Contains(strings.Join(lines, "\n"), "hello from contract") {
 		t.Errorf("Logs = %q, %v", lines, err)
