@@ -11,14 +11,16 @@
 //
 // For a unit in orders of the present session. "Running" is every active state
 // but inactive and failed (so reloading and activating, auto-restart included,
-// are running); "in place" means that the ordered file is on disk and systemd
-// has read and accepted it. The first row that fits decides.
+// are running). A unit that does not run but has a job waiting counts as
+// running in the rows marked *, because the job may begin at any time. "In
+// place" means that the ordered file is on disk and systemd has read and
+// accepted it. The first row that fits decides.
 //
 //	running   from content   in place   desired    asked for             then
-//	yes       another        -          -          -                     Stop, the old file in place
+//	yes *     another        -          -          -                     Stop, the old file in place
 //	-         -              no         -          -                     Load (what runs is not disturbed)
 //	-         -              yes        -          nothing new           nothing: left as systemd left it
-//	yes       the ordered    yes        loaded     new generation        Stop; its success settles it
+//	yes *     the ordered    yes        loaded     new generation        Stop; its success settles it
 //	no        -              yes        loaded     new generation        settled
 //	leaving   the ordered    yes        launched   -                     wait until it is gone, or is back
 //	-         the ordered    yes        launched   a job is under way    wait for its end
@@ -29,7 +31,7 @@
 // For a unit that orders of the present session do not name:
 //
 //	running   file or memory of a load   then
-//	yes       yes                        Stop
+//	yes *     yes                        Stop
 //	no        file                       Unload
 //	no        memory only                forgotten
 //	-         neither                    nothing: it is the host's own

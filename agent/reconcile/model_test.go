@@ -39,6 +39,7 @@ type world struct {
 	restarts   map[unit.Name]map[int64]int // restart jobs that systemd carried out, by request
 	losesAll   bool                        // memory may be lost as a whole; otherwise files may be removed
 	lost       bool                        // it was
+	lostAt     int                         // when it was lost last
 }
 
 func newWorld(losesAll bool) *world {
@@ -53,7 +54,7 @@ func newWorld(losesAll bool) *world {
 	w.Memory = map[unit.Name]reconcile.Memory{}
 	w.Busy = map[unit.Name]reconcile.Step{}
 	w.Now = time.Unix(0, 0)
-	for _, name := range []unit.Name{"a.service", "b.service", "c.service"} {
+	for _, name := range []unit.Name{"a.service", "b.service"} {
 		w.units[name] = &process{active: "inactive"}
 		w.restarts[name] = map[int64]int{}
 	}
@@ -113,6 +114,13 @@ func (w *world) turn(t *rapid.T) (idle bool) {
 	if !obeys && (len(out.Steps) > 0 || len(out.Forget) > 0 || len(out.Memory) > 0) {
 		t.Fatalf("acts without orders of its session: %+v", out)
 	}
+	for name, m := range out.Memory {
+		before := w.Memory[name]
+		adopted := m.Generation > before.Generation && before.Intent == (reconcile.Intent{})
+		if adopted && w.Orders.Units[name].Desired == cluster.Launched && w.units[name].active == "deactivating" {
+			t.Fatalf("%s: adopted while it stops", name)
+		}
+	}
 	maps.Copy(w.Memory, out.Memory)
 	for _, name := range out.Forget {
 		delete(w.Memory, name)
@@ -153,8 +161,8 @@ func (w *world) check(t *rapid.T, step reconcile.Step) {
 			t.Fatalf("%s: file replaced while it is %s", step.Unit, p.active)
 		}
 	case reconcile.Restart:
-		if w.lost {
-			return
+		if w.lost && w.lostAt >= w.asked[step.Unit] {
+			t.Fatalf("%s: restarted because of a request from before memory was lost", step.Unit)
 		}
 		if order.Restart == 0 || w.Memory[step.Unit].Restart >= order.Restart {
 			t.Fatalf("%s: restarted without being asked", step.Unit)
@@ -252,7 +260,7 @@ func (w *world) crash(loseAll bool) {
 	clear(w.called)
 	w.Memory = maps.Clone(w.persisted)
 	if loseAll {
-		w.lost = true
+		w.lost, w.lostAt = true, w.tick
 		w.Memory = map[unit.Name]reconcile.Memory{}
 		w.persisted = map[unit.Name]reconcile.Memory{}
 	}

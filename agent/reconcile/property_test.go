@@ -24,7 +24,7 @@ func TestAnyHistoryConverges(t *testing.T) {
 		aUnit := rapid.SampledFrom(slices.Sorted(maps.Keys(w.units)))
 		name := func() unit.Name { return aUnit.Draw(t, "unit") }
 		turn := func(t *rapid.T) { w.turn(t) }
-		t.Repeat(map[string]func(*rapid.T){
+		actions := map[string]func(*rapid.T){
 			"": func(t *rapid.T) { w.tick++; w.checkRestarts(t) },
 			"order": func(t *rapid.T) {
 				content := rapid.SampledFrom([]unit.ContentID{"A", "B"}).Draw(t, "content")
@@ -46,7 +46,7 @@ func TestAnyHistoryConverges(t *testing.T) {
 			"call":    func(*rapid.T) { w.call(name()) },
 			"advance": func(t *rapid.T) { w.advance(name(), rapid.Bool().Draw(t, "fails")) },
 			"end":     func(*rapid.T) { w.end(name()) },
-			"steps":   func(*rapid.T) { w.progress() },
+			"steps":   func(*rapid.T) { w.progress() }, "more": func(*rapid.T) { w.progress() },
 			"error": func(*rapid.T) { // before or after systemd got the call
 				n := name()
 				if _, busy := w.Busy[n]; busy {
@@ -66,7 +66,10 @@ func TestAnyHistoryConverges(t *testing.T) {
 				}
 			},
 			"wait": func(*rapid.T) { w.Now = w.Now.Add(time.Minute) },
-		})
+		}
+		for range 10 { // a history of some hundred events
+			t.Repeat(actions)
+		}
 		w.deliver()
 		w.converge(t)
 	})

@@ -17,7 +17,7 @@ import (
 	"fleet/unit"
 )
 
-// TestScripts plays testdata: each file is one rule. The commands:
+// TestScripts plays testdata/scripts: each file is one rule. The commands:
 //
 //	session NAME          begin a session ("none": have none)
 //	orders SESSION        one unit a line: NAME CONTENT loaded|launched GENERATION [restart=N]
@@ -29,7 +29,7 @@ import (
 //	end NAME [job=J | error=(…) | interrupted]
 //	                      the step ends; the state after it is what host says. Prints the memory
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		s := newScript()
 		datadriven.RunTest(t, path, s.run)
 	})

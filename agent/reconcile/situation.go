@@ -37,7 +37,7 @@ func (s *situation) decide() verdict {
 		return s.leave()
 	}
 	s.memory.recall(s.state)
-	if s.state.Running() {
+	if s.alive() {
 		switch runs := s.runs(); runs {
 		case s.order.Content:
 			s.memory.Content = runs
@@ -64,7 +64,7 @@ func (s *situation) leave() verdict {
 	switch {
 	case s.file == "" && s.memory.Content == "":
 		return verdict{forget: true}
-	case s.state.Running() || s.state.Job != "":
+	case s.alive():
 		return s.try(Step{Kind: Stop})
 	case s.file != "":
 		return s.try(Step{Kind: Unload})
@@ -72,7 +72,11 @@ func (s *situation) leave() verdict {
 	return verdict{forget: true}
 }
 
-// runs is the content that the unit was started from, as far as can be known.
+// alive tells whether the unit runs or is about to: a queued start job begins
+// whenever it likes, with the file that it finds then.
+func (s *situation) alive() bool { return s.state.Running() || s.state.Job != "" }
+
+// runs is the content that the unit was or will be started from, as far as can be known.
 // The file alone does not tell: somebody may have removed or edited it.
 func (s *situation) runs() unit.ContentID {
 	if s.file == s.order.Content {
@@ -91,7 +95,7 @@ func (s *situation) rest() verdict {
 	if s.order.Generation <= s.memory.Generation {
 		return s.settled()
 	}
-	if s.state.Running() || s.state.Job != "" {
+	if s.alive() {
 		return s.try(Step{Kind: Stop, Settles: true})
 	}
 	return s.settled()
