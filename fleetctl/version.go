@@ -1,6 +1,9 @@
 package main
 
 import (
+	"strings"
+
+	"github.com/coreos/go-semver/semver"
 	"github.com/spf13/cobra"
 
 	"fleet/cluster"
@@ -37,5 +40,18 @@ func (a *app) version(cmd *cobra.Command) error {
 	if server != "" {
 		a.say("fleetd version %s", server)
 	}
+	if newer(server, cluster.Version) {
+		a.complain("this fleetctl is older than the cluster's fleetd: what is new there it does not show")
+	}
 	return nil
+}
+
+// newer compares by semantic versioning; what is no version is not newer.
+func newer(server, ours string) bool {
+	theirs, err := semver.NewVersion(strings.TrimPrefix(server, "v"))
+	if err != nil {
+		return false
+	}
+	mine, err := semver.NewVersion(ours)
+	return err == nil && mine.LessThan(*theirs)
 }
