@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"fleet/agent/reconcile"
 	"fleet/cluster"
 	"fleet/unit"
 )
@@ -75,13 +76,17 @@ func (b *board) view(name unit.Name) (cluster.UnitReport, bool) {
 	if !ordered && !busy && file == "" && !orphan {
 		return cluster.UnitReport{}, false
 	}
+	failure := memory.Failure
+	if !ordered && failure.Generation != 0 {
+		failure = reconcile.Failure{} // of a step that nobody wants any more
+	}
 	return cluster.UnitReport{
 		State:      state,
 		Content:    file,
 		Generation: memory.Generation,
 		Tried:      max(memory.Tried, memory.Generation),
 		Job:        memory.Job,
-		Error:      shorten(memory.Failure.Error, maxError),
+		Error:      shorten(failure.Error, maxError),
 		Log:        b.logs[name].lines,
 	}, true
 }

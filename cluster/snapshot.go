@@ -125,6 +125,7 @@ func (s *Snapshot) touchOrders(c OrdersChanged, into map[unit.Name]struct{}) {
 	}
 	same := func(a, b Order) bool { return a == b }
 	touchDifferent(before.Units, after.Units, same, into)
+	touchLeaving(s.reports[c.ID], into)
 	if before.Session != after.Session {
 		s.touchMachine(c.ID, into)
 	}
@@ -137,8 +138,21 @@ func (s *Snapshot) touchReport(c ReportChanged, into map[unit.Name]struct{}) {
 		after = *c.Report
 	}
 	touchDifferent(before.Units, after.Units, UnitReport.Equal, into)
+	if before.Orders != after.Orders {
+		touchLeaving(after, into)
+	}
 	if before.Session != after.Session {
 		s.touchMachine(c.ID, into)
+	}
+}
+
+// touchLeaving collects the units that cannot leave: whether their errors count
+// depends on the orders that the machine has taken in.
+func touchLeaving(report Report, into map[unit.Name]struct{}) {
+	for name, r := range report.Units {
+		if r.Error != "" {
+			into[name] = struct{}{}
+		}
 	}
 }
 

@@ -51,7 +51,10 @@ func drawChange(t *rapid.T) Change {
 		report := &Report{Machine: id, Session: session, Orders: number.Draw(t, "orders"), Units: map[unit.Name]UnitReport{}}
 		for _, n := range rapid.SliceOfDistinct(rapid.SampledFrom(someUnits), rapid.ID).Draw(t, "reported") {
 			active := rapid.SampledFrom([]string{"active", "inactive", "failed"}).Draw(t, "active")
-			report.Units[n] = UnitReport{State: unit.State{Active: active}, Generation: number.Draw(t, "generation")}
+			report.Units[n] = UnitReport{
+				State: unit.State{Active: active}, Generation: number.Draw(t, "generation"),
+				Error: rapid.SampledFrom([]string{"", "no bus"}).Draw(t, "error"),
+			}
 		}
 		return ReportChanged{ID: id, Report: report}
 	case 4:

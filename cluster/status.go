@@ -26,6 +26,7 @@ type Copy struct {
 	Order    *Order      // nil if the machine's orders do not have the unit
 	Report   *UnitReport // nil if the machine reports nothing of it: unknown, if the machine is lost
 	At       time.Time   // when the report was written
+	Told     bool        // the report was written in knowledge of the machine's present orders
 }
 
 // Presence is whether a machine is there to obey its orders.
@@ -81,7 +82,7 @@ func (s *Snapshot) copyOf(name unit.Name, id MachineID) Copy {
 		return c
 	}
 	if r, ok := report.Units[name]; ok {
-		c.Report, c.At = &r, report.At
+		c.Report, c.At, c.Told = &r, report.At, report.Orders >= orders.Revision
 	}
 	return c
 }
@@ -157,7 +158,7 @@ func (st Status) leaving() (Phase, string) {
 		switch {
 		case c.Presence == Lost, c.Presence == Unknown:
 			continue // nothing can be known; the machine will be told when it is back
-		case c.Report != nil && c.Report.Error != "" && c.Order == nil:
+		case c.Order == nil && c.Told && c.Report != nil && c.Report.Error != "": // untold, the error is about what it was to do before
 			return Failed, fmt.Sprintf("on %s: %s", c.Machine.Short(), c.Report.Error)
 		case c.Report != nil:
 			return Working, fmt.Sprintf("%s on %s", c.Report.Active, c.Machine.Short())

@@ -82,6 +82,8 @@ func TestStatusTellsHowFarARequestHasCome(t *testing.T) {
 		"unloaded, still stopping":         {world{unit: unwanted, report: says("deactivating", 4)}, Working, Launched, "deactivating"},
 		"destroyed":                        {world{}, Done, "", ""},
 		"destroyed, still stopping":        {world{report: says("deactivating", 5)}, Working, "", "deactivating"},
+		"destroyed, and it cannot leave":   {world{acked: 10, report: with(says("active", 5), func(r *UnitReport) { r.Error = "no bus" })}, Failed, "", "no bus"},
+		"destroyed after it failed":        {world{acked: 9, report: with(says("inactive", 4), func(r *UnitReport) { r.Error = "refused" })}, Working, "", "inactive"},
 		"destroyed, its orders stand":      {world{order: ordered, acked: 10}, Working, "", "still ordered"},
 		"destroyed, its machine is lost":   {world{order: ordered, gone: true}, Done, "", ""},
 		"its machine is lost":              {world{unit: wanted, order: ordered, gone: true}, Working, Inactive, "engine"},
