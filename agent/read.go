@@ -241,7 +241,7 @@ func (a *Agent) finish(name unit.Name, r reconcile.Result) {
 	switch failure := after.Failure.Error; {
 	case r.Interrupted:
 		a.log.Info("no longer waiting for "+string(step.Kind), "unit", name)
-	case failure == "" || after.Failure.Retry.IsZero():
+	case failure == "":
 		a.log.Info(string(step.Kind)+" ended", "unit", name, "job", r.Job, "state", b.States[name].Active)
 	case failure != before.Failure.Error:
 		a.log.Warn("cannot "+string(step.Kind)+" unit, trying again", "unit", name, "err", failure)

@@ -80,6 +80,12 @@ func (m *Memory) failed(generation int64, text string, now time.Time) {
 	m.Failure = Failure{Generation: generation, Error: text, Attempts: attempts, Retry: now.Add(Backoff(attempts))}
 }
 
+// overcome notes that a step succeeded. The next one need not wait, but should
+// it fail in its turn the pauses grow from where they were.
+func (m *Memory) overcome() {
+	m.Failure.Error, m.Failure.Retry = "", time.Time{}
+}
+
 // Backoff is how long to wait after so many failed attempts in a row: 1 s, 2 s, 4 s, … 60 s.
 func Backoff(attempts int) time.Duration {
 	const shortest, longest = time.Second, time.Minute

@@ -217,7 +217,7 @@ func (s *script) memory(m reconcile.Memory) string {
 	if i := m.Intent; i != (reconcile.Intent{}) {
 		words = append(words, fmt.Sprintf("intends %d/%d after %q", i.Generation, i.Restart, i.Before))
 	}
-	if f := m.Failure; f.Attempts > 0 {
+	if f := m.Failure; f.Error != "" {
 		words = append(words, fmt.Sprintf("attempt %d failed: %s", f.Attempts, f.Error))
 	}
 	return strings.Join(words, ", ")

@@ -62,7 +62,7 @@ func Finish(m Memory, s Step, r Result, state unit.State, now time.Time) Memory 
 		m.acted(s.Generation, s.Restart)
 		m.Job = r.Job
 	}
-	m.Failure.Retry = time.Time{} // what comes next need not wait; the error stands until the unit is settled
+	m.overcome()
 	return m
 }
 
@@ -70,7 +70,7 @@ func Finish(m Memory, s Step, r Result, state unit.State, now time.Time) Memory 
 // killed is as gone as any other; only one that is still there is not.
 func stopped(m Memory, s Step, job unit.JobResult, state unit.State, now time.Time) Memory {
 	m.Job = job
-	m.Failure.Retry = time.Time{}
+	m.overcome()
 	if s.Settles && job == unit.JobDone {
 		m.acted(s.Generation, s.Restart)
 		return m
