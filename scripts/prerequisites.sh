@@ -23,6 +23,8 @@ need_go() {
 		export PATH
 	fi
 	command -v go >/dev/null || fail "${0##*/}: Go is not installed (looked in PATH and /usr/local/go/bin): see https://go.dev/doc/install"
+	# Go's modules come over HTTPS.
+	[ -e /etc/ssl/certs/ca-certificates.crt ] || [ "$(id -u)" != 0 ] || need_packages no-such-command:ca-certificates
 	# No version control stamps: they fail in a clone that belongs to another user.
 	export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 }
@@ -66,6 +68,7 @@ build() {
 		return 0
 	fi
 	mkdir -p "$root/bin"
+	say "building bin/$1"
 	go build -C "$root" -o "$binary.$$" "$2" || { rm -f "$binary.$$"; return 1; }
 	mv "$binary.$$" "$binary"
 }
