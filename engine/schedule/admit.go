@@ -37,6 +37,10 @@ func (s *State) admit(m *machine) {
 		s.put(m, g.task, g.order)
 	}
 	s.restand(m)
+	for _, g := range guests {
+		s.readRules(g.task) // those of an unreadable record are told by what is ordered
+		s.review.add(g.task)
+	}
 	s.sift(m, guests)
 	s.announce(m)
 }
@@ -69,7 +73,10 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 	elsewhere := t.homes()
 	switch {
 	case t.corrupt != "" || t.wanted() && !t.settled():
-		return s.unknownGuest(t, old, was, found, elsewhere)
+		if stray, _ := (group{t}).former(m); len(elsewhere) > 0 || stray != nil && !here {
+			return nil
+		}
+		return &guest{task: t, order: s.orderAsIs(old, was, found), asIs: true}
 	case !t.wanted():
 		return nil
 	}
@@ -82,6 +89,9 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 	switch {
 	case t.record.Global:
 		o.Reason = "global: one on every machine that fits"
+		return &guest{task: t, order: o}
+	case was && m.written.Session == m.record.Session:
+		o.Reason = old.Reason // the orders were damaged, but this brain knows them
 		return &guest{task: t, order: o}
 	case len(elsewhere) > 0:
 		if !running || len(elsewhere) > 1 || s.up(t, elsewhere[0]) || !elsewhere[0].reported() {
@@ -98,14 +108,10 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 	return &guest{task: t, order: o}
 }
 
-// unknownGuest: nothing stops because a record cannot be read. A unit that no
-// other machine was ordered to have stays just as it is.
-func (s *State) unknownGuest(t *task, old cluster.Order, was bool, found cluster.UnitReport, elsewhere []*machine) *guest {
-	switch {
-	case len(elsewhere) > 0:
-		return nil
-	case was:
-		return &guest{task: t, order: old, asIs: true}
+// orderAsIs orders a unit to stay just as it is: nothing stops because a record cannot be read.
+func (s *State) orderAsIs(old cluster.Order, was bool, found cluster.UnitReport) cluster.Order {
+	if was {
+		return old
 	}
 	o := cluster.Order{
 		Content: found.Content, Desired: cluster.Loaded, Generation: found.Generation,
@@ -114,7 +120,7 @@ func (s *State) unknownGuest(t *task, old cluster.Order, was bool, found cluster
 	if found.Running() {
 		o.Desired = cluster.Launched
 	}
-	return &guest{task: t, order: o, asIs: true}
+	return o
 }
 
 // sift takes away the guests whose rules do not hold, until those of all others do, and

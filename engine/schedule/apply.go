@@ -319,6 +319,7 @@ func (s *State) ordersWritten(m *machine, orders cluster.Orders) {
 	delete(m.bad, cluster.KindOrders)
 	delete(s.corrupt, record{cluster.KindOrders, string(m.id)})
 	delete(s.moved, m)
+	delete(s.returned, m)
 	for name := range orders.Units {
 		delete(m.leaving, name)
 	}

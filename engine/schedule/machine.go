@@ -54,7 +54,7 @@ func (m *machine) reported() bool {
 	case m.record != nil:
 		return m.report.Session == m.record.Session
 	}
-	return m.written != nil && m.report.Session == m.written.Session
+	return m.written == nil || m.bad[cluster.KindOrders] || m.report.Session == m.written.Session
 }
 
 // live tells whether the orders are such as the machine obeys.

@@ -103,7 +103,7 @@ func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 	case "elect":
 		s.elect()
 	case "reset":
-		s.state.Apply(s.snapshot())
+		s.apply(s.snapshot())
 	case "show":
 		return s.show()
 	default:

@@ -5,8 +5,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"fleet/cluster"
 	"fleet/unit"
@@ -15,8 +17,9 @@ import (
 // sim is a store with machines that obey their orders: as much of a cluster
 // as the brain can tell from the real one.
 type sim struct {
-	t        testing.TB
+	t        fataler
 	state    *State
+	shadow   *State // is told the same, and has to decide the same
 	now      time.Time
 	revision int64
 	leases   int64
@@ -40,7 +43,12 @@ type host struct {
 	orphans map[unit.Name]bool // copies that the host had when it was lost
 }
 
-func newSim(t testing.TB) *sim {
+// fataler is a test, be it of testing or of rapid.
+type fataler interface {
+	Fatalf(format string, args ...any)
+}
+
+func newSim(t fataler) *sim {
 	s := &sim{
 		t: t, now: time.Unix(1e9, 0).UTC(),
 		units: map[unit.Name]cluster.Unit{}, files: map[unit.ContentID]cluster.File{},
@@ -53,8 +61,14 @@ func newSim(t testing.TB) *sim {
 
 // elect starts a new brain from the store.
 func (s *sim) elect() {
-	s.state = New()
-	s.state.Apply(s.snapshot())
+	s.state, s.shadow = New(), New()
+	s.apply(s.snapshot())
+}
+
+func (s *sim) apply(u cluster.Update) {
+	s.state.Apply(u)
+	slices.Reverse(u.Changes)
+	s.shadow.Apply(u)
 }
 
 func (s *sim) snapshot() cluster.Update {
@@ -101,24 +115,35 @@ func (s *sim) snapshot() cluster.Update {
 // feed writes something that is not the engine's.
 func (s *sim) feed(changes ...cluster.Change) {
 	s.revision++
-	s.state.Apply(cluster.Update{Revision: s.revision, Changes: changes})
+	s.apply(cluster.Update{Revision: s.revision, Changes: changes})
 }
 
 // decide writes what the brain decides, and lets it see its own writes.
 func (s *sim) decide() []Step {
-	steps := s.state.Decide(s.now)
+	steps := s.think()
 	for _, step := range steps {
-		s.commit(step)
+		s.apply(s.commit(step))
 	}
 	return steps
 }
 
-func (s *sim) commit(step Step) {
+// think decides, twice.
+func (s *sim) think() []Step {
+	steps, again := s.state.Decide(s.now), s.shadow.Decide(s.now)
+	if diff := cmp.Diff(steps, again, cmpopts.EquateEmpty()); diff != "" {
+		s.t.Fatalf("two brains that were told the same decide differently:\n%s", diff)
+	}
+	return steps
+}
+
+// commit writes a step, and returns what the watch will tell of it.
+func (s *sim) commit(step Step) cluster.Update {
 	if n := step.Size(); n == 0 || n > cluster.MaxDecision {
 		s.t.Fatalf("a decision of %d records", n)
 	}
 	s.revision++
 	s.state.Committed(step, s.revision)
+	s.shadow.Committed(step, s.revision)
 	echo := cluster.Update{Revision: s.revision}
 	for id, o := range step.Orders {
 		o.Revision = s.revision
@@ -142,7 +167,7 @@ func (s *sim) commit(step Step) {
 		delete(s.files, id)
 		echo.Changes = append(echo.Changes, cluster.FileChanged{ID: id})
 	}
-	s.state.Apply(echo)
+	return echo
 }
 
 // submit writes a unit as the API does; an empty text keeps its file.
@@ -184,6 +209,7 @@ func (s *sim) join(id cluster.MachineID, metadata map[string]string, limit int) 
 		s.hosts[id] = h
 	}
 	s.leases++
+	delete(s.corrupt, record{cluster.KindMachine, string(id)})
 	h.acked = 0
 	h.record = &cluster.Machine{
 		ID: id, Session: cluster.Session{Lease: s.leases, BootID: "boot"}, Metadata: metadata,
@@ -205,6 +231,7 @@ func (s *sim) lose(ids ...cluster.MachineID) {
 	for _, id := range ids {
 		h := s.hosts[id]
 		h.record, h.report = nil, nil
+		delete(s.corrupt, record{cluster.KindMachine, string(id)})
 		h.orphans = map[unit.Name]bool{}
 		for name := range h.copies {
 			h.orphans[name] = true
