@@ -191,7 +191,7 @@ func TestABadSettingIsAnErrorAtStart(t *testing.T) {
 		if err := h.WriteFile("/run/bad.conf", []byte(c.config), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		line := fmt.Sprintf("%s timeout 10 fleetd --config /run/bad.conf --state-dir /run/bad %s 2>&1; echo exit code $?", c.environment, c.flag)
+		line := fmt.Sprintf("%s timeout 10 fleetd --config /run/bad.conf --state-dir /run/bad --api-socket /run/bad/socket %s 2>&1; echo exit code $?", c.environment, c.flag)
 		out := w.sh(h, line)
 		if !strings.Contains(out, c.says) || strings.HasSuffix(out, "exit code 0") || strings.HasSuffix(out, "exit code 124") {
 			t.Errorf("%s: %s", c.what, out)

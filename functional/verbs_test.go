@@ -56,7 +56,7 @@ func (w *world) expectOnHost(h *testbed.Host, name unit.Name, want string) {
 
 func TestInstancesKeepTheTextOfTheTemplateTheyWereMadeFrom(t *testing.T) {
 	w := shared(t)
-	template := "[Service]\nExecStart=/bin/sleep %%s\nEnvironment=I=%%i\n"
+	template := "[Service]\nExecStart=/bin/sleep %s\nEnvironment=I=%%i\n"
 	w.mustFleetctl("submit", w.file("inst@.service", fmt.Sprintf(template, "1001")))
 	w.mustFleetctl("start", "inst@1", "inst@2")
 	w.mustFleetctl("submit", "--replace", w.file("inst@.service", fmt.Sprintf(template, "1002")))
@@ -126,8 +126,9 @@ func TestStartBringsBackAUnitThatCrashedAndRestartReplacesTheProcess(t *testing.
 func TestAChangedFileReplacesTheRunningUnit(t *testing.T) {
 	w := shared(t)
 	h := w.launch("change.service", stamped)
-	if out, code := w.fleetctl("start", w.file("change.service", stamped+"Environment=NEW=1\n")); code == 0 {
-		t.Errorf("start with another file, without --replace: %s", out)
+	out := w.mustFleetctl("start", w.file("change.service", stamped+"Environment=NEW=1\n"))
+	if got := w.show(h, "change.service", "Environment"); got != "" || !strings.Contains(out, "--replace") {
+		t.Errorf("start with another file, without --replace: environment %q\n%s", got, out)
 	}
 	w.mustFleetctl("start", "--replace", w.file("change.service", stamped+"Environment=NEW=1\n"))
 	if got := w.show(h, "change.service", "Environment"); got != "NEW=1" {
@@ -181,7 +182,7 @@ func TestABadUnitAmongGoodOnesFailsAlone(t *testing.T) {
 func TestAMistakeInXFleetIsToldWithItsLineAndNothingIsStored(t *testing.T) {
 	w := shared(t)
 	out, code := w.fleetctl("submit", w.file("typo.service", sleeper+"[X-Fleet]\nMachineMetdata=disk=ssd\n"))
-	if code == 0 || !strings.Contains(out, "line 4") || !strings.Contains(out, "MachineMetadata") {
+	if code == 0 || !strings.Contains(out, "typo.service:4:") || !strings.Contains(out, "MachineMetadata") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	_, err := w.any().PutFile(w.ctx(), "typo.service", []byte(sleeper+"[X-Fleet]\nGlobal=perhaps\n"), api.PutFileOptions{})
