@@ -102,7 +102,7 @@ func TestTLSIsVerifiedBothWays(t *testing.T) {
 		{"the system's CAs trusted", etcd.Config{CertFile: cert, KeyFile: key}, false},
 	} {
 		c.config.Endpoints = server.Endpoints()
-		c.config.RequestTimeout = 2 * time.Second
+		c.config.RequestTimeout = time.Second
 		client, err := etcd.Dial(t.Context(), c.config)
 		check(t, err)
 		_, err = client.Range(t.Context(), registry.Query{Keys: registry.Keys{Name: "x"}})
