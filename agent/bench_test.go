@@ -17,7 +17,6 @@ type crowd struct {
 	files  map[unit.Name]unit.ContentID
 	states map[unit.Name]unit.State
 	rung   chan unit.Name
-	first  sync.Once
 
 	mu   sync.Mutex
 	read int // states read
@@ -63,8 +62,10 @@ func (c *crowd) Load(context.Context, map[unit.Name][]byte) (map[unit.Name]error
 
 func (c *crowd) Unload(context.Context, []unit.Name) (map[unit.Name]error, error) { return nil, nil }
 
-func (c *crowd) Start(context.Context, unit.Name) (unit.JobResult, error)   { return unit.JobDone, nil }
-func (c *crowd) Stop(context.Context, unit.Name) (unit.JobResult, error)    { return unit.JobDone, nil }
+func (c *crowd) Start(context.Context, unit.Name) (unit.JobResult, error) { return unit.JobDone, nil }
+
+func (c *crowd) Stop(context.Context, unit.Name) (unit.JobResult, error) { return unit.JobDone, nil }
+
 func (c *crowd) Restart(context.Context, unit.Name) (unit.JobResult, error) { return unit.JobDone, nil }
 
 func (c *crowd) Logs(context.Context, unit.Name, int) ([]string, error) { return nil, nil }

@@ -39,6 +39,8 @@ type machine struct {
 
 	agent *agent.Agent
 	kill  func() // the agent; its units go on
+
+	endSession func() error // that is being served, and wait for Serve to return
 }
 
 func newMachine(t *testing.T) *machine {
@@ -80,6 +82,7 @@ func (m *machine) serve(s *session) (end func() error) {
 	a := m.agent
 	wg.Go(func() { err = a.Serve(ctx, s) })
 	end = sync.OnceValue(func() error { cancel(); wg.Wait(); return err })
+	m.endSession = end
 	m.t.Cleanup(func() { _ = end() })
 	return end
 }

@@ -144,6 +144,9 @@ func (a *Agent) readHost(ctx context.Context, req request) (map[unit.Name]unit.C
 		if files, err = a.sd.Files(ctx); err != nil {
 			return nil, nil, fmt.Errorf("list unit files: %w", err)
 		}
+		if files == nil {
+			files = map[unit.Name]unit.ContentID{}
+		}
 	}
 	wanted := a.wanted(req, files)
 	if len(wanted) == 0 {
