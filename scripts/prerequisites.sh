@@ -64,7 +64,7 @@ need_hosts() {
 # replaced in one step: a running one is not disturbed.
 build() {
 	local binary="$root/bin/$1"
-	if [ -x "$binary" ] && [ -z "$(find "$root" -path "$root/.git" -prune -o \( -name '*.go' -o -name go.mod -o -name go.sum \) -newer "$binary" -print -quit)" ]; then
+	if [ -x "$binary" ] && [ -z "$(find "$root" -path "$root/.git" -prune -o \( -name '*.go' ! -name '*_test.go' -o -name go.mod -o -name go.sum \) -newer "$binary" -print -quit)" ]; then
 		return 0
 	fi
 	mkdir -p "$root/bin"

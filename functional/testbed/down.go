@@ -46,7 +46,27 @@ func Down(ctx context.Context, name string) error {
 	if err := all.remove(); err != nil {
 		return err
 	}
-	return removeState(name)
+	if err := removeState(name); err != nil {
+		return err
+	}
+	// The last cluster takes the directories of all clusters with it; those that are
+	// not empty refuse.
+	os.Remove(stateRoot)
+	return removeEmptyGroup()
+}
+
+// removeEmptyGroup removes the cgroup of all clusters, unless there are others.
+func removeEmptyGroup() error {
+	for _, kind := range []string{"cgroup", "cgroup2"} {
+		roots, err := cgroupMounts(kind)
+		if err != nil {
+			return err
+		}
+		for _, root := range roots {
+			os.Remove(filepath.Join(root, filepath.Dir(clusterGroup("any"))))
+		}
+	}
+	return nil
 }
 
 // removeState removes the nodes' directories first and the state file last: it
