@@ -17,10 +17,24 @@ const readTimeout = time.Minute
 type request struct {
 	names
 	files bool                           // the list of files as well; all includes it
+	late  bool                           // reading all has been put off once
 	ended map[unit.Name]reconcile.Result // steps that count when the unit's state has been read
 }
 
 func (r *request) empty() bool { return !r.all && !r.files && len(r.set) == 0 }
+
+// take returns what to read now, and leaves the rest. Every reload makes
+// systemd ring for all units; a unit that has just been loaded does not wait
+// for the others to be read before it is started.
+func (r *request) take() request {
+	now := *r
+	*r = request{}
+	if now.all && !now.late && len(now.ended) > 0 {
+		now.all = false
+		r.all, r.late = true, true
+	}
+	return now
+}
 
 // merge puts back what could not be read.
 func (r *request) merge(old request) {
@@ -117,8 +131,7 @@ func (a *Agent) read(ctx context.Context) {
 func (a *Agent) readOnce(ctx context.Context) error {
 	b := &a.board
 	b.Lock()
-	req := b.request
-	b.request = request{}
+	req := b.request.take()
 	b.Unlock()
 	if req.empty() {
 		return nil
@@ -126,6 +139,9 @@ func (a *Agent) readOnce(ctx context.Context) error {
 	files, states, err := a.readHost(ctx, req)
 	b.Lock()
 	defer b.Unlock()
+	if !b.request.empty() {
+		a.look.ring()
+	}
 	if err != nil {
 		b.request.merge(req)
 		return err
