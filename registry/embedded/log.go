@@ -18,6 +18,12 @@ func bridge(log *slog.Logger) *zap.Logger {
 	return zap.New(core{log: log})
 }
 
+// intended are warnings about what this package does on purpose, and nobody need be woken for.
+var intended = []string{
+	"Running http and grpc server on single port. This is not recommended for production.",
+	"simple token is not cryptographically signed", // no user can be added to an embedded member's cluster through fleet
+}
+
 // core is zap's interface to whatever writes a log.
 type core struct {
 	log    *slog.Logger
@@ -39,7 +45,10 @@ func (c core) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore
 
 func (c core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	log := c.log.Error
-	if entry.Level == zapcore.WarnLevel {
+	switch {
+	case slices.Contains(intended, entry.Message):
+		log = c.log.Debug
+	case entry.Level == zapcore.WarnLevel:
 		log = c.log.Warn
 	}
 	values := zapcore.NewMapObjectEncoder()
