@@ -31,7 +31,6 @@ func Run(ctx context.Context, s Settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log = log.With("machine", machine.ID.Short())
 
 	store, err := etcd.Dial(ctx, storeConfig(s))
 	if err != nil {

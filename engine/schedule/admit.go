@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"slices"
 
 	"fleet/cluster"
@@ -126,19 +127,21 @@ func (s *State) orderAsIs(old cluster.Order, was bool, found cluster.UnitReport)
 // sift takes away the guests whose rules do not hold, until those of all others do, and
 // then takes the replacements of those that stay off their machines, in the same transaction.
 func (s *State) sift(m *machine, guests []*guest) {
-	for changed := true; changed; {
-		changed = false
-		guests = slices.DeleteFunc(guests, func(g *guest) bool {
-			if g.asIs {
-				return false
-			}
-			ok, says := s.holds(g.task, m)
-			if !ok {
-				s.remove(m, g.task, "this is one of the machines that "+says)
-				changed = true
-			}
-			return !ok
-		})
+	for {
+		unfit := slices.IndexFunc(guests, func(g *guest) bool { ok, _ := s.holds(g.task, m); return !ok && !g.asIs })
+		if unfit >= 0 {
+			_, says := s.holds(guests[unfit].task, m)
+			s.remove(m, guests[unfit].task, "this is one of the machines that "+says)
+			guests = slices.Delete(guests, unfit, unfit+1)
+			continue
+		}
+		weak := slices.IndexFunc(guests, func(g *guest) bool { o, _ := s.stronger(g.task, m); return o != nil && !g.asIs })
+		if weak < 0 {
+			break
+		}
+		o, rule := s.stronger(guests[weak].task, m)
+		s.remove(m, guests[weak].task, fmt.Sprintf("this is one of the machines that run %s (%s)", o.name, rule))
+		guests = slices.Delete(guests, weak, weak+1)
 	}
 	for _, g := range guests {
 		if g.from == nil {

@@ -442,10 +442,8 @@ func (s *State) rulesChanged(t *task) {
 		if len(s.globals) > 0 && m.eligible() {
 			s.recheck[m] = struct{}{}
 		}
-		for r := range relations {
-			for _, o := range t.rivalsOn(m, r) {
-				s.wake(o)
-			}
+		for _, o := range t.rivalsOn(m) {
+			s.wake(o)
 		}
 	}
 	if len(t.where) > 0 {

@@ -87,6 +87,7 @@ func (s *State) pend(g group, p cluster.Pending) {
 
 // want sets the reason that t is to have in the store; nil for none.
 func (s *State) want(t *task, p *cluster.Pending) {
+	s.expect(t, p != nil && p.Waiting)
 	if p == nil && t.want == nil && t.written == nil && !t.unreadable {
 		return
 	}
@@ -99,10 +100,14 @@ func (s *State) want(t *task, p *cluster.Pending) {
 	} else {
 		delete(s.unplaced, t)
 	}
-	waited := t.want != nil && t.want.Waiting
 	t.want = p
 	s.reasoned[t] = struct{}{}
-	if waited != (p != nil && p.Waiting) {
+}
+
+// expect notes whether t will have a place without anybody's help, which its followers say of themselves too.
+func (s *State) expect(t *task, soon bool) {
+	if t.expected != soon {
+		t.expected = soon
 		s.wakeFollowers(t)
 	}
 }

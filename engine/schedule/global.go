@@ -19,6 +19,7 @@ func (s *State) reviewGlobal(t *task) {
 			s.refresh(m, t)
 		}
 	}
+	s.compete(t)
 	if !t.settled() {
 		s.pend(group{t}, cluster.Pending{Message: t.problem})
 		return

@@ -242,17 +242,19 @@ func (sel *selector) targetsOn(m *machine, t *task) []*task {
 	return found
 }
 
-// rivalsOn lists the units ordered on m that the relation, in either direction, ties to t, oldest first.
-func (t *task) rivalsOn(m *machine, r relation) []*task {
+// rivalsOn lists the units ordered on m that a relation ties to t, in either direction, oldest first.
+func (t *task) rivalsOn(m *machine) []*task {
 	var found []*task
-	for _, sel := range t.demands[r] {
-		if sel.targetsBeside(t, m).firm > 0 {
-			found = append(found, sel.targetsOn(m, t)...)
+	for r := range relations {
+		for _, sel := range t.demands[r] {
+			if sel.targetsBeside(t, m).firm > 0 {
+				found = append(found, sel.targetsOn(m, t)...)
+			}
 		}
-	}
-	for _, sel := range t.matched[r] {
-		if sel.holdersBeside(t, m).firm > 0 {
-			found = append(found, sel.ownersOn(m, t)...)
+		for _, sel := range t.matched[r] {
+			if sel.holdersBeside(t, m).firm > 0 {
+				found = append(found, sel.ownersOn(m, t)...)
+			}
 		}
 	}
 	found = slices.DeleteFunc(found, func(o *task) bool { return m.tasks[o] != ordered })

@@ -59,8 +59,7 @@ func (s *State) houseGroup(g group) {
 		return
 	}
 	if peer := g.absent(); peer != nil {
-		waiting := peer.want != nil && peer.want.Waiting || group{peer}.unheard() != nil
-		s.refuse(g, cluster.Pending{Waiting: waiting, Message: fmt.Sprintf("MachineOf names %s, which is not placed", peer.name)})
+		s.refuse(g, cluster.Pending{Waiting: peer.expected, Message: fmt.Sprintf("MachineOf names %s, which is not placed", peer.name)})
 		return
 	}
 	for {
@@ -99,6 +98,7 @@ func (g group) unheard() *machine {
 func (s *State) hearOut(g group, m *machine) {
 	for _, t := range g {
 		s.release(t)
+		s.expect(t, true)
 	}
 	if slices.ContainsFunc(g, (*task).fresh) {
 		s.pend(g, cluster.Pending{Waiting: true, Message: "waiting for " + m.id.Short() + " to report what it runs"})

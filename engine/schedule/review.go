@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"fleet/cluster"
@@ -57,8 +58,40 @@ func (s *State) reviewHome(t *task) {
 		s.remove(home, t, "this is one of the machines that "+says)
 		return
 	}
+	s.compete(t)
 	s.refresh(home, t)
 	s.want(t, nil)
+}
+
+// compete has it looked at whether t may share its machines with others.
+func (s *State) compete(t *task) {
+	if !t.plain() {
+		s.contested.add(t)
+	}
+}
+
+// contest has a unit leave the machines on which a stronger one is. It is done
+// when all is known to be gone that has to go for reasons of its own, and the
+// stronger one is asked first whether it stays itself: nobody makes way for nothing.
+func (s *State) contest(t *task) {
+	s.contested.drop(t)
+	if !t.wanted() || !t.settled() {
+		return
+	}
+	for _, m := range t.homes() {
+		for {
+			o, rule := s.stronger(t, m)
+			if o == nil {
+				break
+			}
+			if s.contested.has(o) {
+				s.contest(o)
+				continue
+			}
+			s.remove(m, t, fmt.Sprintf("this is one of the machines that run %s (%s)", o.name, rule))
+			break
+		}
+	}
 }
 
 // keepUnreadable: what the new content demands is unknown, so the content that was

@@ -12,21 +12,23 @@ type rule struct {
 	name string
 	// place: may t, one of the group, be placed on the eligible machine m?
 	place func(g group, t *task, m *machine) fit
-	// keep: may t, which the orders of m name, stay there? If not, the text completes "1 machines …".
-	// Nil: the rule holds at placement only.
-	keep func(s *State, t *task, m *machine) (bool, string)
+	// keep: may t, which the orders of m name, stay there? If not, the text completes
+	// "3 machines …". Nil: the rule is not asked again of a unit that is placed.
+	keep func(t *task, m *machine) (bool, string)
+	// yields: must t, which shares m with o, go because of o? Nil: the rule is not about two units.
+	yields func(t, o *task) bool
 }
 
 // rules in the order in which they are asked. A machine is counted for the
 // first one that it fails.
 func rules() []rule {
 	return []rule{
-		{"MachineID", placeMachineID, keepMachineID},
-		{"MachineMetadata", placeMetadata, keepMetadata},
-		{"MachineOf", placeMachineOf, keepMachineOf},
-		{"Conflicts", placeConflicts, keepConflicts},
-		{"Replaces", placeReplaces, keepReplaces},
-		{"MaxUnits", placeMaxUnits, nil},
+		{name: "MachineID", place: placeMachineID, keep: keepMachineID},
+		{name: "MachineMetadata", place: placeMetadata, keep: keepMetadata},
+		{name: "MachineOf", place: placeMachineOf, keep: keepMachineOf},
+		{name: "Conflicts", place: placeConflicts, yields: yieldsConflicts},
+		{name: "Replaces", place: placeReplaces, yields: yieldsReplaces},
+		{name: "MaxUnits", place: placeMaxUnits},
 	}
 }
 
@@ -68,20 +70,35 @@ func (s *State) suits(g group, m *machine) fit {
 	return worst
 }
 
-// holds asks whether t may stay on m.
+// holds asks whether t may stay on m, other units than its peers left aside.
 func (s *State) holds(t *task, m *machine) (bool, string) {
 	for i := range s.rules {
 		if s.rules[i].keep == nil {
 			continue
 		}
-		if ok, says := s.rules[i].keep(s, t, m); !ok {
+		if ok, says := s.rules[i].keep(t, m); !ok {
 			return false, says
 		}
 	}
 	return true, ""
 }
 
-func keepMachineID(_ *State, t *task, m *machine) (bool, string) {
+// stronger returns a unit on m because of which t has to go, with the name of the rule; nil if there is none.
+func (s *State) stronger(t *task, m *machine) (*task, string) {
+	for i := range s.rules {
+		if s.rules[i].yields == nil {
+			continue
+		}
+		for _, o := range t.rivalsOn(m) {
+			if s.rules[i].yields(t, o) {
+				return o, s.rules[i].name
+			}
+		}
+	}
+	return nil, ""
+}
+
+func keepMachineID(t *task, m *machine) (bool, string) {
 	if id := t.rules.MachineID; id != "" && !unit.MatchMachineID(id, string(m.id)) {
 		return false, "are not the machine that MachineID names"
 	}
@@ -89,13 +106,13 @@ func keepMachineID(_ *State, t *task, m *machine) (bool, string) {
 }
 
 func placeMachineID(_ group, t *task, m *machine) fit {
-	if ok, says := keepMachineID(nil, t, m); !ok {
+	if ok, says := keepMachineID(t, m); !ok {
 		return never(says)
 	}
 	return fit{}
 }
 
-func keepMetadata(_ *State, t *task, m *machine) (bool, string) {
+func keepMetadata(t *task, m *machine) (bool, string) {
 	if !m.eligible() {
 		return true, "" // what its metadata are is not known
 	}
@@ -108,13 +125,13 @@ func keepMetadata(_ *State, t *task, m *machine) (bool, string) {
 }
 
 func placeMetadata(_ group, t *task, m *machine) fit {
-	if ok, says := keepMetadata(nil, t, m); !ok {
+	if ok, says := keepMetadata(t, m); !ok {
 		return never(says)
 	}
 	return fit{}
 }
 
-func keepMachineOf(_ *State, t *task, m *machine) (bool, string) {
+func keepMachineOf(t *task, m *machine) (bool, string) {
 	for i, peer := range t.peers {
 		if m.tasks[peer] != ordered {
 			return false, t.without[i]
@@ -157,9 +174,9 @@ func placeConflicts(_ group, t *task, m *machine) fit {
 	return worst
 }
 
-// keepConflicts: of two units that conflict and share a machine, the one that was asked for later has to go.
-func keepConflicts(s *State, t *task, m *machine) (bool, string) {
-	return s.contend(t, m, conflicts, func(o *task) bool { return !o.settled() || newer(t, o) })
+// yieldsConflicts: of two units that conflict and share a machine, the one that was asked for later has to go.
+func yieldsConflicts(t, o *task) bool {
+	return (t.aims(conflicts, o) || o.aims(conflicts, t)) && (!o.settled() || newer(t, o))
 }
 
 // placeReplaces: a unit keeps away from what replaces it. Units that it
@@ -194,23 +211,9 @@ func placeReplaces(_ group, t *task, m *machine) fit {
 	return worst
 }
 
-// keepReplaces: where a unit meets what replaces it, it goes. If each replaces the other, the older one goes.
-func keepReplaces(s *State, t *task, m *machine) (bool, string) {
-	return s.contend(t, m, replaces, func(o *task) bool {
-		return o.aims(replaces, t) && (!t.aims(replaces, o) || newer(o, t))
-	})
-}
-
-// contend settles who of two related units on one machine has to go. If it is the
-// other one, that is looked at.
-func (s *State) contend(t *task, m *machine, r relation, yields func(o *task) bool) (bool, string) {
-	for _, o := range t.rivalsOn(m, r) {
-		if yields(o) {
-			return false, "run " + string(o.name) + " (" + relationName(r) + ")"
-		}
-		s.review.add(o)
-	}
-	return true, ""
+// yieldsReplaces: where a unit meets what replaces it, it goes. If each replaces the other, the older one goes.
+func yieldsReplaces(t, o *task) bool {
+	return o.aims(replaces, t) && (!t.aims(replaces, o) || newer(o, t))
 }
 
 // placeMaxUnits: what is stopping counts as long as it is there.

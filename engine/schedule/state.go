@@ -20,6 +20,7 @@ type State struct {
 
 	// What has to be looked at again. Every one of them is emptied by Decide.
 	review    queue                    // units that have, or may have to lose, a place
+	contested queue                    // units that may have to leave a place to others
 	homeless  queue                    // units that want a place
 	recheck   map[*machine]struct{}    // machines that may have room for a global unit
 	returned  map[*machine]struct{}    // machines that wait for the first orders of their session
@@ -92,6 +93,15 @@ func (s *State) work() bool {
 	if batch := s.review.take(); len(batch) > 0 {
 		for _, t := range batch {
 			s.reviewTask(t)
+		}
+		return true
+	}
+	if batch := sortedTasks(s.contested.set); len(batch) > 0 {
+		for _, t := range batch {
+			s.contest(t)
+			if len(s.review.set) > 0 {
+				break // somebody left, and perhaps others with him
+			}
 		}
 		return true
 	}

@@ -85,7 +85,7 @@ func (p *Presence) Run(ctx context.Context) error {
 func (p *Presence) serve(ctx context.Context, m *registry.Member) error {
 	p.member.Store(m)
 	defer p.member.Store(nil)
-	p.o.Logger.Info("in the cluster", "session", m.Session())
+	p.o.Logger.Info("in the cluster", "machine", p.o.Machine.ID, "session", m.Session())
 	p.o.Status("In the cluster, session " + m.Session().String())
 
 	g, ctx := errgroup.WithContext(ctx)
