@@ -45,6 +45,7 @@ func Run(ctx context.Context, s Settings, log *slog.Logger) error {
 	}
 	worker, err := agent.New(host, agent.Options{
 		Machine:   machine.ID,
+		BootID:    machine.Session.BootID,
 		StateFile: filepath.Join(s.StateDir, "agent.json"),
 		Logger:    log,
 	})

@@ -155,6 +155,8 @@ type machine struct {
 	stop   func() // ends the daemon in an orderly way; does nothing if there is none
 }
 
+func (m *machine) bootID() string { return fmt.Sprintf("%s-%d", m.id, m.boots) }
+
 // start starts fleetd.
 func (m *machine) start() {
 	m.up = true
@@ -164,6 +166,7 @@ func (m *machine) start() {
 	connection := m.host.Manager()
 	worker, err := agent.New(connection, agent.Options{
 		Machine:   m.id,
+		BootID:    m.bootID(),
 		StateFile: filepath.Join(m.dir, "agent.json"),
 		Logger:    slog.New(slog.DiscardHandler),
 	})
@@ -173,7 +176,7 @@ func (m *machine) start() {
 	member := presence.New(records, worker, presence.Options{
 		Machine: cluster.Machine{
 			ID:       m.id,
-			Session:  cluster.Session{BootID: fmt.Sprintf("%s-%d", m.id.Short(), m.boots)},
+			Session:  cluster.Session{BootID: m.bootID()},
 			Address:  "10.0.0." + string(m.id[31]),
 			Capacity: cluster.Capacity{MaxUnits: 1000},
 		},
