@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"gopkg.in/ini.v1"
+
+	"fleet/unit"
 )
 
 const defaultConfigFile = "/etc/fleet/fleet.conf"
@@ -133,7 +135,14 @@ func (inv *invocation) set(key, value string) error {
 		inv.warnings = append(inv.warnings, fmt.Sprintf("setting %s has no effect: %s", key, why))
 		return nil
 	}
-	return fmt.Errorf("unknown setting %q; did you mean %q?", key, nearest(key, rows))
+	var known []string
+	for _, row := range rows {
+		known = append(known, row.key)
+	}
+	if meant, ok := unit.Nearest(key, known); ok {
+		return fmt.Errorf("unknown setting %q; did you mean %q?", key, meant)
+	}
+	return fmt.Errorf("unknown setting %q; fleetd --help lists all", key)
 }
 
 // place is file and line of a key, for messages.
@@ -147,35 +156,4 @@ func place(path string, raw []byte, key string) string {
 		}
 	}
 	return path
-}
-
-// nearest is the known key with the smallest edit distance (Levenshtein 1966).
-func nearest(key string, rows []setting) string {
-	best, least := "", len(key)+100
-	for _, row := range rows {
-		if d := distance(key, row.key); d < least {
-			best, least = row.key, d
-		}
-	}
-	return best
-}
-
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

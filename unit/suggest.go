@@ -15,23 +15,34 @@ func findKey(spelling string) (int, bool) {
 
 // unknownKey says what might have been meant.
 func unknownKey(spelling string) string {
-	best, nearest := "", 1+max(2, len(spelling)/4)
-	var known []string
+	meant := make(map[string]string) // the modern name of every spelling
+	var names, spellings []string
 	for _, k := range keys {
 		if k.hidden {
 			continue
 		}
-		known = append(known, k.name)
+		names = append(names, k.name)
 		for _, s := range append([]string{k.name}, k.legacy...) {
-			if d := distance(letters(spelling), letters(s)); d < nearest {
-				best, nearest = k.name, d
-			}
+			meant[s] = k.name
+			spellings = append(spellings, s)
 		}
 	}
-	if best != "" {
-		return "unknown key; did you mean " + best + "?"
+	if best, ok := Nearest(spelling, spellings); ok {
+		return "unknown key; did you mean " + meant[best] + "?"
 	}
-	return "unknown key; known are " + strings.Join(known, ", ")
+	return "unknown key; known are " + strings.Join(names, ", ")
+}
+
+// Nearest returns the known word that a person most likely meant by one that is
+// not known, if any of them is near: few letters differ, case and punctuation aside.
+func Nearest(word string, known []string) (best string, ok bool) {
+	nearest := 1 + max(2, len(word)/4)
+	for _, k := range known {
+		if d := distance(letters(word), letters(k)); d < nearest {
+			best, nearest = k, d
+		}
+	}
+	return best, best != ""
 }
 
 // letters makes spellings comparable: what differs only in case or

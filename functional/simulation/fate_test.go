@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -154,13 +155,15 @@ func (f *fate) noOverlap(t *testing.T) {
 	}
 }
 
+var histories = flag.Int("histories", 60, "how many seeds fate is tried with")
+
 func TestWhateverHappensTheClusterComesToRestRight(t *testing.T) {
-	histories := 60
+	n := *histories
 	if testing.Short() {
-		histories = 10
+		n = min(n, 10)
 	}
 	for _, losable := range []bool{false, true} {
-		for seed := range histories {
+		for seed := range n {
 			t.Run(fmt.Sprintf("losable=%v/seed=%d", losable, seed), func(t *testing.T) {
 				in(t, 3, func(t *testing.T, w *world) {
 					f := &fate{
