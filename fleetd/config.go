@@ -20,6 +20,7 @@ const defaultConfigFile = "/etc/fleet/fleet.conf"
 type invocation struct {
 	settings Settings
 	version  bool
+	help     bool
 	warnings []string // settings that were accepted and have no effect
 }
 
@@ -28,14 +29,20 @@ type invocation struct {
 func parse(args, environ []string, root bool) (invocation, error) {
 	flags := pflag.NewFlagSet("fleetd", pflag.ContinueOnError)
 	flags.SortFlags = false
+	flags.Usage = func() {}
 	file := flags.String("config", "", "configuration file (default "+defaultConfigFile+", if it exists)")
 	version := flags.Bool("version", false, "print the version and exit")
 	given := make(map[string]*string)
 	for _, row := range table() {
 		given[row.key] = flags.String(flagName(row.key), "", row.help)
+		if row.word == "" {
+			flags.Lookup(flagName(row.key)).NoOptDefVal = "true"
+		}
 	}
-	if err := flags.Parse(args); err != nil {
-		return invocation{}, err
+	if err := flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		return invocation{help: true}, nil
+	} else if err != nil {
+		return invocation{}, fmt.Errorf("%w; fleetd --help lists all", err)
 	}
 	if extra := flags.Args(); len(extra) == 1 && extra[0] == "version" {
 		*version = true
@@ -156,4 +163,26 @@ func place(path string, raw []byte, key string) string {
 		}
 	}
 	return path
+}
+
+// help is what `fleetd --help` prints.
+func help() string {
+	var b strings.Builder
+	b.WriteString(`fleetd is the daemon of every machine of a fleet cluster.
+
+Usage: fleetd [--config FILE] [--version] [SETTING…]
+
+Settings are read from the configuration file (key = value, by default
+` + defaultConfigFile + `), from the environment (FLEET_KEY) and from the command line (--key);
+the last one wins.
+
+`)
+	for _, row := range table() {
+		flag := "--" + flagName(row.key)
+		if row.word != "" {
+			flag += "=" + row.word
+		}
+		fmt.Fprintf(&b, "  %s\n        %s\n", flag, row.help)
+	}
+	return b.String()
 }

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"github.com/spf13/pflag"
 
 	"fleet/cluster"
 )
@@ -21,11 +18,12 @@ func main() {
 func fleetd() int {
 	inv, err := parse(os.Args[1:], os.Environ(), os.Geteuid() == 0)
 	switch {
-	case errors.Is(err, pflag.ErrHelp):
-		return 0
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "fleetd: %v\n", err)
 		return 2
+	case inv.help:
+		fmt.Print(help())
+		return 0
 	case inv.version:
 		fmt.Printf("fleetd version %s\n", cluster.Version)
 		return 0

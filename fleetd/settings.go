@@ -160,6 +160,7 @@ func (s Settings) validateAPI() error {
 // setting is one row of the table: how its text becomes a value.
 type setting struct {
 	key  string
+	word string // what stands for a value in help; empty for what is either true or false
 	help string
 	set  func(*Settings, string) error
 }
@@ -167,44 +168,44 @@ type setting struct {
 // table lists every setting, in the order in which help shows them.
 func table() []setting {
 	return []setting{
-		{"log_level", "debug, info, warn or error", func(s *Settings, v string) error { return s.LogLevel.UnmarshalText([]byte(v)) }},
-		{"log_format", "auto, journal, text or json", text(func(s *Settings) *string { return &s.LogFormat })},
-		{"verbosity", "as in fleet 1.0: 1 and more is log_level debug", setVerbosity},
+		{"log_level", "LEVEL", "debug, info, warn or error", func(s *Settings, v string) error { return s.LogLevel.UnmarshalText([]byte(v)) }},
+		{"log_format", "FORMAT", "auto, journal, text or json", text(func(s *Settings) *string { return &s.LogFormat })},
+		{"verbosity", "N", "as in fleet 1.0: 1 and more is log_level debug", setVerbosity},
 
-		{"etcd_servers", "URLs of an external etcd, separated by commas; without them an etcd member is embedded", list(func(s *Settings) *[]string { return &s.EtcdServers })},
-		{"etcd_username", "user at the external etcd", text(func(s *Settings) *string { return &s.EtcdUsername })},
-		{"etcd_password", "password at the external etcd", text(func(s *Settings) *string { return &s.EtcdPassword })},
-		{"etcd_certfile", "client certificate for etcd", text(func(s *Settings) *string { return &s.EtcdCertFile })},
-		{"etcd_keyfile", "key of etcd_certfile", text(func(s *Settings) *string { return &s.EtcdKeyFile })},
-		{"etcd_cafile", "authority that signed etcd's certificates", text(func(s *Settings) *string { return &s.EtcdCAFile })},
-		{"etcd_key_prefix", "where fleet's records begin in etcd", text(func(s *Settings) *string { return &s.EtcdKeyPrefix })},
-		{"etcd_request_timeout", "how long one request to etcd may take", duration(func(s *Settings) *time.Duration { return &s.EtcdRequestTimeout })},
+		{"etcd_servers", "URL,…", "URLs of an external etcd, separated by commas; without them an etcd member is embedded", list(func(s *Settings) *[]string { return &s.EtcdServers })},
+		{"etcd_username", "WORD", "user at the external etcd", text(func(s *Settings) *string { return &s.EtcdUsername })},
+		{"etcd_password", "WORD", "password at the external etcd", text(func(s *Settings) *string { return &s.EtcdPassword })},
+		{"etcd_certfile", "FILE", "client certificate for etcd", text(func(s *Settings) *string { return &s.EtcdCertFile })},
+		{"etcd_keyfile", "FILE", "key of etcd_certfile", text(func(s *Settings) *string { return &s.EtcdKeyFile })},
+		{"etcd_cafile", "FILE", "authority that signed etcd's certificates", text(func(s *Settings) *string { return &s.EtcdCAFile })},
+		{"etcd_key_prefix", "PATH", "where fleet's records begin in etcd", text(func(s *Settings) *string { return &s.EtcdKeyPrefix })},
+		{"etcd_request_timeout", "DURATION", "how long one request to etcd may take", duration(func(s *Settings) *time.Duration { return &s.EtcdRequestTimeout })},
 
-		{"etcd_name", "embedded member: its name in etcd_initial_cluster", text(func(s *Settings) *string { return &s.EtcdName })},
-		{"etcd_data_dir", "embedded member: where its data are", text(func(s *Settings) *string { return &s.EtcdDataDir })},
-		{"etcd_listen_peer_urls", "embedded member: URLs for other members", list(func(s *Settings) *[]string { return &s.EtcdListenPeerURLs })},
-		{"etcd_listen_client_urls", "embedded member: URLs for clients", list(func(s *Settings) *[]string { return &s.EtcdListenClientURLs })},
-		{"etcd_initial_cluster", "embedded member: NAME=PEER-URL of every member, separated by commas", text(func(s *Settings) *string { return &s.EtcdInitialCluster })},
-		{"etcd_initial_cluster_token", "embedded member: a word that keeps clusters apart", text(func(s *Settings) *string { return &s.EtcdInitialClusterToken })},
+		{"etcd_name", "WORD", "embedded member: its name in etcd_initial_cluster", text(func(s *Settings) *string { return &s.EtcdName })},
+		{"etcd_data_dir", "DIR", "embedded member: where its data are", text(func(s *Settings) *string { return &s.EtcdDataDir })},
+		{"etcd_listen_peer_urls", "URL,…", "embedded member: URLs for other members", list(func(s *Settings) *[]string { return &s.EtcdListenPeerURLs })},
+		{"etcd_listen_client_urls", "URL,…", "embedded member: URLs for clients", list(func(s *Settings) *[]string { return &s.EtcdListenClientURLs })},
+		{"etcd_initial_cluster", "NAME=URL,…", "embedded member: NAME=PEER-URL of every member, separated by commas", text(func(s *Settings) *string { return &s.EtcdInitialCluster })},
+		{"etcd_initial_cluster_token", "WORD", "embedded member: a word that keeps clusters apart", text(func(s *Settings) *string { return &s.EtcdInitialClusterToken })},
 
-		{"machine_id_file", "file with this machine's id", text(func(s *Settings) *string { return &s.MachineIDFile })},
-		{"public_ip", "address that this machine announces; otherwise that of the interface of the default route", text(func(s *Settings) *string { return &s.PublicIP })},
-		{"metadata", "KEY=VALUE of this machine, separated by commas", setMetadata},
-		{"agent_ttl", "a machine that is silent for so long is lost", duration(func(s *Settings) *time.Duration { return &s.AgentTTL })},
-		{"max_units", "most units that this machine accepts", number(func(s *Settings) *int { return &s.MaxUnits })},
-		{"disable_engine", "never become the engine", boolean(func(s *Settings) *bool { return &s.DisableEngine })},
+		{"machine_id_file", "FILE", "file with this machine's id", text(func(s *Settings) *string { return &s.MachineIDFile })},
+		{"public_ip", "ADDRESS", "address that this machine announces; otherwise that of the interface of the default route", text(func(s *Settings) *string { return &s.PublicIP })},
+		{"metadata", "KEY=VALUE,…", "KEY=VALUE of this machine, separated by commas", setMetadata},
+		{"agent_ttl", "DURATION", "a machine that is silent for so long is lost", duration(func(s *Settings) *time.Duration { return &s.AgentTTL })},
+		{"max_units", "N", "most units that this machine accepts", number(func(s *Settings) *int { return &s.MaxUnits })},
+		{"disable_engine", "", "never become the engine", boolean(func(s *Settings) *bool { return &s.DisableEngine })},
 
-		{"state_dir", "directory for what fleetd remembers until the next boot", text(func(s *Settings) *string { return &s.StateDir })},
-		{"units_directory", "directory for unit files; by default units in state_dir", text(func(s *Settings) *string { return &s.UnitsDirectory })},
-		{"systemd_user", "drive the user's systemd instead of the system's", boolean(func(s *Settings) *bool { return &s.SystemdUser })},
+		{"state_dir", "DIR", "directory for what fleetd remembers until the next boot", text(func(s *Settings) *string { return &s.StateDir })},
+		{"units_directory", "DIR", "directory for unit files; by default units in state_dir", text(func(s *Settings) *string { return &s.UnitsDirectory })},
+		{"systemd_user", "", "drive the user's systemd instead of the system's", boolean(func(s *Settings) *bool { return &s.SystemdUser })},
 
-		{"api_socket", "unix socket of the API, unless systemd passes sockets", text(func(s *Settings) *string { return &s.APISocket })},
-		{"api_listen", "URL at which the API is served on TCP: https://ADDRESS:PORT", text(func(s *Settings) *string { return &s.APIListen })},
-		{"api_insecure", "permit http:// in api_listen: no encryption, no authentication", boolean(func(s *Settings) *bool { return &s.APIInsecure })},
-		{"api_certfile", "certificate of the API", text(func(s *Settings) *string { return &s.APICertFile })},
-		{"api_keyfile", "key of api_certfile", text(func(s *Settings) *string { return &s.APIKeyFile })},
-		{"api_cafile", "authority that signs client certificates", text(func(s *Settings) *string { return &s.APICAFile })},
-		{"token_limit", "most entities on one page of the API", number(func(s *Settings) *int { return &s.TokenLimit })},
+		{"api_socket", "PATH", "unix socket of the API, unless systemd passes sockets", text(func(s *Settings) *string { return &s.APISocket })},
+		{"api_listen", "URL", "URL at which the API is served on TCP: https://ADDRESS:PORT", text(func(s *Settings) *string { return &s.APIListen })},
+		{"api_insecure", "", "permit http:// in api_listen: no encryption, no authentication", boolean(func(s *Settings) *bool { return &s.APIInsecure })},
+		{"api_certfile", "FILE", "certificate of the API", text(func(s *Settings) *string { return &s.APICertFile })},
+		{"api_keyfile", "FILE", "key of api_certfile", text(func(s *Settings) *string { return &s.APIKeyFile })},
+		{"api_cafile", "FILE", "authority that signs client certificates", text(func(s *Settings) *string { return &s.APICAFile })},
+		{"token_limit", "N", "most entities on one page of the API", number(func(s *Settings) *int { return &s.TokenLimit })},
 	}
 }
 

@@ -4,6 +4,7 @@ package functional
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -41,14 +42,25 @@ func launchThrough(ctx context.Context, clients []*api.Client, names []unit.Name
 	group.SetLimit(10)
 	for i, name := range names {
 		group.Go(func() error {
-			_, err := clients[i%len(clients)].PutFile(ctx, name, []byte(text), api.PutFileOptions{Desired: cluster.Launched})
-			if err != nil {
-				return fmt.Errorf("submit %s: %w", name, err)
-			}
-			return nil
+			return launchOnce(ctx, clients[i%len(clients)], name, text)
 		})
 	}
 	return group.Wait()
+}
+
+// launchOnce submits a unit. While etcd changes its leader a server cannot tell
+// whether it has written something, and says so; asking again asks for the same.
+func launchOnce(ctx context.Context, c *api.Client, name unit.Name, text string) error {
+	for {
+		_, err := c.PutFile(ctx, name, []byte(text), api.PutFileOptions{Desired: cluster.Launched})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !errors.Is(err, cluster.ErrUnavailable) {
+			return fmt.Errorf("submit %s: %w", name, err)
+		}
+		pause()
+	}
 }
 
 // reloads is how often the host's systemd has read its unit files again since then.
