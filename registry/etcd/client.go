@@ -8,6 +8,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"fleet/cluster"
 	"fleet/registry"
@@ -20,6 +22,15 @@ const (
 	keepAliveTime    = 10 * time.Second
 	keepAliveTimeout = 2 * time.Second
 )
+
+// connecting is how connections are made again. After an outage every lease has
+// its TTL to live, 2 s at least, so gRPC's own pauses, which grow to two minutes, would end
+// sessions that the store had kept. The packets of a try that began in an outage are sent again ever less
+// often; a new try gets through at once.
+var connecting = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 400 * time.Millisecond},
+	MinConnectTimeout: time.Second,
+}
 
 // dialRetry is how long to wait before trying again to authenticate.
 const dialRetry = 500 * time.Millisecond
@@ -58,6 +69,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 		DialTimeout:          c.DialTimeout,
 		DialKeepAliveTime:    keepAliveTime,
 		DialKeepAliveTimeout: keepAliveTimeout,
+		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connecting)},
 		Logger:               zap.NewNop(),
 	}
 	for {

@@ -26,6 +26,7 @@ type wire struct {
 	conns  []net.Conn
 	frozen chan struct{} // closed when not frozen
 	passed int           // bytes
+	closed bool          // new connections end at once
 }
 
 func newWire(t *testing.T, endpoint string) *wire {
@@ -52,6 +53,10 @@ func (w *wire) accept() {
 		near, err := w.listener.Accept()
 		if err != nil {
 			return
+		}
+		if w.isClosed() {
+			near.Close()
+			continue
 		}
 		far, err := net.Dial("tcp", w.target)
 		if err != nil {
@@ -96,6 +101,18 @@ func (w *wire) thaw() {
 	default:
 		close(w.frozen)
 	}
+}
+
+func (w *wire) isClosed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}
+
+func (w *wire) setClosed(closed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = closed
 }
 
 func (w *wire) breakAll() {
@@ -238,6 +255,40 @@ func TestRenewalLeavesAFrozenMember(t *testing.T) {
 		if tries++; tries > 3 {
 			t.Fatal("no renewal left the frozen member")
 		}
+	}
+}
+
+// A lease lives on for its TTL after an outage, and no longer: the pauses between
+// tries to connect must not have grown beyond that.
+func TestAfterAnOutageRenewalSucceedsAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the outage takes seconds")
+	}
+	server := startServer(t)
+	w := newWire(t, server.Endpoints()[0])
+	client := dial(t, w.url())
+	lease, err := client.Grant(t.Context(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed := func(within time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		for {
+			err := client.KeepAlive(ctx, lease)
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+		}
+	}
+	w.setClosed(true)
+	w.breakAll()
+	if err := renewed(4 * time.Second); err == nil {
+		t.Fatal("renewed without a connection")
+	}
+	w.setClosed(false)
+	if err := renewed(800 * time.Millisecond); err != nil {
+		t.Errorf("after the outage: %v", err)
 	}
 }
 
