@@ -12,7 +12,7 @@ import (
 // report says is there and from the orders of its former session. What it is not ordered
 // to have, its agent stops; so this is where a returned machine learns what became of its units.
 func (s *State) admit(m *machine) {
-	delete(s.returned, m)
+	s.returned.drop(m)
 	former := m.units()
 	names := make(map[unit.Name]struct{})
 	for name := range former {
@@ -23,7 +23,7 @@ func (s *State) admit(m *machine) {
 	}
 
 	m.rewrite, m.next = true, make(map[unit.Name]cluster.Order)
-	s.moved[m] = struct{}{}
+	s.moved.add(m)
 	var guests []*guest
 	for name := range names {
 		t := s.task(name)

@@ -79,7 +79,7 @@ func (s *State) absorb(u cluster.Update) {
 		s.refreshMachine(m)
 	}
 	if a.files {
-		for t := range s.troubled {
+		for t := range s.troubled.of {
 			a.tasks[t] = struct{}{}
 		}
 	}
@@ -227,7 +227,7 @@ func (a *absorbing) pendingChanged(name unit.Name, p *cluster.Pending, unreadabl
 		return
 	}
 	t.written, t.unreadable = p, unreadable
-	a.reasoned[t] = struct{}{}
+	a.reasoned.add(t)
 	a.tasks[t] = struct{}{}
 }
 
@@ -257,15 +257,15 @@ func (m *machine) leave(name unit.Name, revision int64) {
 func (s *State) refreshMachine(m *machine) {
 	if m.lost() {
 		m.next, m.rewrite, m.with, m.leaving = nil, false, nil, nil
-		delete(s.moved, m)
+		s.moved.drop(m)
 	}
 	m.metadata = nil
 	if m.record != nil {
 		m.metadata = m.settings.Overlay(m.record.Metadata)
 	}
-	delete(s.returned, m)
+	s.returned.drop(m)
 	if m.awaits() {
-		s.returned[m] = struct{}{}
+		s.returned.add(m)
 	}
 	s.open.set(m, false)
 	s.confirm(m)
@@ -279,11 +279,11 @@ func (s *State) refreshMachine(m *machine) {
 
 // announce wakes all that may profit from a machine that came, changed or went.
 func (s *State) announce(m *machine) {
-	for t := range s.unplaced {
+	for t := range s.unplaced.of {
 		s.wake(t)
 	}
 	if len(s.globals) > 0 && m.listed {
-		s.recheck[m] = struct{}{}
+		s.recheck.add(m)
 	}
 }
 
@@ -318,8 +318,8 @@ func (s *State) ordersWritten(m *machine, orders cluster.Orders) {
 	m.next, m.rewrite, m.with = nil, false, nil
 	delete(m.bad, cluster.KindOrders)
 	delete(s.corrupt, record{cluster.KindOrders, string(m.id)})
-	delete(s.moved, m)
-	delete(s.returned, m)
+	s.moved.drop(m)
+	s.returned.drop(m)
 	for name := range orders.Units {
 		delete(m.leaving, name)
 	}
@@ -374,11 +374,11 @@ func (s *State) readRules(t *task) {
 		return
 	}
 	t.content, t.problem = content, ""
-	delete(s.troubled, t)
+	s.troubled.drop(t)
 	rules, problem := s.rulesOf(t.name, content)
 	if problem != "" && t.exists {
 		t.problem = problem
-		s.troubled[t] = struct{}{}
+		s.troubled.add(t)
 		rules, _ = s.rulesOf(t.name, t.orderedContent())
 	}
 	s.setRules(t, rules)
@@ -440,14 +440,14 @@ func (s *State) setRules(t *task, rules unit.Rules) {
 func (s *State) rulesChanged(t *task) {
 	for _, m := range t.where {
 		if len(s.globals) > 0 && m.eligible() {
-			s.recheck[m] = struct{}{}
+			s.recheck.add(m)
 		}
 		for _, o := range t.rivalsOn(m) {
 			s.wake(o)
 		}
 	}
 	if len(t.where) > 0 {
-		for u := range s.unplaced {
+		for u := range s.unplaced.of {
 			s.wake(u)
 		}
 	}

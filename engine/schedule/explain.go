@@ -96,12 +96,12 @@ func (s *State) want(t *task, p *cluster.Pending) {
 		if old := t.written; old != nil && old.Generation == p.Generation {
 			p.Since = old.Since
 		}
-		s.unplaced[t] = struct{}{}
+		s.unplaced.add(t)
 	} else {
-		delete(s.unplaced, t)
+		s.unplaced.drop(t)
 	}
 	t.want = p
-	s.reasoned[t] = struct{}{}
+	s.reasoned.add(t)
 }
 
 // expect notes whether t will have a place without anybody's help, which its followers say of themselves too.

@@ -37,7 +37,7 @@ func (s *State) openMachines() []*machine {
 
 // fillGlobals brings onto one machine the global units that it lacks and may have.
 func (s *State) fillGlobals(m *machine) {
-	delete(s.recheck, m)
+	s.recheck.drop(m)
 	if !m.listed {
 		return
 	}

@@ -174,7 +174,7 @@ func (s *State) put(m *machine, t *task, o cluster.Order) {
 		return
 	}
 	m.edit()[t.name] = o
-	s.moved[m] = struct{}{}
+	s.moved.add(m)
 	delete(s.withdrawn, placement{t.name, m.id})
 	s.stand(m, t)
 }
@@ -185,7 +185,7 @@ func (s *State) remove(m *machine, t *task, why string) {
 		return
 	}
 	delete(m.edit(), t.name)
-	s.moved[m] = struct{}{}
+	s.moved.add(m)
 	s.withdrawn[placement{t.name, m.id}] = why
 	s.stand(m, t)
 }
@@ -222,9 +222,9 @@ func (s *State) stand(m *machine, t *task) {
 func (s *State) eased(m *machine, t *task, wasFull bool) {
 	s.wake(t)
 	if len(s.globals) > 0 && m.eligible() {
-		s.recheck[m] = struct{}{}
+		s.recheck.add(m)
 	}
-	for u := range s.unplaced {
+	for u := range s.unplaced.of {
 		if wasFull || related(u, t) {
 			s.wake(u)
 		}

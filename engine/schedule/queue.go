@@ -9,30 +9,27 @@ import (
 	"fleet/cluster"
 )
 
-// queue is a set of units that is worked off in the order in which users asked
-// for them.
-type queue struct{ set map[*task]struct{} }
+// set is what has to be looked at. An empty set holds no memory, and is walked
+// at no cost, however large it has been.
+type set[K comparable] struct{ of map[K]struct{} }
 
-func (q *queue) add(t *task) {
-	if q.set == nil {
-		q.set = make(map[*task]struct{})
+func (q *set[K]) add(k K) {
+	if q.of == nil {
+		q.of = make(map[K]struct{})
 	}
-	q.set[t] = struct{}{}
+	q.of[k] = struct{}{}
 }
 
-func (q *queue) has(t *task) bool { _, ok := q.set[t]; return ok }
+func (q *set[K]) has(k K) bool { _, ok := q.of[k]; return ok }
 
-func (q *queue) drop(t *task) { delete(q.set, t) }
-
-// take empties the queue.
-func (q *queue) take() []*task {
-	if len(q.set) == 0 {
-		return nil
+func (q *set[K]) drop(k K) {
+	delete(q.of, k)
+	if len(q.of) == 0 {
+		q.of = nil
 	}
-	batch := sortedTasks(q.set)
-	clear(q.set)
-	return batch
 }
+
+func (q *set[K]) empty() bool { return len(q.of) == 0 }
 
 func byAge(a, b *task) int {
 	return cmp.Or(cmp.Compare(a.record.Generation, b.record.Generation), strings.Compare(string(a.name), string(b.name)))

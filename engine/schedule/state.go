@@ -19,16 +19,16 @@ type State struct {
 	open     openings // the machines that may be given units
 
 	// What has to be looked at again. Every one of them is emptied by Decide.
-	review    queue                    // units that have, or may have to lose, a place
-	contested queue                    // units that may have to leave a place to others
-	homeless  queue                    // units that want a place
-	recheck   map[*machine]struct{}    // machines that may have room for a global unit
-	returned  map[*machine]struct{}    // machines that wait for the first orders of their session
-	moved     map[*machine]struct{}    // machines whose orders have to be written
-	reasoned  map[*task]struct{}       // units whose pending record may have to be written
+	review    set[*task]               // units that have, or may have to lose, a place
+	contested set[*task]               // units that may have to leave a place to others
+	homeless  set[*task]               // units that want a place
+	recheck   set[*machine]            // machines that may have room for a global unit
+	returned  set[*machine]            // machines that wait for the first orders of their session
+	moved     set[*machine]            // machines whose orders have to be written
+	reasoned  set[*task]               // units whose pending record may have to be written
 	garbage   map[unit.ContentID]*file // files that nothing refers to
-	unplaced  map[*task]struct{}       // units with a reason why they have no machine
-	troubled  map[*task]struct{}       // units whose rules cannot be read
+	unplaced  set[*task]               // units with a reason why they have no machine
+	troubled  set[*task]               // units whose rules cannot be read
 	corrupt   map[record]struct{}      // records that may refer to any file
 	withdrawn map[placement]string     // why units were taken off machines, for the log
 
@@ -61,13 +61,7 @@ func New() *State {
 		globals:   make(map[*task]struct{}),
 		globs:     newGlobs(),
 		rules:     rules(),
-		recheck:   make(map[*machine]struct{}),
-		returned:  make(map[*machine]struct{}),
-		moved:     make(map[*machine]struct{}),
-		reasoned:  make(map[*task]struct{}),
 		garbage:   make(map[unit.ContentID]*file),
-		unplaced:  make(map[*task]struct{}),
-		troubled:  make(map[*task]struct{}),
 		corrupt:   make(map[record]struct{}),
 		withdrawn: make(map[placement]string),
 	}
@@ -79,7 +73,7 @@ func New() *State {
 // further use. Now is written into records and decides nothing.
 func (s *State) Decide(now time.Time) []Step {
 	s.now = now
-	for _, m := range sortedMachines(s.returned) {
+	for _, m := range sortedMachines(s.returned.of) {
 		s.admit(m)
 	}
 	for s.work() {
@@ -88,30 +82,31 @@ func (s *State) Decide(now time.Time) []Step {
 }
 
 // work does the most urgent kind of work there is: what must not stay, before
-// what belongs on every machine, before what needs one.
+// what belongs on every machine, before what needs only one.
 func (s *State) work() bool {
-	if batch := s.review.take(); len(batch) > 0 {
+	if batch := sortedTasks(s.review.of); len(batch) > 0 {
+		s.review = set[*task]{}
 		for _, t := range batch {
 			s.reviewTask(t)
 		}
 		return true
 	}
-	if batch := sortedTasks(s.contested.set); len(batch) > 0 {
+	if batch := sortedTasks(s.contested.of); len(batch) > 0 {
 		for _, t := range batch {
 			s.contest(t)
-			if len(s.review.set) > 0 {
+			if !s.review.empty() {
 				break // somebody left, and perhaps others with him
 			}
 		}
 		return true
 	}
-	if len(s.recheck) > 0 {
-		for _, m := range sortedMachines(s.recheck) {
+	if !s.recheck.empty() {
+		for _, m := range sortedMachines(s.recheck.of) {
 			s.fillGlobals(m)
 		}
 		return true
 	}
-	batch := sortedTasks(s.homeless.set)
+	batch := sortedTasks(s.homeless.of)
 	for _, t := range batch {
 		if s.homeless.has(t) {
 			s.house(t) // which may house others of the batch first
@@ -134,7 +129,7 @@ func (s *State) takeIn(d cluster.Decision, revision int64) {
 	for name, p := range d.Pending {
 		t := s.task(name)
 		t.written, t.writtenAt, t.unreadable = p, revision, false
-		delete(s.reasoned, t)
+		s.reasoned.drop(t)
 		s.forget(t)
 	}
 	for id := range d.Collect {

@@ -45,10 +45,10 @@ const maxOrders = 2000
 func (s *State) steps() []Step {
 	var p packer
 	var placed []*task
-	for _, t := range sortedTasks(s.reasoned) {
+	for _, t := range sortedTasks(s.reasoned.of) {
 		switch {
 		case !t.unreadable && sameReason(t.want, t.written):
-			delete(s.reasoned, t)
+			s.reasoned.drop(t)
 		case t.want == nil:
 			placed = append(placed, t)
 		default:
@@ -65,7 +65,9 @@ func (s *State) steps() []Step {
 	for _, t := range placed {
 		p.add(reasonPart(t))
 	}
-	clear(s.withdrawn)
+	if len(s.withdrawn) > 0 {
+		s.withdrawn = make(map[placement]string)
+	}
 	if len(p.steps) == 0 {
 		return s.collect()
 	}
@@ -77,10 +79,10 @@ func (s *State) steps() []Step {
 func (s *State) linked() [][]*machine {
 	var groups [][]*machine
 	seen := make(map[*machine]struct{})
-	for _, m := range sortedMachines(s.moved) {
+	for _, m := range sortedMachines(s.moved.of) {
 		if !m.differs() {
 			m.next = nil
-			delete(s.moved, m)
+			s.moved.drop(m)
 			continue
 		}
 		if _, ok := seen[m]; ok {
