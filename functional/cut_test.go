@@ -4,6 +4,8 @@ package functional
 
 import (
 	"fmt"
+	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -138,5 +140,37 @@ func TestAMachineThatWakesUpAfterItWasLostDoesNoHarm(t *testing.T) {
 			w.destroy(name)
 			w.await(soon, name, "it is gone", gone)
 		})
+	}
+}
+
+// Cut off from etcd alone, a fleetd can be asked, and says that it does not know
+// rather than what it knew.
+func TestAFleetdThatIsCutOffFromEtcdSaysSo(t *testing.T) {
+	t.Parallel()
+	w := start(t, testbed.Spec{Name: "mute", Hosts: 4})
+	h := w.host(4)
+	w.launch("mute.service", onlyOn("MachineID="+h.MachineID))
+	before := w.life(h, "mute.service")
+	var members []netip.Addr
+	for _, o := range w.others(h) {
+		members = append(members, o.Address)
+	}
+	if err := h.Cut(t.Context(), testbed.Drop, members...); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually(2*shortTTL, "it answers 503", func() (bool, string) {
+		code, answer, err := w.request(t.Context(), h, http.MethodGet, "/fleet/v1/units", nil, "")
+		return code == http.StatusServiceUnavailable, fmt.Sprint(code, answer, err)
+	})
+	u := w.await(soon, "mute.service", "it is nowhere to be seen", nowhere)
+	if len(u.Copies) != 1 || u.Copies[0].Presence != cluster.Lost {
+		t.Errorf("copies: %+v", u.Copies)
+	}
+	if err := h.Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.await(soon, "mute.service", "it is back", alone(h))
+	if now := w.life(h, "mute.service"); now != before {
+		t.Errorf("the unit was %q and is %q", before, now)
 	}
 }

@@ -189,6 +189,18 @@ func TestAfterAPowerCutOfTheWholeClusterEverythingRunsAgain(t *testing.T) {
 		w.neverTwo(name, died)
 	}
 	w.await(soon, "every.service", "it runs on all", runsOnAll(w.Hosts()...))
+
+	// One host is rebooted in order, which takes less than a lease: its units are
+	// not forgotten either.
+	if err := w.host(3).Reboot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitMachines(2*soon, w.Hosts()...)
+	for name := range files {
+		w.await(2*soon, name, "it runs after the reboot", runs)
+		w.neverTwo(name, died)
+	}
+	w.await(soon, "every.service", "it runs on all", runsOnAll(w.Hosts()...))
 }
 
 // A machine joins, and takes its part; its fleetd goes away for longer than the

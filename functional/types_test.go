@@ -153,3 +153,20 @@ func TestALongExecStopIsFinishedBeforeTheUnitSubmittedAnewStarts(t *testing.T) {
 		t.Errorf("it ran %v, want twice", all)
 	}
 }
+
+func TestMountsAndSlicesAreUnitsToo(t *testing.T) {
+	w := shared(t)
+	w.put("srv-data.mount", "[Mount]\nWhat=tmpfs\nWhere=/srv/data\nType=tmpfs\nOptions=size=1m\n", cluster.Launched)
+	h := w.hostOf(w.await(soon, "srv-data.mount", "it is mounted", runs).MachineID)
+	if got := w.sh(h, "stat -f -c %T /srv/data"); got != "tmpfs" {
+		t.Errorf("/srv/data is %q", got)
+	}
+	w.put("pool.slice", "[Slice]\nTasksMax=100\n[X-Fleet]\nMachineOf=srv-data.mount\n", cluster.Launched)
+	w.await(soon, "pool.slice", "it is active", runsOn(h))
+	w.destroy("pool.slice")
+	w.destroy("srv-data.mount")
+	w.await(soon, "srv-data.mount", "it is gone", gone)
+	if got := w.sh(h, "stat -f -c %T /srv/data"); got == "tmpfs" {
+		t.Error("it is still mounted")
+	}
+}

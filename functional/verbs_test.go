@@ -193,3 +193,33 @@ func TestAMistakeInXFleetIsToldWithItsLineAndNothingIsStored(t *testing.T) {
 		t.Errorf("stored: %v, %v", units, err)
 	}
 }
+
+func TestAUnitCanBeStoppedAndDestroyedWhileItStarts(t *testing.T) {
+	w := shared(t)
+	w.put("endless.service", "[Service]\nExecStartPre=/bin/sleep infinity\nExecStart=/bin/true\nTimeoutStartSec=infinity\n", cluster.Launched)
+	starting := func(u api.Unit) bool { return len(live(u)) == 1 && live(u)[0].Active == "activating" }
+	h := w.hostOf(w.await(soon, "endless.service", "it is being started", starting).MachineID)
+	w.mustFleetctl("stop", "endless.service")
+	// To systemd an ExecStartPre that had to be killed is a failure.
+	w.expectOnHost(h, "endless.service", "loaded failed")
+	w.mustFleetctl("start", "--no-block", "endless.service")
+	w.await(soon, "endless.service", "it is being started again", starting)
+	w.mustFleetctl("destroy", "endless.service")
+	w.expectOnHost(h, "endless.service", "not-found inactive")
+}
+
+func TestEveryNameThatSystemdAcceptsCanBeRun(t *testing.T) {
+	w := shared(t)
+	for _, name := range []unit.Name{
+		`odd\x2dname@a\x2db:c.service`, "UPPER_case.9.service", "-dash.service", "..service",
+		unit.Name(strings.Repeat("n", 255-len(".service")) + ".service"),
+	} {
+		w.put(name, sleeper, cluster.Launched)
+		h := w.hostOf(live(w.await(soon, name, "it runs", runs))[0].MachineID)
+		w.destroy(name)
+		w.await(soon, name, "it is gone", gone)
+		if files := w.unitFiles(h); len(files) > 0 {
+			t.Errorf("%s: on the host is still %v", name, files)
+		}
+	}
+}
