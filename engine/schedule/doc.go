@@ -79,6 +79,6 @@
 // # Where the brake goes
 //
 // A machine that is lost has its units look for a home in refreshMachine
-// (apply.go). A limit on how much may be lost at once belongs there: the machine is
+// (refresh.go). A limit on how much may be lost at once belongs there: the machine is
 // then held as one whose record cannot be read, which is neither lost nor given anything.
 package schedule
