@@ -39,7 +39,6 @@ func (s *State) admit(m *machine) {
 	}
 	s.restand(m)
 	for _, g := range guests {
-		s.readRules(g.task) // those of an unreadable record are told by what is ordered
 		s.review.add(g.task)
 	}
 	s.sift(m, guests)

@@ -210,6 +210,9 @@ func (s *State) stand(m *machine, t *task) {
 	}
 	s.globs.count(m, t, was, is)
 	s.open.update(m)
+	if is == ordered && !t.settled() {
+		s.readRules(t) // what is ordered tells them, as far as they are known
+	}
 	if was == ordered || is == ordered {
 		s.wakeFollowers(t)
 	}
