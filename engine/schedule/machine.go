@@ -216,8 +216,20 @@ func (s *State) stand(m *machine, t *task) {
 	if was == ordered || is == ordered {
 		s.wakeFollowers(t)
 	}
-	if is < was {
+	switch {
+	case is < was:
 		s.eased(m, t, wasFull)
+	case was == lingering:
+		s.stays(m, t)
+	}
+}
+
+// stays wakes those who wait for t to leave m, which it will not do.
+func (s *State) stays(m *machine, t *task) {
+	for u := range s.unplaced.of {
+		if u.want.Waiting && (related(u, t) || m.listed && m.full()) {
+			s.wake(u)
+		}
 	}
 }
 
