@@ -465,15 +465,21 @@ func (w *world) checkNotes(step Step, before map[cluster.MachineID]map[unit.Name
 			if note.Reason == "" {
 				w.t.Fatalf("%s is taken off %s without a reason", note.Unit, h.id)
 			}
-			if old != nil && !w.obscure() && w.wanted(note.Unit) && w.breach(note.Unit, h) == "" && !w.yields(note) {
+			if old != nil && !w.obscure() && w.wanted(note.Unit) && w.breach(note.Unit, h) == "" && !w.yields(step, note) {
 				w.t.Fatalf("%s had to leave %s for nothing: %s\n%s", note.Unit, h.id, note.Reason, w.show())
 			}
 		}
 	}
 }
 
-// yields: to a newer unit that replaces it, to the original that came back, or to its only copy.
-func (w *world) yields(note Note) bool {
+// yields: to a newer unit that replaces it, to the original that came back, to
+// its only copy, or to a rival that was there until a third unit took its place in the same moment.
+func (w *world) yields(step Step, note Note) bool {
+	if strings.HasSuffix(note.Reason, " (Conflicts)") && slices.ContainsFunc(step.Notes, func(n Note) bool {
+		return n.Machine == note.Machine && n.Action == Withdraw && strings.HasSuffix(n.Reason, " takes its place")
+	}) {
+		return true
+	}
 	if strings.HasPrefix(note.Reason, "taken back by") || strings.HasPrefix(note.Reason, "stays on") {
 		return true
 	}
