@@ -89,7 +89,7 @@ func (w *world) awaitAll(within time.Duration, names []unit.Name, what string, h
 
 // listen follows the events of a host that answers, for a few seconds at most.
 func (w *world) listen(ctx context.Context, names []unit.Name, hear func(api.Event) error) error {
-	h, err := w.LiveHost(ctx)
+	h, err := w.live(ctx)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (w *world) unchanged(during time.Duration, names ...unit.Name) {
 		return nil
 	}
 	for ctx.Err() == nil {
-		h, err := w.LiveHost(ctx)
+		h, err := w.live(ctx)
 		if err != nil {
 			continue
 		}

@@ -219,7 +219,7 @@ func (w *world) patchMetadata(operations string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
-	h, err := w.LiveHost(ctx)
+	h, err := w.live(ctx)
 	if err != nil {
 		w.t.Fatal(err)
 	}

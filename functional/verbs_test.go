@@ -64,11 +64,11 @@ func TestInstancesKeepTheTextOfTheTemplateTheyWereMadeFrom(t *testing.T) {
 	for name, want := range map[unit.Name]string{"inst@1.service": "1001", "inst@2.service": "1001", "inst@3.service": "1002"} {
 		u := w.await(soon, name, "it runs", runs)
 		h := w.hostOf(u.MachineID)
-		command := w.sh(h, fmt.Sprintf("tr '\\0' ' ' </proc/%d/cmdline", live(u)[0].MainPID))
-		environment := w.sh(h, fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ", live(u)[0].MainPID))
-		if !strings.Contains(command, want) || !strings.Contains(environment, "I="+strings.TrimSuffix(string(name[5:]), ".service")) {
-			t.Errorf("%s runs %q, want the text with %s; its environment:\n%s", name, command, want, environment)
-		}
+		instance := strings.TrimSuffix(string(name[5:]), ".service")
+		w.eventually(soon, fmt.Sprintf("%s runs the text with %s, instance %s", name, want, instance), func() (bool, string) {
+			seen := w.sh(h, fmt.Sprintf("cd /proc/%d; tr '\\0' '\\n' <cmdline; tr '\\0' '\\n' <environ", live(u)[0].MainPID))
+			return strings.Contains(seen, want) && strings.Contains(seen, "\nI="+instance), seen
+		})
 	}
 	if out, code := w.fleetctl("start", "inst@.service"); code == 0 {
 		t.Errorf("a template itself was started: %s", out)
