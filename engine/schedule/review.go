@@ -13,7 +13,7 @@ import (
 func (s *State) reviewTask(t *task) {
 	switch {
 	case t.corrupt != "":
-		return // what is wanted is unknown: everything stays as it is
+		s.release(t) // what is wanted is unknown: all that is ordered stays as it is, and no more is kept
 	case !t.wanted():
 		s.withdraw(t)
 	case t.record.Global:
