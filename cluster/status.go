@@ -184,22 +184,38 @@ func (st Status) arriving() (Phase, string) {
 			return phase, message
 		}
 	}
-	considered := st.Pending != nil && st.Pending.Generation >= st.Unit.Generation
-	switch {
+	switch why := st.considered(); {
 	case live > 0:
 		return Done, ""
-	case considered && !st.Pending.Waiting:
-		return Nowhere, st.Pending.String()
-	case considered:
-		return Working, st.Pending.String()
+	case why == nil:
+		return Working, "waiting for the engine to choose a machine"
+	case why.Waiting:
+		return Working, why.String()
+	default:
+		return Nowhere, why.String()
 	}
-	return Working, "waiting for the engine to choose a machine"
+}
+
+// considered is what the engine has to say of the last request, nil if it has
+// not considered it yet or if there is nothing in its way.
+func (st Status) considered() *Pending {
+	if st.Pending == nil || st.Pending.Generation < st.Unit.Generation {
+		return nil
+	}
+	return st.Pending
 }
 
 func (st Status) copyOutcome(c Copy) (Phase, string) {
 	on := "on " + c.Machine.Short()
 	if c.Order.Generation < st.Unit.Generation {
-		return Working, "waiting for the engine to give new orders " + on
+		switch why := st.considered(); {
+		case why == nil:
+			return Working, "waiting for the engine to give new orders " + on
+		case why.Waiting:
+			return Working, why.String()
+		default: // what was placed before stays
+			return Failed, fmt.Sprintf("unchanged %s: %s", on, why)
+		}
 	}
 	r := c.Report
 	switch {

@@ -71,6 +71,7 @@ func TestStatusTellsHowFarARequestHasCome(t *testing.T) {
 		"runs":                             {world{unit: wanted, order: ordered, report: says("active", 5)}, Done, Launched, ""},
 		"runs since an earlier request":    {world{unit: wanted, order: ordered, report: says("active", 4)}, Working, Launched, ""},
 		"the order is an old one":          {world{unit: wanted, order: &Order{Desired: Launched, Generation: 4}, report: says("active", 4)}, Working, Launched, "new orders"},
+		"its new file cannot be read":      {world{unit: wanted, order: &Order{Desired: Launched, Generation: 4}, report: says("active", 4), why: &Pending{Generation: 5, Message: "its unit file cannot be read"}}, Failed, Launched, "unchanged on m1: its unit file"},
 		"a oneshot has ended":              {world{unit: wanted, order: ordered, report: says("inactive", 5)}, Done, Launched, ""},
 		"failed":                           {world{unit: wanted, order: ordered, report: with(says("failed", 5), func(r *UnitReport) { r.Result = "exit-code" })}, Failed, Launched, "exit-code"},
 		"its condition was not met":        {world{unit: wanted, order: ordered, report: with(says("inactive", 5), func(r *UnitReport) { r.Job = "dependency" })}, Failed, Launched, "dependency"},
