@@ -94,6 +94,18 @@ func TestAFailingUnitIsReportedWithItsLogAndHoldsUpNobody(t *testing.T) {
 	})
 }
 
+func TestAFileThatSystemdCannotUseIsReportedWithWhatSystemdSays(t *testing.T) {
+	play(t, func(t *testing.T, m *machine, s *session) {
+		for i, why := range []string{"no ExecStart=", "still no ExecStart="} {
+			s.order("bad.service", "[Service]\nType=simple\n[X-Test]\nLog="+why+"\n", cluster.Launched, int64(5+i))
+			settle()
+			if u := s.last().Units["bad.service"]; u.Load != "bad-setting" || !slices.Contains(u.Log, why) {
+				t.Errorf("reported: %+v", u)
+			}
+		}
+	})
+}
+
 func TestWhatCannotBeDoneIsTriedAgainAndSaid(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
 		m.host.AddHostUnit("ssh.service", "/lib/systemd/system/ssh.service")

@@ -25,6 +25,8 @@ type failing struct {
 	invocation string
 	since      time.Time
 	job        unit.JobResult
+	content    unit.ContentID // of a unit that did not run: its file, and the request that was tried in vain
+	tried      int64
 }
 
 // excerpt sees to it that the log of a unit that failed is read, once, and
@@ -33,13 +35,17 @@ type failing struct {
 // takes too long. The caller holds the board's lock.
 func (a *Agent) excerpt(ctx context.Context, name unit.Name) (complete bool) {
 	b := &a.board
-	state, job := b.States[name], b.Memory[name].Job
-	jobFailed := job != "" && job != unit.JobDone && !state.Running()
-	if state.Active != "failed" && !jobFailed {
+	state, memory := b.States[name], b.Memory[name]
+	jobFailed := memory.Job != "" && memory.Job != unit.JobDone && !state.Running()
+	unusable := state.Load == "bad-setting" || state.Load == "error"
+	if state.Active != "failed" && !jobFailed && !unusable {
 		delete(b.logs, name)
 		return true
 	}
-	of := failing{state.InvocationID, state.Since.Round(0).UTC(), job}
+	of := failing{invocation: state.InvocationID, since: state.Since.Round(0).UTC(), job: memory.Job}
+	if state.InvocationID == "" || unusable {
+		of.content, of.tried = b.Files[name], memory.Tried
+	}
 	if e, ok := b.logs[name]; ok && e.of == of {
 		return !e.reading
 	}

@@ -78,6 +78,8 @@ type Copy struct {
 	Sub          string         `json:"sub,omitempty"`
 	Result       string         `json:"result,omitempty"`
 	ExitStatus   int32          `json:"exitStatus,omitempty"`
+	Signaled     bool           `json:"signaled,omitempty"` // ExitStatus is the number of a signal
+	Skipped      bool           `json:"skipped,omitempty"`  // a condition of the file was not met at the last start, which did nothing
 	MainPID      uint32         `json:"mainPID,omitempty"`
 	Restarts     uint32         `json:"restarts,omitempty"`
 	InvocationID string         `json:"invocationID,omitempty"`

@@ -107,6 +107,7 @@ func (v view) copied(c cluster.Copy, d detail) Copy {
 	out.Generation = r.Generation
 	out.Load, out.Active, out.Sub = r.Load, r.Active, r.Sub
 	out.Result, out.ExitStatus = r.Result, r.ExitStatus
+	out.Signaled, out.Skipped = r.Signaled, r.Skipped
 	out.MainPID, out.Restarts, out.InvocationID = r.MainPID, r.Restarts, r.InvocationID
 	out.StateSince = r.Since
 	out.Job, out.JobResult = r.State.Job, r.Job

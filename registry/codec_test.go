@@ -66,7 +66,7 @@ func sampleReport() cluster.Report {
 		Machine: "m", Session: cluster.Session{Lease: 1, BootID: "b"}, Orders: 4, At: sampleTime, Revision: 5,
 		Units: map[unit.Name]cluster.UnitReport{"a.service": {
 			State: unit.State{
-				Load: "loaded", Active: "failed", Sub: "failed", Result: "exit-code", ExitStatus: -3, MainPID: 7, Restarts: 2,
+				Load: "loaded", Active: "failed", Sub: "failed", Result: "exit-code", ExitStatus: -3, Signaled: true, Skipped: true, MainPID: 7, Restarts: 2,
 				InvocationID: "i", Since: sampleTime, Job: "start",
 			},
 			Content: "c", Generation: 3, Tried: 4, Job: "failed", Error: "no", Log: []string{"a", "b"},

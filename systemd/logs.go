@@ -3,7 +3,10 @@ package systemd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -16,26 +19,26 @@ import (
 const maxLogLine = 512
 
 // Logs returns the last lines about the unit's latest invocation from the
-// journal, oldest first: what its processes wrote, and what systemd said. A
-// unit that was never started, or whose last run systemd forgot, has none.
+// journal, oldest first: what its processes wrote, and what systemd said. Of a
+// unit that never ran, or whose file systemd cannot use, it is what systemd said
+// since the file was put there: why it refused.
 func (m *Manager) Logs(ctx context.Context, n unit.Name, lines int) ([]string, error) {
 	states, err := m.States(ctx, []unit.Name{n})
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s: %w", n, err)
 	}
-	id := states[n].InvocationID
-	if id == "" || lines <= 0 {
+	if lines <= 0 {
 		return nil, nil
+	}
+	about, err := m.about(n, states[n])
+	if err != nil || about == nil {
+		return nil, err
 	}
 	// What a process wrote just before it died may still be on its way. Only
 	// root may ask journald to hurry; for others the newest lines may lack.
 	_ = exec.CommandContext(ctx, "journalctl", "--sync").Run()
-	bySystemd := "INVOCATION_ID="
-	if m.user {
-		bySystemd = "USER_INVOCATION_ID="
-	}
-	cmd := exec.CommandContext(ctx, "journalctl", "--quiet", "--no-pager", "--output=cat", "--boot",
-		"--lines="+strconv.Itoa(lines), "_SYSTEMD_INVOCATION_ID="+id, "+", bySystemd+id)
+	args := append([]string{"--quiet", "--no-pager", "--output=cat", "--boot", "--lines=" + strconv.Itoa(lines)}, about...)
+	cmd := exec.CommandContext(ctx, "journalctl", args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -43,6 +46,25 @@ func (m *Manager) Logs(ctx context.Context, n unit.Name, lines int) ([]string, e
 		return nil, fmt.Errorf("read log of %s: journalctl: %w: %s", n, err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return tail(string(out), lines), nil
+}
+
+// about are the arguments of journalctl that select the entries about the unit; nil if there are none.
+func (m *Manager) about(n unit.Name, st unit.State) ([]string, error) {
+	byUnit, byInvocation := "UNIT=", "INVOCATION_ID="
+	if m.user {
+		byUnit, byInvocation = "USER_UNIT=", "USER_INVOCATION_ID="
+	}
+	if st.InvocationID != "" && st.Load == "loaded" {
+		return []string{"_SYSTEMD_INVOCATION_ID=" + st.InvocationID, "+", byInvocation + st.InvocationID}, nil
+	}
+	info, err := os.Stat(m.disk.file(n))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read log of %s: %w", n, err)
+	}
+	return []string{fmt.Sprintf("--since=@%.6f", float64(info.ModTime().UnixMicro())/1e6), byUnit + string(n)}, nil
 }
 
 // tail is the last lines of a text: one journal entry may have several.

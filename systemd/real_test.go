@@ -231,6 +231,49 @@ func TestResultOfAFinishedRunIsKept(t *testing.T) {
 	}
 }
 
+func TestConditionNotMet(t *testing.T) {
+	m := connectSystem(t)
+	n := unit.Name("contract-condition.service")
+	load(t, m, n, "[Unit]\nConditionPathExists=/nonexistent\n"+sleeper)
+	if st := state(t, m, n); st.Skipped {
+		t.Errorf("before it was started: %+v", st)
+	}
+	start(t, m, n)
+	if st := state(t, m, n); !st.Skipped || st.Active != "inactive" {
+		t.Errorf("after a start that did nothing: %+v", st)
+	}
+}
+
+func TestSignalIsNoExitStatus(t *testing.T) {
+	m := connectSystem(t)
+	n := unit.Name("contract-signal.service")
+	load(t, m, n, sleeper)
+	start(t, m, n)
+	if _, err := m.Stop(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if st := state(t, m, n); st.ExitStatus != 15 || !st.Signaled || st.Skipped {
+		t.Errorf("after a stop: %+v", st)
+	}
+}
+
+func TestLogOfWhatNeverRan(t *testing.T) {
+	m := connectSystem(t)
+	for n, c := range map[unit.Name]struct{ file, why string }{
+		"contract-bad.service": {"[Service]\nType=simple\n", "Service has no ExecStart="},
+		"contract-lone.socket": {"[Socket]\nListenStream=/run/contract-lone.sock\n", "contract-lone.service"},
+	} {
+		if _, err := m.Load(t.Context(), map[unit.Name][]byte{n: []byte(c.file)}); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = m.Start(t.Context(), n) // it fails, with an error or with a result
+		lines, err := m.Logs(t.Context(), n, 10)
+		if err != nil || !strings.Contains(strings.Join(lines, "\n"), c.why) {
+			t.Errorf("Logs(%s) = %q, %v", n, lines, err)
+		}
+	}
+}
+
 func TestAskingCausesNoSignals(t *testing.T) {
 	m := connectSystem(t)
 	load(t, m, "contract-asked.service", sleeper)

@@ -120,7 +120,7 @@ func (s *session) list(ctx context.Context, names []unit.Name) (map[unit.Name]sd
 
 // read reads what the list does not tell about a unit in systemd's memory.
 //
-// It asks for single properties, six at most: all those of the Unit interface
+// It asks for single properties, eight at most: all those of the Unit interface
 // cost systemd 15 times as much, and 400 times for the first time after a
 // reload, because UnitFileState searches the file system.
 func (s *session) read(ctx context.Context, n unit.Name, l sddbus.UnitStatus) (unit.State, error) {
@@ -149,12 +149,33 @@ func (r *reader) get(iface, property string, to any) {
 	}
 }
 
+// The values of ExecMainCode, waitid(2)'s, that say that a signal ended a process.
+const (
+	killed = 2
+	dumped = 3
+)
+
+// skipped tells whether systemd looked at the conditions of the unit's file,
+// found one that is not met and did not start it. Its start job is done then.
+func (r *reader) skipped() bool {
+	var (
+		checked uint64
+		met     bool
+	)
+	r.get(unitIface, "ConditionTimestamp", &checked)
+	r.get(unitIface, "ConditionResult", &met)
+	return r.err == nil && checked != 0 && !met
+}
+
 // readRun reads what is known of the unit's present or last run.
 func (r *reader) readRun(t unit.Type, st *unit.State) {
 	var invocation []byte
 	r.get(unitIface, "InvocationID", &invocation)
 	if len(invocation) == 16 {
 		st.InvocationID = fmt.Sprintf("%x", invocation)
+	}
+	if st.Active == "inactive" {
+		st.Skipped = r.skipped()
 	}
 	iface, ok := results[t]
 	if st.InvocationID == "" && st.Active == "inactive" {
@@ -175,6 +196,11 @@ func (r *reader) readRun(t unit.Type, st *unit.State) {
 		return
 	}
 	r.get(iface, "ExecMainStatus", &st.ExitStatus)
+	if st.ExitStatus != 0 {
+		var code int32
+		r.get(iface, "ExecMainCode", &code)
+		st.Signaled = code == killed || code == dumped
+	}
 	r.get(iface, "NRestarts", &st.Restarts)
 	if st.Running() {
 		r.get(iface, "MainPID", &st.MainPID)

@@ -11,6 +11,8 @@ type State struct {
 
 	Result       string    `json:"result,omitempty"`       // Result property: success, exit-code, signal, timeout, …; empty for types without one
 	ExitStatus   int32     `json:"exitStatus,omitempty"`   // ExecMainStatus of a service: exit code, or signal number
+	Signaled     bool      `json:"signaled,omitempty"`     // ExitStatus is the number of the signal that killed the main process
+	Skipped      bool      `json:"skipped,omitempty"`      // the last start did nothing, because a condition of the file (ConditionPathExists=, …) was not met
 	MainPID      uint32    `json:"mainPID,omitempty"`      // MainPID of a service, 0 if none runs
 	Restarts     uint32    `json:"restarts,omitempty"`     // NRestarts: automatic restarts by systemd since the last start
 	InvocationID string    `json:"invocationID,omitempty"` // 32 hexadecimal digits; empty if the unit was never started

@@ -38,6 +38,7 @@ func (p *process) read(raw []byte) {
 	p.state.Load = "loaded"
 	if p.does.loadErr != "" {
 		p.state.Load = "bad-setting"
+		p.logs = p.does.logs
 	}
 	if p.name.Type() == unit.Target || p.name.Type() == unit.Slice {
 		p.state.Result = ""
