@@ -162,11 +162,11 @@ func (b *rulesBuilder) combine() {
 		key, other string
 		msg        string
 	}{
-		{id && peers, keyMachineID, keyMachineOf, "MachineID cannot be used with Peers"},
+		{id && peers, keyMachineID, keyMachineOf, "MachineID cannot be used with MachineOf"},
 		{id && conflicts, keyMachineID, keyConflicts, "MachineID cannot be used with Conflicts"},
 		{id && r.Global, keyMachineID, keyGlobal, "MachineID cannot be used with Global"},
 		{id && replaces, keyMachineID, keyReplaces, "MachineID cannot be used with Replaces"},
-		{r.Global && peers, keyGlobal, keyMachineOf, "Global cannot be used with Peers"},
+		{r.Global && peers, keyGlobal, keyMachineOf, "Global cannot be used with MachineOf"},
 		{r.Global && replaces, keyGlobal, keyReplaces, "Global cannot be used with Replaces"},
 		{conflicts && replaces, keyConflicts, keyReplaces, "Conflicts cannot be used with Replaces"},
 	} {
