@@ -52,7 +52,7 @@ type PutFileOptions struct {
 func Dial(endpoint string, o ClientOptions) (*Client, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("endpoint: %w", err)
+		return nil, fmt.Errorf("endpoint %q: expect unix:///path, http://host:port or https://host:port", endpoint)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second

@@ -46,7 +46,7 @@ func (a *app) run(ctx context.Context, args []string) exitCode {
 		f = &fault{exitTimeout, errors.New("interrupted")}
 	}
 	fmt.Fprintln(a.stderr, "Error:", f.err)
-	if h := hint(f.err); h != "" {
+	if h := hint(f); h != "" {
 		fmt.Fprintln(a.stderr, "Hint:", h)
 	}
 	if f.code == exitUsage {

@@ -106,6 +106,8 @@ func remoteCode(err error) exitCode {
 		return exitUnreachable
 	case answer.Code == http.StatusNotFound:
 		return exitNotFound
+	case answer.Code == http.StatusRequestEntityTooLarge:
+		return exitError
 	case answer.Code/100 == 4:
 		return exitRefused
 	}
@@ -117,8 +119,11 @@ func hint(err error) string {
 	var (
 		unknownCA x509.UnknownAuthorityError
 		answer    *api.Error
+		f         *fault
 	)
 	switch {
+	case errors.As(err, &f) && f.code == exitError:
+		return "" // not about the connection
 	case errors.As(err, &answer):
 		switch answer.Code {
 		case http.StatusServiceUnavailable:
@@ -129,6 +134,8 @@ func hint(err error) string {
 		return ""
 	case errors.As(err, &unknownCA):
 		return "name the certificate authority of the cluster with --ca-file"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server there speaks plain HTTP; write http:// instead of https://"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "no fleetd listens there; start it, or name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
 	case remoteCode(err) != exitUnreachable:

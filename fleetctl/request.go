@@ -66,6 +66,9 @@ func (r *request) judge(u api.Unit) (v verdict, ok bool) {
 			return r.failed(u, message), true
 		}
 		line := fmt.Sprintf("Unit %s %s%s", r.unit, r.goal, where(u))
+		if r.goal.starts() {
+			line += skipped(u)
+		}
 		if r.goal == goalInactive {
 			line += exceptLost(u)
 		}
@@ -114,6 +117,24 @@ func restarting(u api.Unit) (message string, yes bool) {
 		}
 	}
 	return "", false
+}
+
+// skipped admits that systemd was content to do nothing.
+func skipped(u api.Unit) string {
+	var on []string
+	copies := live(u)
+	for _, c := range copies {
+		if c.Skipped {
+			on = append(on, place(c.MachineID, c.Address, false))
+		}
+	}
+	switch {
+	case len(on) == 0:
+		return ""
+	case len(copies) == 1:
+		return ", but does not run: a condition in its file is not met there"
+	}
+	return fmt.Sprintf(", but does not run on %s: a condition in its file is not met there", strings.Join(on, ", "))
 }
 
 // grace is how long a service that was started may take to die of a mistake

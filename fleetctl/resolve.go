@@ -144,7 +144,7 @@ func (a *app) newSource(ctx context.Context, c *api.Client, x *candidate) error 
 		return nil
 	}
 	if !x.name.IsInstance() {
-		return &fault{exitNotFound, fmt.Errorf("unable to find Unit(%s) in Registry or on filesystem", x.name)}
+		return &fault{exitNotFound, fmt.Errorf("unable to find Unit(%s) in Registry or on filesystem (%s)", x.name, x.path)}
 	}
 	template := x.name.Template()
 	stored, err := c.File(ctx, template)

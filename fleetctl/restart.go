@@ -14,8 +14,9 @@ func (a *app) restartCommand() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
 		Use:   "restart UNIT...",
-		Short: "Restart units that are launched",
-		Long: `Restart units where they are, and wait until they run again. Units must be launched.
+		Short: "Restart units where they are",
+		Long: `Restart units where they are, and wait until they run again. A unit that is loaded and
+does not run is started; one that is on no machine is refused.
 
 UNIT is a name or, in quotes, a shell pattern for names; a pattern means launched units only.`,
 		Args: needUnits,
@@ -31,6 +32,11 @@ func restartOrder(c *api.Client, u api.Unit, globbed bool) (*order, error) {
 	switch {
 	case u.DesiredState != cluster.Launched && globbed:
 		return nil, nil
+	case u.DesiredState == cluster.Loaded:
+		return &order{
+			unit: u.Name, goal: goalLaunched, global: u.Global,
+			send: func(ctx context.Context) (api.Result, error) { return c.SetDesired(ctx, u.Name, cluster.Launched) },
+		}, nil
 	case u.DesiredState != cluster.Launched:
 		return nil, fmt.Errorf("unable to restart unit %s in state %s; start it instead", u.Name, u.DesiredState)
 	}

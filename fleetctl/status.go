@@ -102,7 +102,7 @@ func writeStatus(w io.Writer, u api.Unit, now time.Time) {
 		line("Wanted", "%s", wanted(u))
 	}
 	if phase == cluster.Done {
-		line("Outcome", "as wanted")
+		line("Outcome", "%s", doneWords(u))
 	} else {
 		line("Outcome", "%s", strings.TrimSuffix(fmt.Sprintf("%s: %s", outcomeWords(phase), inFull(message, u.Copies)), ": "))
 	}
@@ -127,12 +127,39 @@ func writeStatus(w io.Writer, u api.Unit, now time.Time) {
 	}
 }
 
+func exitWords(c api.Copy) string {
+	switch {
+	case c.Signaled:
+		return fmt.Sprintf(", ended by signal %d", c.ExitStatus)
+	case c.ExitStatus != 0:
+		return fmt.Sprintf(", exit status %d", c.ExitStatus)
+	}
+	return ""
+}
+
 func wanted(u api.Unit) string {
 	text := string(u.DesiredState)
 	if u.Global {
 		text += " on every machine that its rules allow"
 	}
 	return text
+}
+
+// doneWords tells what a request that was carried out has led to. What fleet
+// started may have ended since; to start it again is systemd's or the user's business.
+func doneWords(u api.Unit) string {
+	if u.DesiredState != cluster.Launched {
+		return "as wanted"
+	}
+	for _, c := range live(u) {
+		switch {
+		case c.Skipped:
+			return "started, but a condition in its file is not met on " + place(c.MachineID, c.Address, false)
+		case c.Active == "inactive":
+			return "started, and has ended on " + place(c.MachineID, c.Address, false)
+		}
+	}
+	return "as wanted"
 }
 
 func outcomeWords(p cluster.Phase) string {
@@ -162,7 +189,10 @@ func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.
 	}
 	line("Active", "%s", active)
 	if c.Result != "" && (c.Result != "success" || c.ExitStatus != 0) {
-		line("Result", "%s, exit status %d", c.Result, c.ExitStatus)
+		line("Result", "%s%s", c.Result, exitWords(c))
+	}
+	if c.Skipped {
+		line("Condition", "not met; systemd did not start it")
 	}
 	if c.JobResult != "" && c.JobResult != "done" {
 		line("Job", "ended with %s", c.JobResult)

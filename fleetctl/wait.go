@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"fleet/api"
@@ -19,6 +20,7 @@ type waiter struct {
 	open   map[unit.Name]*request
 	newest map[unit.Name]api.Unit
 	held   map[unit.Name]time.Time // ended well, and watched until then for a death right after the start
+	wants  map[unit.Name]bool      // have no machine because of others of this command, which may get one yet
 	broken error                   // why nothing can be seen now; nil if something can
 	code   exitCode
 }
@@ -30,6 +32,7 @@ func newWaiter(a *app, w *watch, requests []*request) *waiter {
 		open:   make(map[unit.Name]*request, len(requests)),
 		newest: maps.Clone(w.first),
 		held:   make(map[unit.Name]time.Time),
+		wants:  make(map[unit.Name]bool),
 	}
 	for _, r := range requests {
 		x.open[r.unit] = r
@@ -72,6 +75,7 @@ func (x *waiter) wait(ctx context.Context, limit time.Duration) exitCode {
 			progress.clear()
 			x.giveUp("interrupted")
 		}
+		x.lookAgain()
 	}
 	return x.code
 }
@@ -99,7 +103,12 @@ func (x *waiter) take(u api.Unit) {
 		return
 	}
 	v, ended := r.judge(u)
+	delete(x.wants, u.Name)
 	if !ended {
+		return
+	}
+	if v.code == exitNowhere && x.hangsOn(u) {
+		x.wants[u.Name] = true
 		return
 	}
 	if v.code == exitOK && r.goal.starts() {
@@ -112,6 +121,29 @@ func (x *waiter) take(u api.Unit) {
 		}
 	}
 	x.end(r, v)
+}
+
+// hangsOn tells whether the reason why a unit has no machine names another unit
+// that is still waited for: "start announce web" is in no hurry to say that
+// announce goes with web, which is not placed.
+func (x *waiter) hangsOn(u api.Unit) bool {
+	_, message := outcome(u)
+	for _, word := range strings.FieldsFunc(message, func(r rune) bool { return r == ' ' || r == ',' }) {
+		if _, open := x.open[unit.Name(word)]; open && word != string(u.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// lookAgain ends the requests that hung on others which have ended, and those that hang on nothing but each other.
+func (x *waiter) lookAgain() {
+	circle := len(x.wants) == len(x.open)
+	for _, name := range slices.Sorted(maps.Keys(x.wants)) {
+		if v, ended := x.open[name].judge(x.newest[name]); ended && (circle || !x.hangsOn(x.newest[name])) {
+			x.end(x.open[name], v)
+		}
+	}
 }
 
 // release rings when the first of the units that are held may be let go.
@@ -145,6 +177,7 @@ func (x *waiter) settle(now time.Time) {
 func (x *waiter) end(r *request, v verdict) {
 	delete(x.open, r.unit)
 	delete(x.held, r.unit)
+	delete(x.wants, r.unit)
 	x.code = worse(x.code, v.code)
 	if v.code == exitOK {
 		x.app.say("%s", v.line)
@@ -157,6 +190,10 @@ func (x *waiter) end(r *request, v verdict) {
 func (x *waiter) giveUp(why string) {
 	x.settle(time.Now().Add(grace)) // what has only to prove itself is as good as ended
 	for _, name := range slices.Sorted(maps.Keys(x.open)) {
+		if v, ended := x.open[name].judge(x.newest[name]); x.wants[name] && ended {
+			x.end(x.open[name], v)
+			continue
+		}
 		line := fmt.Sprintf("Unit %s is not known to be %s: %s (%s); the request stays in force",
 			name, x.open[name].goal, why, x.missing(name))
 		x.end(x.open[name], verdict{exitTimeout, line})

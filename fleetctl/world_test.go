@@ -20,8 +20,10 @@ import (
 // file says:
 //
 //	MachineMetadata=…   no machine fits
+//	MachineOf=OTHER     no machine fits until OTHER is on one
 //	Global=true         a copy on each of the two machines
 //	ExecStart=/fails    the start fails
+//	ExecStart=/skipped  a condition is not met
 //	ExecStart=/dies     the start succeeds, and the process ends shortly after
 //	ExecStart=/flaps    likewise, and systemd is to start it again
 //	ExecStart=/slow     starting or stopping ends only when the script says "cluster finish UNIT"
@@ -179,6 +181,14 @@ func (w *world) act(u cluster.Unit) {
 		}})
 		return
 	}
+	if other := file.Values(unit.FleetSection, "MachineOf"); len(other) > 0 {
+		if _, placed := w.orders[firstMachine].Units[unit.Name(other[0])]; !placed {
+			w.commit(cluster.PendingChanged{Name: u.Name, Pending: &cluster.Pending{
+				Generation: u.Generation, Message: "MachineOf names " + other[0] + ", which is not placed",
+			}})
+			return
+		}
+	}
 	machines := []cluster.MachineID{firstMachine}
 	if u.Global {
 		machines = append(machines, secondMachine)
@@ -191,6 +201,16 @@ func (w *world) act(u cluster.Unit) {
 		}
 		w.finishOn(id, u)
 	}
+	for name, other := range w.units {
+		file := w.files[other.Content]
+		if file == nil || other.Desired == cluster.Inactive || !slices.Contains(file.Values(unit.FleetSection, "MachineOf"), string(u.Name)) {
+			continue
+		}
+		if _, placed := w.orders[firstMachine].Units[name]; !placed {
+			w.commit(cluster.PendingChanged{Name: name})
+			w.act(other)
+		}
+	}
 }
 
 // finishOn ends what a machine does with a unit.
@@ -201,6 +221,8 @@ func (w *world) finishOn(id cluster.MachineID, u cluster.Unit) {
 	switch {
 	case u.Desired == cluster.Loaded:
 		w.report(id, u.Name, unit.State{Load: "loaded", Active: "inactive", Sub: "dead"}, u.Generation)
+	case w.says(u.Name, "ExecStart=/skipped"):
+		w.report(id, u.Name, unit.State{Load: "loaded", Active: "inactive", Sub: "dead", Skipped: true}, u.Generation)
 	case w.says(u.Name, "ExecStart=/fails"):
 		w.report(id, u.Name, dead, u.Generation)
 	case w.says(u.Name, "ExecStart=/dies"):
