@@ -55,7 +55,7 @@ const retryAfter = time.Second
 // Run joins the cluster again and again until ctx ends.
 func (p *Presence) Run(ctx context.Context) error {
 	for {
-		p.o.Status("Joining the cluster: waiting for etcd")
+		p.o.Status("Joining the cluster: waiting for etcd, or for an older session of this machine to end")
 		machine := p.o.Machine
 		machine.Since = time.Now()
 		err := p.records.Join(ctx, machine, registry.JoinOptions{
