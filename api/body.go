@@ -15,6 +15,10 @@ const (
 	maxBody = 2 << 20
 	maxFile = 1 << 20
 
+	// maxMetadata is what may be laid over the metadata of one machine: every
+	// list of machines has it, and the engine works with it.
+	maxMetadata = 64 << 10
+
 	// maxDrain is how much of a body that is too large is read and thrown away, so
 	// that a client that sends first and reads then gets to see the answer.
 	maxDrain = 32 << 20

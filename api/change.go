@@ -27,8 +27,9 @@ type edit func(current *cluster.Unit) (*cluster.UnitEdit, error)
 // it returns, the cache shows it.
 func (s *Server) change(r *http.Request, name unit.Name, fn edit) (cluster.Unit, error) {
 	var unchanged *cluster.Unit
-	u, err := s.store.UpdateUnit(r.Context(), name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
-		if err := ifMatch(r, current); err != nil {
+	var asked *cluster.UnitEdit
+	decide := func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+		if err := conditions(r, current); err != nil {
 			return nil, err
 		}
 		e, err := fn(current)
@@ -41,8 +42,20 @@ func (s *Server) change(r *http.Request, name unit.Name, fn edit) (cluster.Unit,
 		if e != nil && e.Unit.Desired != cluster.Inactive && name.IsTemplate() {
 			return nil, badRequest("cannot activate template %q", name)
 		}
+		asked = e
 		return e, nil
-	})
+	}
+	u, err := s.store.UpdateUnit(r.Context(), name, decide)
+	var refused *Error
+	if errors.Is(err, cluster.ErrConflict) && !errors.As(err, &refused) {
+		// Whoever was faster may have wanted the same: then nobody has lost.
+		u, err = s.store.UpdateUnit(r.Context(), name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+			if !agree(asked, current) {
+				return nil, err
+			}
+			return decide(current)
+		})
+	}
 	if errors.Is(err, errUnchanged) {
 		s.awaitRevision(r.Context(), unchanged.Revision)
 		return *unchanged, nil
@@ -62,23 +75,43 @@ func (s *Server) awaitRevision(ctx context.Context, revision int64) {
 	s.cache.await(ctx, revision)
 }
 
-// ifMatch holds a request to the generation that it was made for.
-func ifMatch(r *http.Request, current *cluster.Unit) error {
-	headers := r.Header.Values("If-Match")
-	if len(headers) == 0 {
-		return nil
+// agree tells whether the unit has the file that was to be written, or is gone as it was to be.
+func agree(asked *cluster.UnitEdit, current *cluster.Unit) bool {
+	if asked == nil || current == nil {
+		return asked == nil && current == nil
 	}
-	if current == nil {
-		return &Error{http.StatusPreconditionFailed, "If-Match: unit does not exist"}
+	return asked.Unit.Content == current.Content
+}
+
+// conditions hold a request to the generation that it was made for, or to there being none.
+func conditions(r *http.Request, current *cluster.Unit) error {
+	if match, sent := tags(r, "If-Match"); sent {
+		switch {
+		case current == nil:
+			return &Error{http.StatusPreconditionFailed, "If-Match: unit does not exist"}
+		case !match(current.Generation):
+			return &Error{
+				http.StatusPreconditionFailed,
+				fmt.Sprintf("If-Match: unit is at generation %d", current.Generation),
+			}
+		}
 	}
-	tags := strings.FieldsFunc(strings.Join(headers, ","), func(r rune) bool { return r == ',' || r == ' ' })
-	if slices.Contains(tags, "*") || slices.Contains(tags, etag(current.Generation)) {
-		return nil
+	if match, sent := tags(r, "If-None-Match"); sent && current != nil && match(current.Generation) {
+		return &Error{
+			http.StatusPreconditionFailed,
+			fmt.Sprintf("If-None-Match: unit exists, at generation %d", current.Generation),
+		}
 	}
-	return &Error{
-		http.StatusPreconditionFailed,
-		fmt.Sprintf("If-Match: unit is at generation %d", current.Generation),
-	}
+	return nil
+}
+
+// tags reads a header of entity tags; match tells whether a generation is among them.
+func tags(r *http.Request, header string) (match func(generation int64) bool, sent bool) {
+	values := r.Header.Values(header)
+	list := strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || r == ' ' })
+	return func(generation int64) bool {
+		return slices.Contains(list, "*") || slices.Contains(list, etag(generation))
+	}, len(values) > 0
 }
 
 // unreadable tells of the stand-in for a record that cannot be read.

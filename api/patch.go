@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"regexp"
+	"strings"
+	"unicode"
 
 	"fleet/cluster"
 )
@@ -86,6 +88,9 @@ func (o patchOperation) read() (id cluster.MachineID, key string, value *string,
 	if o.Value == nil || o.Value.Value == "" {
 		return "", "", nil, badRequest("invalid value: add and replace require a value")
 	}
+	if strings.ContainsFunc(o.Value.Value, unicode.IsControl) {
+		return "", "", nil, badRequest("invalid value: no unit file can name a control character")
+	}
 	return cluster.MachineID(parts[1]), parts[2], &o.Value.Value, nil
 }
 
@@ -95,6 +100,21 @@ func (e metadataEdit) apply(current cluster.Settings) (cluster.Settings, error) 
 		metadata = make(map[string]*string, len(e.values))
 	}
 	maps.Copy(metadata, e.values)
+	if size(metadata) > maxMetadata {
+		return cluster.Settings{}, tooLarge("metadata of machine "+string(e.id), maxMetadata)
+	}
 	current.Metadata = metadata
 	return current, nil
+}
+
+// size counts the bytes of keys and values.
+func size(metadata map[string]*string) int {
+	n := 0
+	for key, value := range metadata {
+		n += len(key)
+		if value != nil {
+			n += len(*value)
+		}
+	}
+	return n
 }

@@ -66,6 +66,7 @@ func TestLimitsAreNamed(t *testing.T) {
 		{"a 1.2 MiB file as JSON", "PUT", "/fleet/v1/units/a.service", "application/json", manyOptions(1200), 413, "unit file is larger than the limit of 1048576 bytes"},
 		{"a line that systemd cannot read", "PUT", "/fleet/v1/units/a.service", "application/json", fmt.Sprintf(option, strings.Repeat("x", 1<<20)), 400, "line too long"},
 		{"a 10 MiB patch", "PATCH", "/fleet/v1/machines", "", "[" + strings.Repeat(" ", 10<<20) + "]", 413, "limit of 2097152 bytes"},
+		{"metadata of 100 KB", "PATCH", "/fleet/v1/machines", "", `[{"op":"add","path":"/m/metadata/a","value":{"value":"` + strings.Repeat("x", 100_000) + `"}}]`, 413, "metadata of machine m is larger than the limit of 65536 bytes"},
 		{"a thousand braces", "PUT", "/fleet/v1/units/a.service", "application/json", strings.Repeat(`{"options":[`, 20_000), 400, "unable to decode body"},
 		{"a long name", "PUT", "/fleet/v1/units/" + strings.Repeat("a", 300) + ".service", "application/json", "{}", 400, "maximum length (255)"},
 	} {
@@ -143,6 +144,42 @@ func TestTheLoserOfARaceIsTold(t *testing.T) {
 	file, err := f.client.File(t.Context(), "a.service")
 	if err != nil || !strings.Contains(string(file), "winner") {
 		t.Errorf("the winner's file is %q, %v", file, err)
+	}
+}
+
+// Several clients may bring the same unit at the same moment, or destroy it.
+func TestWhoWantsTheSameLosesNoRace(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	beat := func(fn func()) { f.store.race = func() { f.store.race = nil; fn() } }
+	const options = `{"options":[{"section":"Service","name":"ExecStart","value":"/bin/a"}]`
+	const file = "[Service]\nExecStart=/bin/a\n"
+
+	beat(func() { f.store.submit(t, "a.service", file, cluster.Launched) })
+	code, message := f.call(t, "PUT", "/fleet/v1/units/a.service", "application/json", strings.NewReader(options+"}"))
+	if code != http.StatusNoContent || f.store.unit("a.service").Desired != cluster.Launched {
+		t.Errorf("the same unit: %d %q", code, message)
+	}
+
+	beat(func() { f.store.submit(t, "b.service", file, cluster.Inactive) })
+	code, message = f.call(t, "PUT", "/fleet/v1/units/b.service/file?desiredState=loaded", "", strings.NewReader(file))
+	if code != http.StatusNoContent || f.store.unit("b.service").Desired != cluster.Loaded {
+		t.Errorf("the same file, wanted loaded: %d %q", code, message)
+	}
+
+	beat(func() {
+		if _, err := f.client.Destroy(t.Context(), "a.service"); err != nil {
+			t.Error(err)
+		}
+	})
+	code, message = f.call(t, "DELETE", "/fleet/v1/units/a.service", "", nil)
+	if code != http.StatusNotFound || message != "unit does not exist" {
+		t.Errorf("destroyed by two: %d %q, want what v1 says of a unit that is gone", code, message)
+	}
+
+	beat(func() { f.store.submit(t, "b.service", "[Service]\nExecStart=/bin/b\n", cluster.Launched) })
+	code, message = f.call(t, "DELETE", "/fleet/v1/units/b.service", "", nil)
+	if code != http.StatusConflict {
+		t.Errorf("destroyed while somebody replaced it: %d %q", code, message)
 	}
 }
 

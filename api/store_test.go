@@ -146,7 +146,7 @@ func (s *fakeStore) UpdateUnit(
 
 	edit, err := change(current)
 	if err != nil {
-		return cluster.Unit{}, fmt.Errorf("update %s: %w", name, err)
+		return cluster.Unit{}, err
 	}
 	if race != nil {
 		race()
