@@ -12,18 +12,30 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// shutdownGrace is how long requests under way may take once fleetd is told to stop.
-const shutdownGrace = 3 * time.Second
+const (
+	// shutdownGrace is how long requests under way may take once fleetd is told to stop.
+	shutdownGrace = 3 * time.Second
+
+	// receive and send bound one request and its answer, so that a client that stops in the
+	// middle does not keep its connection for ever. Event streams lift both.
+	receive = time.Minute
+	send    = 2 * time.Minute
+)
 
 // serve answers the API on all listeners until ctx ends.
 func serve(ctx context.Context, listeners []net.Listener, h http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       receive,
+		WriteTimeout:      send,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		// OPTIONS * gets the answer that every path gets that is not there.
+		DisableGeneralOptionsHandler: true,
+
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
