@@ -30,6 +30,26 @@ func TestAUnitThatFailsIsShownWithItsLastLogLinesAndExitCode4(t *testing.T) {
 	}
 }
 
+// What a unit wrote reaches a busy journal after its death, when the journal can
+// no longer tell which run of the unit it was.
+func TestTheLastWordsOfAUnitAreShownHoweverBusyTheJournalIs(t *testing.T) {
+	w := shared(t)
+	h := w.host(1)
+	w.put("words.service", "[Service]\nExecStart=/bin/sh -c 'echo my last words; exit 1'\n[X-Fleet]\nMachineID="+h.MachineID+"\n", cluster.Loaded)
+	w.await(soon, "words.service", "it is loaded", done)
+	w.sh(h, "kill -STOP $(pgrep -x systemd-journal)")
+	w.ask("words.service", cluster.Launched)
+	w.eventually(soon, "it has failed", func() (bool, string) {
+		state := w.show(h, "words.service", "ActiveState")
+		return state == "failed", state
+	})
+	w.sh(h, "kill -CONT $(pgrep -x systemd-journal)")
+	u := w.await(soon, "words.service", "it is shown as failed", failed)
+	if log := strings.Join(live(u)[0].Log, "\n"); !strings.Contains(log, "my last words") {
+		t.Errorf("the log that is shown:\n%s", log)
+	}
+}
+
 func TestStartWaitsForAUnitThatNeedsItsTime(t *testing.T) {
 	w := shared(t)
 	const needs = 4 * time.Second

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"fleet/unit"
@@ -30,7 +31,7 @@ func (m *Manager) Logs(ctx context.Context, n unit.Name, lines int) ([]string, e
 	if lines <= 0 {
 		return nil, nil
 	}
-	about, err := m.about(n, states[n])
+	about, err := m.about(ctx, n, states[n])
 	if err != nil || about == nil {
 		return nil, err
 	}
@@ -49,13 +50,19 @@ func (m *Manager) Logs(ctx context.Context, n unit.Name, lines int) ([]string, e
 }
 
 // about are the arguments of journalctl that select the entries about the unit; nil if there are none.
-func (m *Manager) about(n unit.Name, st unit.State) ([]string, error) {
-	byUnit, byInvocation := "UNIT=", "INVOCATION_ID="
+func (m *Manager) about(ctx context.Context, n unit.Name, st unit.State) ([]string, error) {
+	byUnit, byInvocation, fromUnit := "UNIT=", "INVOCATION_ID=", "_SYSTEMD_UNIT="
 	if m.user {
-		byUnit, byInvocation = "USER_UNIT=", "USER_INVOCATION_ID="
+		byUnit, byInvocation, fromUnit = "USER_UNIT=", "USER_INVOCATION_ID=", "_SYSTEMD_USER_UNIT="
 	}
 	if st.InvocationID != "" && st.Load == "loaded" {
-		return []string{"_SYSTEMD_INVOCATION_ID=" + st.InvocationID, "+", byInvocation + st.InvocationID}, nil
+		began, err := m.began(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		// A busy journald looks at what a process wrote after the unit is gone, and
+		// then knows the unit but not the invocation: the time has to tell.
+		return []string{since(began), "_SYSTEMD_INVOCATION_ID=" + st.InvocationID, "+", byInvocation + st.InvocationID, "+", fromUnit + string(n)}, nil
 	}
 	info, err := os.Stat(m.disk.file(n))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,7 +71,22 @@ func (m *Manager) about(n unit.Name, st unit.State) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s: %w", n, err)
 	}
-	return []string{fmt.Sprintf("--since=@%.6f", float64(info.ModTime().UnixMicro())/1e6), byUnit + string(n)}, nil
+	return []string{since(info.ModTime()), byUnit + string(n)}, nil
+}
+
+func since(t time.Time) string { return fmt.Sprintf("--since=@%.6f", float64(t.UnixMicro())/1e6) }
+
+// began is when the unit last ceased to be inactive.
+func (m *Manager) began(ctx context.Context, n unit.Name) (time.Time, error) {
+	s, err := m.connected(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read log of %s: %w", n, err)
+	}
+	var microseconds uint64
+	if err := s.get(ctx, objectPath(n), unitIface, "InactiveExitTimestamp", &microseconds); err != nil {
+		return time.Time{}, fmt.Errorf("read log of %s: %w", n, err)
+	}
+	return time.UnixMicro(int64(microseconds)), nil
 }
 
 // tail is the last lines of a text: one journal entry may have several.
