@@ -21,7 +21,8 @@
 //
 // JSON objects with a version of the format ("v"). Times are RFC 3339 with
 // nanoseconds. A record of a later version, or one that is not what it should
-// be, is reported as cluster.Corrupted and harms no other. Fields that this
+// be, is reported as cluster.Corrupted and harms no other; a machine writes its
+// own anew. Fields that this
 // version does not know survive in units and settings, which are read, modified and written.
 //
 // # Roles

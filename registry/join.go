@@ -118,7 +118,10 @@ func (j *joining) attempt(ctx context.Context) (*Member, error) {
 	}
 	theirs, err := decodeMachine(j.machine.ID, *pair)
 	if err != nil {
-		theirs = &cluster.Machine{Address: "unknown, its record cannot be read: " + err.Error()}
+		theirs = &cluster.Machine{Address: "unknown, its record cannot be read: " + err.Error(), Since: j.machine.Since}
+		if pair.Lease == j.candidate.Lease {
+			theirs.Session = j.candidate // whose it is, its lease tells
+		}
 	}
 	if j.ours(theirs.Session, *pair) {
 		return j.resume(ctx, *theirs, *pair)
@@ -127,7 +130,7 @@ func (j *joining) attempt(ctx context.Context) (*Member, error) {
 }
 
 func (j *joining) ours(s cluster.Session, p Pair) bool {
-	return s == j.candidate && !s.IsZero() && p.Lease == s.Lease && s.BootID == j.machine.Session.BootID
+	return (s == j.candidate || s == j.options.Resume) && !s.IsZero() && p.Lease == s.Lease && s.BootID == j.machine.Session.BootID
 }
 
 // resume goes on with a session whose record is there, and writes the record anew if the machine has changed.
@@ -136,8 +139,13 @@ func (j *joining) resume(ctx context.Context, was cluster.Machine, p Pair) (*Mem
 	if err := j.registry.store.KeepAlive(ctx, p.Lease); err != nil {
 		return nil, err
 	}
+	lease, err := j.fitting(ctx, p.Lease)
+	if err != nil {
+		return nil, err
+	}
 	now := j.machine
 	now.Session, now.Since = was.Session, was.Since
+	now.Session.Lease = lease
 	value, err := encodeMachine(now)
 	if err != nil {
 		return nil, err
@@ -145,13 +153,37 @@ func (j *joining) resume(ctx context.Context, was cluster.Machine, p Pair) (*Mem
 	if string(value) != string(p.Value) {
 		_, err := j.registry.commit(ctx, Txn{
 			If:   []Compare{{Key: p.Key, Revision: p.Mod}},
-			Then: []Op{Put(p.Key, value, p.Lease)},
+			Then: []Op{Put(p.Key, value, lease)},
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	return newMember(j.registry, now, p.Created, sent), nil
+	if lease != p.Lease {
+		// What else the old session holds, such as a candidacy, ends with it.
+		if err := j.registry.store.Revoke(ctx, p.Lease); err != nil {
+			j.registry.log.Warn("cannot revoke the lease of the former session; it runs out", "err", err)
+		}
+	}
+	return newMember(j.registry, now, value, p.Created, sent), nil
+}
+
+// fitting is the session's lease, just renewed, if it lives as long as asked
+// for. If not, because the TTL was changed meanwhile, it is a new one: renewals in step with
+// another TTL would come too late. The store tells what is left of a lease in whole seconds.
+func (j *joining) fitting(ctx context.Context, lease int64) (int64, error) {
+	left, err := j.registry.store.TimeToLive(ctx, lease)
+	if err != nil {
+		return 0, err
+	}
+	if (left - j.options.TTL).Abs() <= time.Second {
+		return lease, nil
+	}
+	j.registry.log.Info("the TTL has changed, a new session replaces the former one", "machine", j.machine.ID, "was", left, "ttl", j.options.TTL)
+	if err := j.obtainLease(ctx); err != nil {
+		return 0, err
+	}
+	return j.lease, nil
 }
 
 // begin makes a new session.
@@ -171,7 +203,7 @@ func (j *joining) begin(ctx context.Context) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newMember(j.registry, now, created, sent), nil
+	return newMember(j.registry, now, value, created, sent), nil
 }
 
 // obtainLease renews the lease of an earlier attempt, whose record may yet

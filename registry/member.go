@@ -18,6 +18,9 @@ type Member struct {
 	machine  cluster.Machine
 	created  int64 // revision that created the machine's record; the fence of all this member writes
 
+	presence guarded // the machine's record
+	report   guarded
+
 	mu struct {
 		sync.Mutex
 		renewed time.Time
@@ -25,8 +28,11 @@ type Member struct {
 	}
 }
 
-func newMember(r *Registry, m cluster.Machine, created int64, renewed time.Time) *Member {
+func newMember(r *Registry, m cluster.Machine, record []byte, created int64, renewed time.Time) *Member {
 	member := &Member{registry: r, machine: m, created: created}
+	member.presence.key, member.presence.session = r.keys.machine(m.ID), machineSession
+	member.presence.expect(record)
+	member.report.key, member.report.session = r.keys.report(m.ID), reportSession
 	member.mu.renewed = renewed
 	return member
 }
@@ -58,7 +64,14 @@ func (m *Member) live(ctx context.Context, ttl time.Duration, fn func(context.Co
 			end(cluster.ErrSessionLost)
 		}
 	})
+	guard, dismiss := context.WithCancel(session)
+	var guarding sync.WaitGroup
+	guarding.Go(func() { m.guard(guard, &m.presence) })
+	guarding.Go(func() { m.guard(guard, &m.report) })
+
 	err := fn(session, m)
+	dismiss()
+	guarding.Wait()
 	stop()
 	renewing.Wait()
 
@@ -121,7 +134,7 @@ func (m *Member) lost() {
 
 // present holds while the machine's record is the one of this session.
 func (m *Member) present() Compare {
-	return Compare{Key: m.registry.keys.machine(m.machine.ID), Created: true, Revision: m.created}
+	return Compare{Key: m.presence.key, Created: true, Revision: m.created}
 }
 
 // File returns the bytes of a unit file as Registry.File does.
@@ -138,9 +151,10 @@ func (m *Member) Report(ctx context.Context, report cluster.Report) error {
 	if err != nil {
 		return fmt.Errorf("encode report of machine %s: %w", m.machine.ID, err)
 	}
+	m.report.expect(value)
 	_, err = m.registry.commit(ctx, Txn{
 		If:   []Compare{m.present()},
-		Then: []Op{Put(m.registry.keys.report(m.machine.ID), value, m.Session().Lease)},
+		Then: []Op{Put(m.report.key, value, m.Session().Lease)},
 	})
 	if errors.Is(err, cluster.ErrConflict) || errors.Is(err, ErrLeaseNotFound) {
 		m.lost()

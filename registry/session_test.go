@@ -230,6 +230,44 @@ func sessionLost(t *testing.T, w world) {
 	}
 }
 
+func damagedRecords(t *testing.T, w world) {
+	r := w.registry(t)
+	p := join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{})
+	must(t, p.Report(t.Context(), report(1)))
+	whole := func(s *cluster.Snapshot) bool {
+		m, ok := s.Machine("m1")
+		return ok && m.Session == p.Session() && m.Address == "10.0.0.1"
+	}
+	for _, damage := range []string{"garbage", `{"v":1,"session":{"lease":7,"bootID":"x"}}`} {
+		w.put(t, "machines/m1", damage)
+		await(t, r, whole)
+	}
+	must(t, p.Report(t.Context(), report(2)))
+	reported := func(s *cluster.Snapshot) bool {
+		said, ok := s.Report("m1")
+		return ok && said.Session == p.Session() && said.Orders == 2
+	}
+	w.put(t, "reports/m1", "garbage")
+	await(t, r, reported)
+	w.remove(t, "reports/m1")
+	await(t, r, reported)
+	must(t, p.Report(t.Context(), report(3)))
+
+	// It is mended by the next fleetd, too, which resumes the session.
+	lease := p.Session().Lease
+	p.stop(t)
+	_, err := w.connect(t).Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put(w.prefix+"machines/m1", []byte("garbage"), lease)}})
+	must(t, err)
+	p = join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{Resume: p.Session()})
+	if p.Session().Lease != lease || !whole(snapshot(t, r)) {
+		t.Errorf("the session is %s, and was of lease %x", p.Session(), lease)
+	}
+
+	// Without a record the cluster takes it for lost. It must not go on as if nothing were.
+	w.remove(t, "machines/m1")
+	wantErr(t, receive(t, p.ended), cluster.ErrSessionLost)
+}
+
 func followOrders(t *testing.T, w world) {
 	r := w.registry(t)
 	p := join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{})

@@ -56,6 +56,7 @@ func scenarios() []scenario {
 		{"a second machine is refused", secondMachine},
 		{"a presence without a lease is nobody's", leaseless},
 		{"a lost session ends its role", sessionLost},
+		{"a machine mends its records", damagedRecords},
 		{"a machine follows its orders", followOrders},
 		{"engines lead one after another", succession},
 		{"a deposed engine writes nothing", deposed},

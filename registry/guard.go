@@ -1,0 +1,110 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+
+	"fleet/cluster"
+)
+
+// guarded is a record that this session writes. Nobody else can tell what it
+// said, should other hands damage it.
+type guarded struct {
+	key     string
+	session func(cluster.MachineID, Pair) (cluster.Session, error) // whose a record is, if it can be read
+
+	mu struct {
+		sync.Mutex
+		value []byte // as written last, or about to be; nil before
+	}
+}
+
+func machineSession(id cluster.MachineID, p Pair) (cluster.Session, error) {
+	r, err := decodeMachine(id, p)
+	if err != nil {
+		return cluster.Session{}, err
+	}
+	return r.Session, nil
+}
+
+func reportSession(id cluster.MachineID, p Pair) (cluster.Session, error) {
+	r, err := decodeReport(id, p)
+	if err != nil {
+		return cluster.Session{}, err
+	}
+	return r.Session, nil
+}
+
+func (g *guarded) expect(value []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.value = value
+}
+
+func (g *guarded) expected() []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mu.value
+}
+
+// guard sees to it that one of this session's records can be read, and is the session's. When the
+// machine's record is gone the session ends, whatever its lease does: the cluster has taken this
+// machine for lost. Not being able to look means nothing.
+func (m *Member) guard(ctx context.Context, g *guarded) {
+	retry := backoff{}
+	for {
+		from, err := m.mend(ctx, g)
+		if err == nil {
+			retry.reset()
+			err = m.registry.await(ctx, g.key, from, func(e Event) bool {
+				return e.Deleted || !bytes.Equal(e.Value, g.expected())
+			})
+		}
+		switch {
+		case errors.Is(err, cluster.ErrSessionLost):
+			m.lost()
+			return
+		case retry.wait(ctx) != nil:
+			return
+		}
+	}
+}
+
+// mend looks at the record, writes it anew if need be, and returns the revision from which on to watch it.
+func (m *Member) mend(ctx context.Context, g *guarded) (from int64, err error) {
+	pair, revision, err := m.registry.get(ctx, g.key)
+	switch {
+	case err != nil:
+		return 0, err
+	case g == &m.presence && (pair == nil || pair.Created != m.created):
+		m.registry.log.Warn("this machine's record is gone", "machine", m.machine.ID, "session", m.Session())
+		return 0, cluster.ErrSessionLost
+	case m.sound(g, pair):
+		return revision + 1, nil
+	}
+	value := g.expected()
+	if value == nil {
+		return revision + 1, nil // the first report is still to come
+	}
+	there := Compare{Key: g.key}
+	if pair != nil {
+		there.Revision = pair.Mod
+	}
+	m.registry.log.Warn("a record of this machine was damaged, writing it anew", "machine", m.machine.ID, "key", g.key, "rev", revision)
+	revision, err = m.registry.commit(ctx, Txn{
+		If:   []Compare{m.present(), there},
+		Then: []Op{Put(g.key, value, m.Session().Lease)},
+	})
+	return revision + 1, err
+}
+
+// sound tells whether the record is one that this session has written, as far as others can see.
+func (m *Member) sound(g *guarded, p *Pair) bool {
+	if p == nil || p.Lease != m.Session().Lease {
+		return false
+	}
+	session, err := g.session(m.machine.ID, *p)
+	return err == nil && session == m.Session()
+}
