@@ -20,7 +20,7 @@ type Pending struct {
 // Exclusion is one rule with the machines that it ruled out.
 type Exclusion struct {
 	Rule     string // MachineID, MachineMetadata, MachineOf, Conflicts, Replaces, MaxUnits, …
-	Detail   string // in words that complete "3 machines …": "lack disk=ssd", "run a.service, which it conflicts with"
+	Detail   string // a verb and more that complete "3 machines …": "lack disk=ssd", "run a.service (Conflicts)"
 	Machines int
 }
 
@@ -34,7 +34,28 @@ func (p Pending) String() string {
 	}
 	why := make([]string, len(p.Excluded))
 	for i, e := range p.Excluded {
-		why[i] = fmt.Sprintf("%d %s", e.Machines, e.Detail)
+		why[i] = e.String()
 	}
 	return fmt.Sprintf("0 of %d machines fit: %s", p.Machines, strings.Join(why, ", "))
+}
+
+// String says it with the number of machines: "3 lack disk=ssd", "1 lacks disk=ssd".
+func (e Exclusion) String() string {
+	verb, rest, _ := strings.Cut(e.Detail, " ")
+	if e.Machines == 1 {
+		verb = singular(verb)
+	}
+	return fmt.Sprintf("%d %s %s", e.Machines, verb, rest)
+}
+
+func singular(verb string) string {
+	switch verb {
+	case "are":
+		return "is"
+	case "do":
+		return "does"
+	case "have":
+		return "has"
+	}
+	return verb + "s"
 }

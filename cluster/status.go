@@ -137,7 +137,7 @@ const (
 	Working Phase = "working" // somebody has still to act
 	Done    Phase = "done"    // carried out
 	Failed  Phase = "failed"  // acted on, without reaching what was asked; the message says why
-	Nowhere Phase = "nowhere" // no machine may have the unit; the message is the reason
+	Nowhere Phase = "nowhere" // no machine fits the unit; the message is the reason
 )
 
 // Outcome is how far the cluster has come with the last request for the unit,
@@ -210,7 +210,7 @@ func (st Status) copyOutcome(c Copy) (Phase, string) {
 	if c.Order.Generation < st.Unit.Generation {
 		switch why := st.considered(); {
 		case why == nil:
-			return Working, "waiting for the engine to give new orders " + on
+			return Working, "waiting for new orders from the engine " + on
 		case why.Waiting:
 			return Working, why.String()
 		default: // what was placed before stays
@@ -220,7 +220,7 @@ func (st Status) copyOutcome(c Copy) (Phase, string) {
 	r := c.Report
 	switch {
 	case r == nil || r.Tried < st.Unit.Generation:
-		return Working, "waiting for the machine to act " + on
+		return Working, "not yet carried out " + on
 	case r.Error != "":
 		return Failed, on + ": " + r.Error
 	case r.Generation < st.Unit.Generation:

@@ -66,7 +66,7 @@ func TestStatusTellsHowFarARequestHasCome(t *testing.T) {
 		"no machine fits":                  {world{unit: wanted, why: &Pending{Generation: 5, Machines: 3, Excluded: []Exclusion{{Detail: "lack disk=ssd", Machines: 3}}}}, Nowhere, Inactive, "0 of 3 machines fit: 3 lack disk=ssd"},
 		"the reason is about an old wish":  {world{unit: wanted, why: &Pending{Generation: 4}}, Working, Inactive, "engine"},
 		"it waits for its former copy":     {world{unit: wanted, why: &Pending{Generation: 5, Waiting: true, Message: "waiting for m2"}}, Working, Inactive, "m2"},
-		"ordered, the agent is silent":     {world{unit: wanted, order: ordered}, Working, Inactive, "machine to act"},
+		"ordered, the agent is silent":     {world{unit: wanted, order: ordered}, Working, Inactive, "not yet carried out"},
 		"starting":                         {world{unit: wanted, order: ordered, report: with(says("activating", 4), func(r *UnitReport) { r.Tried = 5 })}, Working, Launched, "activating"},
 		"runs":                             {world{unit: wanted, order: ordered, report: says("active", 5)}, Done, Launched, ""},
 		"runs since an earlier request":    {world{unit: wanted, order: ordered, report: says("active", 4)}, Working, Launched, ""},

@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"fmt"
 	"slices"
 
 	"fleet/cluster"
@@ -130,7 +129,7 @@ func (s *State) sift(m *machine, guests []*guest) {
 		unfit := slices.IndexFunc(guests, func(g *guest) bool { ok, _ := s.holds(g.task, m); return !ok && !g.asIs })
 		if unfit >= 0 {
 			_, says := s.holds(guests[unfit].task, m)
-			s.remove(m, guests[unfit].task, "this is one of the machines that "+says)
+			s.remove(m, guests[unfit].task, barred(says))
 			guests = slices.Delete(guests, unfit, unfit+1)
 			continue
 		}
@@ -139,7 +138,7 @@ func (s *State) sift(m *machine, guests []*guest) {
 			break
 		}
 		o, rule := s.stronger(guests[weak].task, m)
-		s.remove(m, guests[weak].task, fmt.Sprintf("this is one of the machines that run %s (%s)", o.name, rule))
+		s.remove(m, guests[weak].task, barred(saysRuns(string(o.name), rule)))
 		guests = slices.Delete(guests, weak, weak+1)
 	}
 	for _, g := range guests {

@@ -20,7 +20,7 @@ func (s *State) choose(g group) choice {
 	}
 	if len(g) == 1 && g[0].plain() && s.open.room > 0 {
 		i := slices.IndexFunc(s.open.list, func(m *machine) bool { return !m.full() })
-		return choice{machine: s.open.list[i], reason: leastUnits(s.open.list[i], s.open.room)}
+		return choice{machine: s.open.list[i], reason: fewestUnits(s.open.list[i], s.open.room)}
 	}
 	candidates := s.open.list
 	if anchor := g.anchor(); anchor != nil {
@@ -64,7 +64,7 @@ func (s *State) chooseFormer(g group) (choice, bool) {
 	for _, m := range former {
 		switch f := s.suits(g, m); {
 		case f.class == fits && g[0].claim == m:
-			return choice{m, fits, "takes the place of units that it replaces"}, true
+			return choice{m, fits, "takes the place of the units it replaces"}, true
 		case f.class == fits:
 			return choice{m, fits, "kept: it was still here"}, true
 		case f.class != impossible && g[0].claim == m:
@@ -84,16 +84,16 @@ func (g group) preference() []class {
 	return []class{fits, soon, takes}
 }
 
-func leastUnits(m *machine, of int) string {
+func fewestUnits(m *machine, of int) string {
 	if of == 1 {
 		return "the only machine that fits"
 	}
-	return fmt.Sprintf("least units (%d) of %d machines that fit", m.load, of)
+	return fmt.Sprintf("fewest units (%d) of %d machines that fit", m.load, of)
 }
 
 func (g group) reason(m *machine, c class, of int) string {
 	if c == takes {
-		return "takes the place of units that it replaces"
+		return "takes the place of the units it replaces"
 	}
 	t := g[0]
 	switch anchor := g.anchor(); {
@@ -102,9 +102,9 @@ func (g group) reason(m *machine, c class, of int) string {
 	case t.rules.MachineID != "":
 		return "required by MachineID=" + t.rules.MachineID
 	case len(g) > 1:
-		return "together with " + g.names() + " (MachineOf); " + leastUnits(m, of)
+		return "together with " + g.names() + " (MachineOf); " + fewestUnits(m, of)
 	}
-	return leastUnits(m, of)
+	return fewestUnits(m, of)
 }
 
 // outside lists the peers that are not of the group.

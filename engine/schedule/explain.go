@@ -7,34 +7,23 @@ import (
 	"strings"
 
 	"fleet/cluster"
-	"fleet/unit"
 )
 
-func relationName(r relation) string {
-	if r == replaces {
-		return "Replaces"
-	}
-	return "Conflicts"
+// saysRuns completes "3 machines …" for machines with a unit that the rule is about.
+func saysRuns(what, rule string) string {
+	return fmt.Sprintf("run %s (%s)", what, rule)
 }
 
-func relationVerb(r relation) string {
-	if r == replaces {
-		return "replaces"
-	}
-	return "conflicts with"
-}
-
-func saysRuns(r relation, glob unit.Glob) string {
-	return fmt.Sprintf("run %s (%s)", glob, relationName(r))
-}
+// barred is why a unit has to leave a machine, made from what completes "3 machines …" for such machines.
+func barred(says string) string { return "not allowed on machines that " + says }
 
 // saysOf is what to say of a machine that keeps t away because of the selector's owners there.
 func (sel *selector) saysOf(m *machine, t *task) string {
 	owners := sel.ownersOn(m, t)
 	if len(sel.owners) > 3 || len(owners) == 0 {
-		return fmt.Sprintf("run units with %s=%s", relationName(sel.relation), sel.glob)
+		return fmt.Sprintf("run units with %s=%s", sel.relation, sel.glob)
 	}
-	return fmt.Sprintf("run %s (%s)", owners[0].name, relationName(sel.relation))
+	return saysRuns(string(owners[0].name), sel.relation.String())
 }
 
 // explain tells why none of the machines may have the group.
@@ -53,7 +42,7 @@ func (s *State) explain(g group) cluster.Pending {
 		case m.bad[cluster.KindSettings]:
 			why.Detail = "have settings that cannot be read"
 		case !m.listed:
-			why.Detail = "have not reported yet what they run"
+			why.Detail = "have not reported yet"
 		default:
 			f := s.suits(g, m)
 			why = cluster.Exclusion{Rule: f.rule, Detail: f.says}

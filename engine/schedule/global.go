@@ -14,7 +14,7 @@ func (s *State) reviewGlobal(t *task) {
 				s.refresh(m, t)
 			}
 		case !ok:
-			s.remove(m, t, "this is one of the machines that "+says)
+			s.remove(m, t, barred(says))
 		default:
 			s.refresh(m, t)
 		}

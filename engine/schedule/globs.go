@@ -16,6 +16,21 @@ const (
 	relations // how many there are
 )
 
+// String is the key of [X-Fleet].
+func (r relation) String() string {
+	if r == replaces {
+		return "Replaces"
+	}
+	return "Conflicts"
+}
+
+func (r relation) verb() string {
+	if r == replaces {
+		return "replaces"
+	}
+	return "conflicts with"
+}
+
 // selector is one glob that some units use in one relation, with what it meets
 // on each machine. So "is there a unit on m that t conflicts with" is a look
 // into a map, however many units there are.
@@ -119,7 +134,7 @@ func (s *State) selector(r relation, glob unit.Glob) *selector {
 		return sel
 	}
 	sel := &selector{
-		relation: r, glob: glob, prefix: literal(glob), says: saysRuns(r, glob),
+		relation: r, glob: glob, prefix: literal(glob), says: saysRuns(string(glob), r.String()),
 		owners: make(map[*task]struct{}), targets: make(map[*machine]tally), holders: make(map[*machine]tally),
 	}
 	table[key] = sel

@@ -57,7 +57,7 @@ func (g group) contradiction() string {
 			for _, o := range sortedTasks(reach(t, func(u *task) []*task { return u.peers })) {
 				if t.aims(r, o) {
 					return string(t.name) + " has to be where " + string(o.name) + " is (MachineOf), and " +
-						relationVerb(r) + " it (" + relationName(r) + ")"
+						r.verb() + " it (" + r.String() + ")"
 				}
 			}
 		}

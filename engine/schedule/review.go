@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"fleet/cluster"
@@ -55,7 +54,7 @@ func (s *State) reviewHome(t *task) {
 		return
 	}
 	if ok, says := s.holds(t, home); !ok {
-		s.remove(home, t, "this is one of the machines that "+says)
+		s.remove(home, t, barred(says))
 		return
 	}
 	s.compete(t)
@@ -88,7 +87,7 @@ func (s *State) contest(t *task) {
 				s.contest(o)
 				continue
 			}
-			s.remove(m, t, fmt.Sprintf("this is one of the machines that run %s (%s)", o.name, rule))
+			s.remove(m, t, barred(saysRuns(string(o.name), rule)))
 			break
 		}
 	}

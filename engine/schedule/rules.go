@@ -100,7 +100,7 @@ func (s *State) stronger(t *task, m *machine) (*task, string) {
 
 func keepMachineID(t *task, m *machine) (bool, string) {
 	if id := t.rules.MachineID; id != "" && !unit.MatchMachineID(id, string(m.id)) {
-		return false, "are not the machine that MachineID names"
+		return false, "do not match MachineID"
 	}
 	return true, ""
 }
@@ -203,7 +203,7 @@ func placeReplaces(_ group, t *task, m *machine) fit {
 		}
 		for _, o := range sel.targetsOn(m, t) {
 			if m.tasks[o] != lingering && !(newer(t, o) && o.settled()) {
-				return never("run " + string(o.name) + ", which it replaces, but which was asked for later")
+				return never("run " + string(o.name) + ", which it replaces but which was requested later")
 			}
 			worst.class = takes
 		}
@@ -244,7 +244,7 @@ func placeMaxUnits(g group, _ *task, m *machine) fit {
 		}
 	}
 	if needed > limit {
-		return never("have as many units as they take (MaxUnits)")
+		return never("are full (MaxUnits)")
 	}
 	return fit{class: class}
 }
