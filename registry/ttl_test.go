@@ -1,0 +1,49 @@
+package registry_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fleet/registry"
+	"fleet/registry/memory"
+)
+
+// TestChangedTTLHoldsFromTheNextStart: a fleetd that is started again with
+// another TTL is never absent, and is lost after the new time, not the old one.
+func TestChangedTTLHoldsFromTheNextStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := memory.New()
+		defer server.Close()
+		r := registry.New(server.Client(), registry.Options{})
+		m := machine("m1", "boot", "10.0.0.1")
+		present := func() bool {
+			_, ok := snapshot(t, r).Machine("m1")
+			return ok
+		}
+		first := join(t, r, m, registry.JoinOptions{TTL: 4 * time.Second})
+		must(t, first.Report(t.Context(), report(1)))
+		first.stop(t)
+
+		longer := join(t, r, m, registry.JoinOptions{TTL: time.Minute, Resume: first.Session()})
+		for range 60 {
+			if longer.ctx.Err() != nil || !present() {
+				t.Fatal("lost, although it was never silent")
+			}
+			time.Sleep(time.Second)
+		}
+		must(t, longer.Report(t.Context(), report(2)))
+		longer.stop(t)
+		time.Sleep(30 * time.Second)
+		if !present() {
+			t.Error("lost before the new TTL is over")
+		}
+
+		shorter := join(t, r, m, registry.JoinOptions{TTL: 4 * time.Second, Resume: longer.Session()})
+		shorter.stop(t)
+		time.Sleep(10 * time.Second)
+		if present() {
+			t.Error("present long after the new TTL is over")
+		}
+	})
+}
