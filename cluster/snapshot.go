@@ -335,9 +335,6 @@ func (s *Snapshot) Files() []unit.ContentID { return slices.Sorted(maps.Keys(s.f
 // Machines lists the machines that are present, sorted.
 func (s *Snapshot) Machines() []MachineID { return slices.Sorted(maps.Keys(s.machines)) }
 
-// Ordered lists the machines for which there are orders, present or not, sorted.
-func (s *Snapshot) Ordered() []MachineID { return slices.Sorted(maps.Keys(s.orders)) }
-
 // Units lists the names of the units that users have submitted, unreadable ones included, sorted.
 func (s *Snapshot) Units() []unit.Name {
 	names := make([]unit.Name, 0, len(s.units))

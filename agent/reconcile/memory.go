@@ -58,6 +58,12 @@ func (m *Memory) acted(generation, restart int64) {
 	m.Failure = Failure{}
 }
 
+// undo notes that the unit leaves. Should it be ordered anew before it is gone, perhaps by
+// the same generation as before, then what was carried out once has to be carried out again.
+func (m *Memory) undo() {
+	m.Generation, m.Restart, m.Tried, m.Intent = 0, 0, 0, Intent{}
+}
+
 // recall settles an intent whose end was not seen: a new invocation without a
 // job means that it was carried out, with whatever result. No invocation at
 // all proves nothing, because systemd forgets units that nobody refers to.
@@ -77,7 +83,7 @@ func (m *Memory) failed(generation int64, text string, now time.Time) {
 	if m.Failure.Generation == generation {
 		attempts += m.Failure.Attempts
 	}
-	m.Failure = Failure{Generation: generation, Error: text, Attempts: attempts, Retry: now.Add(Backoff(attempts))}
+	m.Failure = Failure{Generation: generation, Error: text, Attempts: attempts, Retry: now.Add(backoff(attempts))}
 }
 
 // overcome notes that a step succeeded. The next one need not wait, but should
@@ -86,8 +92,8 @@ func (m *Memory) overcome() {
 	m.Failure.Error, m.Failure.Retry = "", time.Time{}
 }
 
-// Backoff is how long to wait after so many failed attempts in a row: 1 s, 2 s, 4 s, … 60 s.
-func Backoff(attempts int) time.Duration {
+// backoff is how long to wait after so many failed attempts in a row: 1 s, 2 s, 4 s, … 60 s.
+func backoff(attempts int) time.Duration {
 	const shortest, longest = time.Second, time.Minute
 	if attempts > 6 {
 		return longest
