@@ -36,6 +36,9 @@
 //	no        memory only                forgotten
 //	-         neither                    nothing: it is the host's own
 //
+// A unit that leaves has carried out nothing any more: if it is ordered anew before it is
+// gone, even by the generation that it had, it is started when it has stopped.
+//
 // For any unit while there are no orders for the present session: nothing.
 //
 // "New" compares the order's Generation and Restart with those in Memory. A

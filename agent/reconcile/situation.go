@@ -65,8 +65,10 @@ func (s *situation) leave() verdict {
 	case s.file == "" && s.memory.Content == "":
 		return verdict{forget: true}
 	case s.alive():
+		s.memory.undo()
 		return s.try(Step{Kind: Stop})
 	case s.file != "":
+		s.memory.undo()
 		return s.try(Step{Kind: Unload})
 	}
 	return verdict{forget: true}
