@@ -69,7 +69,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 		DialTimeout:          c.DialTimeout,
 		DialKeepAliveTime:    keepAliveTime,
 		DialKeepAliveTimeout: keepAliveTimeout,
-		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connecting)},
+		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connecting), grpc.WithContextDialer(connect)},
 		Logger:               zap.NewNop(),
 	}
 	for {
