@@ -229,10 +229,10 @@ func (st Status) copyOutcome(c Copy) (Phase, string) {
 	if st.Unit.Desired == Launched {
 		return launched(on, r)
 	}
-	if r.Running() {
+	if r.Active == "deactivating" {
 		return Working, on + ": " + r.Active
 	}
-	return Done, ""
+	return Done, "" // it was stopped; should it run, then something has started it since, a socket of its own for instance
 }
 
 func launched(on string, r *UnitReport) (Phase, string) {

@@ -79,6 +79,7 @@ func TestStatusTellsHowFarARequestHasCome(t *testing.T) {
 		"an error about an old wish":       {world{unit: wanted, order: ordered, report: with(says("inactive", 3), func(r *UnitReport) { r.Tried = 4; r.Error = "disk full" })}, Working, Loaded, ""},
 		"loaded":                           {world{unit: loaded, order: &Order{Desired: Loaded, Generation: 5}, report: says("inactive", 5)}, Done, Loaded, ""},
 		"to be loaded, still stopping":     {world{unit: loaded, order: &Order{Desired: Loaded, Generation: 5}, report: says("deactivating", 5)}, Working, Launched, "deactivating"},
+		"loaded, and triggered since":      {world{unit: loaded, order: &Order{Desired: Loaded, Generation: 5}, report: says("active", 5)}, Done, Launched, ""},
 		"unloaded":                         {world{unit: unwanted}, Done, Inactive, ""},
 		"unloaded, still stopping":         {world{unit: unwanted, report: says("deactivating", 4)}, Working, Launched, "deactivating"},
 		"destroyed":                        {world{}, Done, "", ""},
