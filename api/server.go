@@ -44,6 +44,8 @@ type Server struct {
 	cache     *cache
 	discovery []byte
 
+	sameOrigin *http.CrossOriginProtection
+
 	ended chan struct{} // closed when Run returns
 	end   func()
 }
@@ -65,8 +67,11 @@ func New(store Store, o Options) *Server {
 		o:         o,
 		cache:     newCache(),
 		discovery: discoveryDocument(),
-		ended:     ended,
-		end:       sync.OnceFunc(func() { close(ended) }),
+
+		sameOrigin: http.NewCrossOriginProtection(),
+
+		ended: ended,
+		end:   sync.OnceFunc(func() { close(ended) }),
 	}
 }
 
@@ -97,9 +102,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &Error{http.StatusServiceUnavailable, "fleet server unable to communicate with etcd"})
 		return
 	}
+	if err := s.refuseForeignPages(r); err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	if err := s.route(w, r); err != nil {
 		s.fail(w, r, err)
 	}
+}
+
+// refuseForeignPages keeps a page of another site, open in the browser of somebody who
+// reaches the API, from changing anything.
+func (s *Server) refuseForeignPages(r *http.Request) error {
+	if err := s.sameOrigin.Check(r); err != nil {
+		return &Error{http.StatusForbidden, "a web page of another site may not change anything: " + err.Error()}
+	}
+	return nil
 }
 
 func (s *Server) ready() error {
