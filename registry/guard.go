@@ -92,12 +92,15 @@ func (m *Member) mend(ctx context.Context, g *guarded) (from int64, err error) {
 	if pair != nil {
 		there.Revision = pair.Mod
 	}
-	m.registry.log.Warn("a record of this machine was damaged, writing it anew", "machine", m.machine.ID, "key", g.key, "rev", revision)
 	revision, err = m.registry.commit(ctx, Txn{
 		If:   []Compare{m.present(), there},
 		Then: []Op{Put(g.key, value, m.Session().Lease)},
 	})
-	return revision + 1, err
+	if err != nil {
+		return 0, err // cluster.ErrConflict if the session's own writing came in between: nothing was damaged then
+	}
+	m.registry.log.Warn("a record of this machine was damaged, wrote it anew", "machine", m.machine.ID, "key", g.key, "rev", revision)
+	return revision + 1, nil
 }
 
 // sound tells whether the record is one that this session has written, as far as others can see.
