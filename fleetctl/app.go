@@ -60,8 +60,8 @@ func (a *app) root() *cobra.Command {
 	cobra.EnablePrefixMatching = true
 	root := &cobra.Command{
 		Use:           "fleetctl",
-		Short:         "fleetctl drives the units of a cluster of systemd hosts",
-		Long:          "fleetctl drives the units of a cluster of systemd hosts. Commands may be abbreviated.\n\n" + exitHelp,
+		Short:         "fleetctl controls the units of a cluster of systemd hosts",
+		Long:          "fleetctl controls the units of a cluster of systemd hosts. Commands may be abbreviated.\n\n" + exitHelp,
 		Version:       cluster.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -74,12 +74,12 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommand(helpCommand())
 	root.SetVersionTemplate("fleetctl version {{.Version}}\n")
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.endpoint, "endpoint", "unix:///var/run/fleet.sock", "where fleetd's API answers: unix:///path, http://host:port or https://host:port")
+	flags.StringVar(&a.endpoint, "endpoint", "unix:///var/run/fleet.sock", "address of fleetd's API: unix:///path, http://host:port or https://host:port")
 	flags.StringVar(&a.caFile, "ca-file", "", "certificate authority that signed the server's certificate, instead of the system's")
-	flags.StringVar(&a.certFile, "cert-file", "", "certificate to show to the server")
-	flags.StringVar(&a.keyFile, "key-file", "", "private key of the certificate")
+	flags.StringVar(&a.certFile, "cert-file", "", "client certificate")
+	flags.StringVar(&a.keyFile, "key-file", "", "private key of the client certificate")
 	a.requestTimeout = seconds(defaultRequestTimeout)
-	flags.Var(&a.requestTimeout, "request-timeout", "how long one request may take, in seconds or as in 1m30s")
+	flags.Var(&a.requestTimeout, "request-timeout", "how long one request may take, in seconds or as a duration such as 1m30s")
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json; json is an array of the API's entities")
 	root.AddCommand(
 		a.submitCommand(), a.loadCommand(), a.startCommand(),
@@ -101,10 +101,10 @@ func (a *app) root() *cobra.Command {
 func (a *app) readEnvironment(flags *pflag.FlagSet) error {
 	// These would have sent fleet 1's requests to another cluster than the one this would reach.
 	if a.getenv("FLEETCTL_TUNNEL") != "" {
-		return usage(errors.New("FLEETCTL_TUNNEL is set, but there is no --tunnel; name the endpoint with FLEETCTL_ENDPOINT"))
+		return usage(errors.New("FLEETCTL_TUNNEL is set, but tunnels are not supported; name the endpoint with FLEETCTL_ENDPOINT"))
 	}
 	if driver := a.getenv("FLEETCTL_DRIVER"); driver != "" && !strings.EqualFold(driver, "API") {
-		return usage(fmt.Errorf("FLEETCTL_DRIVER is %s, but only the API is spoken; name the endpoint with FLEETCTL_ENDPOINT", driver))
+		return usage(fmt.Errorf("FLEETCTL_DRIVER is %s, but only the API driver exists; name the endpoint with FLEETCTL_ENDPOINT", driver))
 	}
 	var mistakes []error
 	flags.VisitAll(func(f *pflag.Flag) {

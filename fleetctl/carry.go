@@ -35,9 +35,9 @@ type waiting struct {
 func (w *waiting) register(cmd *cobra.Command) {
 	w.timeout = seconds(defaultTimeout)
 	flags := cmd.Flags()
-	flags.BoolVar(&w.noBlock, "no-block", false, "do not wait for what comes of the request")
-	flags.Var(&w.timeout, "timeout", "give up waiting after this time, in seconds or as in 1m30s; 0: never")
-	flags.IntVar(&w.blockAttempts, "block-attempts", 0, "give up waiting after so many times 2 s, as in fleet 1; 0: never")
+	flags.BoolVar(&w.noBlock, "no-block", false, "do not wait for the result of the request")
+	flags.Var(&w.timeout, "timeout", "give up waiting after this time, in seconds or as a duration such as 1m30s; 0: never")
+	flags.IntVar(&w.blockAttempts, "block-attempts", 0, "give up waiting after this many times 2 s, as in fleet 1; 0: never")
 	cmd.MarkFlagsMutuallyExclusive("timeout", "block-attempts")
 }
 

@@ -17,7 +17,7 @@ import (
 func (a *app) connect() (*api.Client, error) {
 	endpoint, others, several := strings.Cut(a.endpoint, ",")
 	if several {
-		a.complain("WARNING: of several endpoints only the first is used: not %s", others)
+		a.complain("WARNING: only the first endpoint is used; ignored: %s", others)
 	}
 	config, err := a.tls(endpoint)
 	if err != nil {
@@ -54,7 +54,7 @@ func (a *app) tls(endpoint string) (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, &fault{exitError, fmt.Errorf("%s: no certificate in it", a.caFile)}
+			return nil, &fault{exitError, fmt.Errorf("read the certificate authority %s: no certificate in it", a.caFile)}
 		}
 	}
 	if a.certFile != "" {

@@ -13,7 +13,7 @@ func (a *app) destroyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "destroy UNIT...",
 		Short: "Stop units and remove them from the cluster",
-		Long: `Stop units and remove them from the cluster, and wait until no machine has them.
+		Long: `Stop units, remove them from the cluster, and wait until no machine has them.
 
 UNIT is a name or, in quotes, a shell pattern for names, templates included.`,
 		Args: needUnits,

@@ -1,4 +1,4 @@
-// Command fleetctl speaks to a cluster of fleet through the API of one fleetd.
+// Command fleetctl controls a fleet cluster through the API of one fleetd.
 //
 // Each verb is one file with a constructor of its cobra command. What several
 // of them need is beside them: settings and the connection (app.go,
@@ -9,9 +9,8 @@
 //
 // Verbs that change something read and check all of their arguments before they
 // send the first request. A verb that waits does not believe the answer to its
-// request but the events that follow: it is over when the cluster says of a
-// generation not older than its own that it was carried out, failed, or has no
-// machine. Nothing is polled.
+// request but the events that follow: it is done when the cluster says that a
+// generation not older than its own was carried out, failed, or fits no machine. Nothing is polled.
 //
 // A request stays in force when fleetctl stops waiting, for whatever reason.
 package main

@@ -22,7 +22,7 @@ const (
 	exitUsage       exitCode = 2
 	exitNotFound    exitCode = 3
 	exitFailed      exitCode = 4 // on a machine, and failed there
-	exitNowhere     exitCode = 5 // no machine may have the unit
+	exitNowhere     exitCode = 5 // no machine fits the unit
 	exitTimeout     exitCode = 6 // gave up waiting; the request stays in force
 	exitRefused     exitCode = 7 // the cluster is able to, but does not do it
 	exitUnreachable exitCode = 8
@@ -32,13 +32,13 @@ const exitHelp = `Exit codes:
   0  success
   1  an error that has no code of its own, such as a mistake in a unit file
   2  usage: unknown command or flag, invalid value or unit name
-  3  a unit, or a file to make it from, was not found
+  3  a unit, or a file to create it from, was not found
   4  the unit is on a machine and failed there
-  5  no machine may have the unit
+  5  no machine fits the unit
   6  gave up waiting, or was interrupted; the request stays in force
-  7  refused: not allowed in the state the unit is in, or somebody else changed it meanwhile
+  7  refused: not allowed in the unit's present state, or somebody else changed the unit meanwhile
   8  the cluster cannot be reached
-If units of one command differ, the first of 8, 1, 4, 5, 6, 7, 3 that occurred counts.`
+If the units of one command end differently, it is the first of 8, 1, 4, 5, 6, 7, 3 that occurred.`
 
 // worse tells which of two codes a command ends with when its units differ:
 // what says least about the rest of the units comes first.
@@ -127,7 +127,7 @@ func hint(err error) string {
 	case errors.As(err, &answer):
 		switch answer.Code {
 		case http.StatusServiceUnavailable:
-			return "fleetd runs there but has no connection to etcd yet; its log says why (journalctl -u fleetd)"
+			return "fleetd is running there but has no connection to etcd; its log says why (journalctl -u fleetd)"
 		case http.StatusPreconditionFailed:
 			return "somebody else changed the unit meanwhile; look at it and try again"
 		}
@@ -137,13 +137,13 @@ func hint(err error) string {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "the server there speaks plain HTTP; write http:// instead of https://"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "no fleetd listens there; start it, or name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
+		return "no fleetd is listening there; start it, or name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
 	case remoteCode(err) != exitUnreachable:
 		return ""
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return "the connection broke before the answer; whether the request was received is not known"
+		return "the connection broke before the answer came; the request may or may not have been carried out"
 	case errors.Is(err, fs.ErrNotExist):
-		return "is fleetd running on this host? Another endpoint is named with --endpoint or FLEETCTL_ENDPOINT"
+		return "is fleetd running on this host? If not, name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
 	case errors.Is(err, fs.ErrPermission):
 		return "the socket belongs to root; use sudo, or name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
 	}

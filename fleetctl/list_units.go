@@ -37,7 +37,7 @@ func (a *app) listUnitsCommand() *cobra.Command {
 	var l listing
 	cmd := &cobra.Command{
 		Use:   "list-units",
-		Short: "List what the machines say of the units",
+		Short: "List what machines report about their units",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.json() {

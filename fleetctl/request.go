@@ -53,7 +53,7 @@ func (r *request) judge(u api.Unit) (v verdict, ok bool) {
 	case r.goal == goalGone:
 		return r.judgeGone(u, phase, message)
 	case u.Absent:
-		return r.superseded("the unit was destroyed by somebody else"), true
+		return r.superseded("somebody else destroyed the unit"), true
 	case u.Generation < r.generation:
 		return verdict{}, false // from before the request
 	}
@@ -113,7 +113,7 @@ func (r *request) failed(u api.Unit, message string) verdict {
 func restarting(u api.Unit) (message string, yes bool) {
 	for _, c := range u.Copies {
 		if strings.HasPrefix(c.Sub, "auto-restart") {
-			return fmt.Sprintf("on %s: ended (result %s), and systemd starts it again", c.MachineID.Short(), c.Result), true
+			return fmt.Sprintf("on %s: ended (result %s), and systemd is restarting it", c.MachineID.Short(), c.Result), true
 		}
 	}
 	return "", false
@@ -132,9 +132,9 @@ func skipped(u api.Unit) string {
 	case len(on) == 0:
 		return ""
 	case len(copies) == 1:
-		return ", but does not run: a condition in its file is not met there"
+		return ", but is not running: a condition in its file is not met there"
 	}
-	return fmt.Sprintf(", but does not run on %s: a condition in its file is not met there", strings.Join(on, ", "))
+	return fmt.Sprintf(", but is not running on %s: a condition in its file is not met there", strings.Join(on, ", "))
 }
 
 // grace is how long a service that was started may take to die of a mistake

@@ -88,7 +88,7 @@ func candidates(args []string) ([]*candidate, error) {
 		path := unit.Complete(arg)
 		if twin, twice := byName[name]; twice {
 			if filepath.Clean(twin.path) != filepath.Clean(path) {
-				return nil, usage(fmt.Errorf("unit %s is given twice: %s and %s", name, twin.path, path))
+				return nil, usage(fmt.Errorf("unit %s is given twice: as %s and as %s", name, twin.path, path))
 			}
 			continue
 		}
@@ -151,7 +151,7 @@ func (a *app) newSource(ctx context.Context, c *api.Client, x *candidate) error 
 	switch {
 	case err == nil:
 		if local != nil && unit.IDOf(local) != unit.IDOf(stored) {
-			a.complain("WARNING: Unit %s in registry differs from local template unit file %s. The one in the registry is used; submit --replace changes it.", template, path)
+			a.complain("WARNING: Unit %s in registry differs from local template unit file %s. The one in the registry is used; use submit --replace to change it.", template, path)
 		}
 		x.raw, x.origin = stored, string(template)+" in the cluster"
 	case !errors.Is(err, api.ErrNotFound):

@@ -15,10 +15,10 @@ func (a *app) restartCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restart UNIT...",
 		Short: "Restart units where they are",
-		Long: `Restart units where they are, and wait until they run again. A unit that is loaded and
-does not run is started; one that is on no machine is refused.
+		Long: `Restart units where they are, and wait until they run again. A unit that was
+stopped is started; one that is on no machine is refused.
 
-UNIT is a name or, in quotes, a shell pattern for names; a pattern means launched units only.`,
+UNIT is a name or, in quotes, a shell pattern for names; a pattern matches launched units only.`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.change(cmd, args, &w, restartOrder)

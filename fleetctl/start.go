@@ -11,13 +11,13 @@ func (a *app) startCommand() *cobra.Command {
 	var replace bool
 	cmd := &cobra.Command{
 		Use:   "start UNIT...",
-		Short: "Start units, and wait until they run",
-		Long: `Start units, and wait until systemd has started them or has said why not.
+		Short: "Start units and wait until they run",
+		Long: `Start units and wait until systemd has started them or has said why not.
 
 UNIT is a name, or the path of a unit file, which is submitted if the cluster does
 not have the unit yet; with --replace also if it differs. A unit that has failed or
-ended is started again. A service that ends within a moment after its start is
-reported as failed.`,
+ended is started again. A service that fails right after its start is reported as
+failed.`,
 		Args: needInstances,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.bring(cmd, args, &w, bringing{

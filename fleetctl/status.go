@@ -17,13 +17,13 @@ import (
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status UNIT...",
-		Short: "Show units: what is wanted, where they are, what systemd says there",
-		Long: `Show units: what is wanted of them, what came of it, and what systemd says on each
-machine that has them, with the last log lines of what failed.
+		Short: "Show units: what is wanted of them, where they are, what systemd says there",
+		Long: `Show units: what is wanted of them, what has become of it, and what systemd says on each
+machine that has them, with the last log lines of those that failed.
 
-UNIT is a name or, in quotes, a shell pattern for names. The exit code is 4 for a unit
-that has failed, 5 for one that no machine may have, 0 for one that is as it is wanted
-to be, or on the way there.`,
+UNIT is a name or, in quotes, a shell pattern for names. The exit code is 4 if a
+unit has failed, 5 if no machine fits it, 0 if it is in the state it is wanted in, or on
+its way there.`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args) },
 	}
@@ -179,7 +179,7 @@ func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.
 		return
 	}
 	if c.ObservedAt.IsZero() {
-		line("Active", "unknown: the machine has not said anything yet")
+		line("Active", "unknown: the machine has not reported yet")
 		return
 	}
 	line("Loaded", "%s", cmp.Or(c.Load, "-")+aside(shortHash(c.Hash, false)))
@@ -219,7 +219,7 @@ func notOrdered(c api.Copy) string {
 	if c.Ordered {
 		return ""
 	}
-	return "on the way out"
+	return "being removed"
 }
 
 func aside(text string) string {

@@ -14,7 +14,7 @@ func (a *app) stopCommand() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
 		Use:   "stop UNIT...",
-		Short: "Stop units, which stay on their machines",
+		Short: "Stop units without taking them off their machines",
 		Long: `Stop units, and wait until they have stopped. They stay on their machines.
 
 UNIT is a name or, in quotes, a shell pattern for names.`,
@@ -70,7 +70,7 @@ func settingOrder(c *api.Client, u api.Unit, g goal, globbed bool) (*order, erro
 	case u.Name.IsTemplate() && globbed:
 		return nil, nil
 	case u.Name.IsTemplate():
-		return nil, fmt.Errorf("unit %s is a template and on no machine", u.Name)
+		return nil, fmt.Errorf("unit %s is a template, which is never on a machine", u.Name)
 	}
 	return &order{
 		unit: u.Name, goal: g, global: u.Global,

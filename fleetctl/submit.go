@@ -18,8 +18,8 @@ func (a *app) submitCommand() *cobra.Command {
 		Long: `Store units in the cluster without putting them on a machine.
 
 UNIT is the path of a unit file, or the name of an instance whose template is in
-the cluster or in the same directory. A unit that the cluster has already is left
-as it is; with --replace it is replaced if its file differs and it is inactive.`,
+the cluster or in the same directory. A unit that the cluster already has is
+left as it is; with --replace it is replaced if its file differs and it is inactive.`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.bring(cmd, args, &w, bringing{

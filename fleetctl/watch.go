@@ -60,7 +60,7 @@ func openWatch(ctx context.Context, c *api.Client, names []unit.Name, limit time
 	select {
 	case err = <-opened:
 	case <-timer.C:
-		err = fmt.Errorf("the event stream did not begin within %s", limit)
+		err = fmt.Errorf("the event stream did not start within %s", limit)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -141,5 +141,5 @@ func lost(err error) error {
 	if err == nil {
 		err = errors.New("it ended")
 	}
-	return fmt.Errorf("the event stream broke, trying again: %w", err)
+	return fmt.Errorf("the event stream broke, reconnecting: %w", err)
 }
