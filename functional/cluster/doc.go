@@ -3,6 +3,6 @@
 // command keeps nothing between two runs, the kernel and the testbed's state file
 // do.
 //
-// Exit codes: 0, 1 for what failed, 2 for a command line that makes no sense;
-// exec and fleetctl pass on those of their command.
+// Exit codes: 0, 1 for what failed, 2 for a command line that makes no sense, 130
+// when interrupted; exec and fleetctl pass on those of their command.
 package main
