@@ -258,3 +258,18 @@ func TestAUnitDestroyedWhileStoppingComesBackWhole(t *testing.T) {
 		}
 	})
 }
+
+// Nobody asked anything of the unit meanwhile: its generation is the one that was carried out before.
+func TestAUnitThatIsOrderedBackWhileItStopsRunsAgain(t *testing.T) {
+	in(t, 1, func(t *testing.T, w *world) {
+		w.set(w.machines[0].id, "disk", "ssd")
+		w.put("a.service", service+"[X-Test]\nStopSec=20s\n[X-Fleet]\nMachineMetadata=disk=ssd\n", cluster.Launched)
+		w.settle()
+		runsOnce(t, w, "a.service")
+		w.set(w.machines[0].id, "disk", "hdd")
+		time.Sleep(time.Second)
+		w.set(w.machines[0].id, "disk", "ssd")
+		w.settle()
+		runsOnce(t, w, "a.service")
+	})
+}

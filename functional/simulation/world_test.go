@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,17 +33,23 @@ type world struct {
 func newWorld(t *testing.T, machines int) *world {
 	w := &world{t: t, store: memory.New()}
 	w.user = registry.New(w.store.Client(), registry.Options{})
-	for i := range machines {
-		m := &machine{
-			w:    w,
-			id:   cluster.MachineID(fmt.Sprintf("%032d", i+1)),
-			host: systemdtest.NewHost(),
-			dir:  t.TempDir(),
-		}
-		w.machines = append(w.machines, m)
-		m.start()
+	for range machines {
+		w.add()
 	}
 	return w
+}
+
+// add has one more machine join.
+func (w *world) add() *machine {
+	m := &machine{
+		w:    w,
+		id:   cluster.MachineID(fmt.Sprintf("%032d", len(w.machines)+1)),
+		host: systemdtest.NewHost(),
+		dir:  w.t.TempDir(),
+	}
+	w.machines = append(w.machines, m)
+	m.start()
+	return m
 }
 
 // close ends every daemon, so that the bubble can end.
@@ -102,6 +109,34 @@ func (w *world) edit(name unit.Name, change func(*cluster.Unit) *cluster.UnitEdi
 	}
 }
 
+// set lays metadata over a machine's own.
+func (w *world) set(id cluster.MachineID, key, value string) {
+	_, err := w.user.UpdateSettings(context.Background(), id, func(s cluster.Settings) (cluster.Settings, error) {
+		s.Metadata = map[string]*string{key: &value}
+		return s, nil
+	})
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+// damage makes a record unreadable, and tells whether there was one.
+func (w *world) damage(key string) bool {
+	client := w.store.Client()
+	page, err := client.Range(context.Background(), registry.Query{Keys: registry.Keys{Name: key}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if len(page.Pairs) == 0 {
+		return false
+	}
+	put := registry.Put(key, []byte(`{"v":1,"cut of`), page.Pairs[0].Lease)
+	if _, err := client.Txn(context.Background(), registry.Txn{Then: []registry.Op{put}}); err != nil {
+		w.t.Fatal(err)
+	}
+	return true
+}
+
 // snapshot reads all records.
 func (w *world) snapshot() *cluster.Snapshot {
 	w.t.Helper()
@@ -132,14 +167,20 @@ func (w *world) where(name unit.Name) []*machine {
 
 // leader is the machine whose engine leads.
 func (w *world) leader() *machine {
-	id := w.snapshot().Leader
-	for _, m := range w.machines {
-		if m.id == id {
-			return m
-		}
+	m := w.named(w.snapshot().Leader)
+	if m == nil {
+		w.t.Fatal("nobody leads")
 	}
-	w.t.Fatalf("nobody leads (%q)", id)
-	return nil
+	return m
+}
+
+// named is the machine with that id, nil if there is none.
+func (w *world) named(id cluster.MachineID) *machine {
+	i := slices.IndexFunc(w.machines, func(m *machine) bool { return m.id == id })
+	if i < 0 {
+		return nil
+	}
+	return w.machines[i]
 }
 
 // machine is a host with its fleetd. What is on it survives the daemon, and
@@ -214,11 +255,37 @@ func (m *machine) crash() {
 	m.host.Crash()
 	m.up = false
 	m.boots++
-	for _, name := range []string{"agent.json", "session.json"} {
+	m.forget("agent.json", "session.json")
+}
+
+// forget removes files from /run.
+func (m *machine) forget(names ...string) {
+	for _, name := range names {
 		if err := os.RemoveAll(filepath.Join(m.dir, name)); err != nil {
-			m.w.t.Fatal(err)
+			m.w.t.Error(err)
 		}
 	}
+}
+
+// seen is what the host itself says of the units of fleet on it.
+func (m *machine) seen() map[unit.Name]unit.State {
+	m.w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	connection := m.host.Manager()
+	ended := make(chan error)
+	go func() { ended <- connection.Run(ctx) }()
+	files, err := connection.Files(ctx)
+	if err != nil {
+		m.w.t.Fatal(err)
+	}
+	states, err := connection.States(ctx, slices.Collect(maps.Keys(files)))
+	if err != nil {
+		m.w.t.Fatal(err)
+	}
+	cancel()
+	<-ended
+	return states
 }
 
 // memoryFile keeps a machine's session where a loss of power takes it.
