@@ -46,5 +46,5 @@
 // that a load that hangs holds up the loads behind it for two minutes. A unit
 // that somebody else starts or stops is reported, not corrected: the same
 // generation is carried out once. A failed unit's log is read for two seconds
-// at most; a report of more than a mebibyte does without some logs.
+// at most; a report of more than a mebibyte does without some logs, and with shorter errors.
 package agent

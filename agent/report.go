@@ -13,12 +13,13 @@ import (
 )
 
 const (
-	// maxReport is the size above which a report does without log lines: the
-	// store refuses records of more than 1.5 MiB.
+	// maxReport is the size above which a report does without log lines and
+	// whole errors: the store refuses records of more than 1.5 MiB.
 	maxReport = 1 << 20
 	// unitSize is about what a unit takes in a report, without its texts.
 	unitSize = 512
 	maxError = 1024 // bytes of an error
+	minError = 64   // bytes that are left of it however many there are
 )
 
 // show brings the views of some units up to date. The caller holds the board's lock.
@@ -103,18 +104,26 @@ func (a *Agent) compose() cluster.Report {
 		Units:   maps.Clone(b.views),
 		At:      time.Now(),
 	}
-	dropLogs(r.Units)
+	fit(r.Units)
 	return r
 }
 
-// dropLogs takes log lines out of a report that is too large with them: in the
-// order of names, those are kept for which there is room.
-func dropLogs(units map[unit.Name]cluster.UnitReport) {
-	room, logs := maxReport, 0
+// fit makes a report small enough for the store: errors are cut if they are too long
+// together, and in the order of names, those logs are kept for which there is room.
+func fit(units map[unit.Name]cluster.UnitReport) {
+	room, errors, failing, logs := maxReport, 0, 0, 0
 	for name, u := range units {
-		room -= unitSize + 2*len(name) + len(u.Error)
+		room -= unitSize + 2*len(name)
 		logs += size(u.Log)
+		if u.Error != "" {
+			errors += len(u.Error)
+			failing++
+		}
 	}
+	if errors > room && failing > 0 {
+		errors = cutErrors(units, max(room/failing, minError))
+	}
+	room -= errors
 	if logs <= room {
 		return
 	}
@@ -127,6 +136,16 @@ func dropLogs(units map[unit.Name]cluster.UnitReport) {
 		u.Log = nil
 		units[name] = u
 	}
+}
+
+// cutErrors returns how long all errors are now.
+func cutErrors(units map[unit.Name]cluster.UnitReport, most int) (total int) {
+	for name, u := range units {
+		u.Error = shorten(u.Error, most)
+		units[name] = u
+		total += len(u.Error)
+	}
+	return total
 }
 
 func size(lines []string) int {

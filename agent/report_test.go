@@ -33,7 +33,7 @@ func TestAReportOfAThousandFailedUnitsStaysWithinBounds(t *testing.T) {
 			name, u := largestUnit(i)
 			units[name] = u
 		}
-		dropLogs(units)
+		fit(units)
 		raw, err := json.Marshal(units)
 		if err != nil {
 			t.Fatal(err)
@@ -49,6 +49,32 @@ func TestAReportOfAThousandFailedUnitsStaysWithinBounds(t *testing.T) {
 		}
 		if len(units) != n || n <= 100 && logs != n || n == 1000 && logs == 0 {
 			t.Errorf("%d failed units: %d left, %d with logs", n, len(units), logs)
+		}
+	}
+}
+
+// More than the store takes would be refused again and again, and nobody would
+// learn anything of the machine any more.
+func TestAReportOfUnitsThatAllHaveErrorsStaysWithinBounds(t *testing.T) {
+	for _, n := range []int{10, 1000, 2000} {
+		units := map[unit.Name]cluster.UnitReport{}
+		for i := range n {
+			name, u := largestUnit(i)
+			u.Error = strings.Repeat("e", maxError)
+			units[name] = u
+		}
+		fit(units)
+		raw, err := json.Marshal(units)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(raw) > 3<<19 {
+			t.Errorf("%d units: %d bytes", n, len(raw))
+		}
+		for name, u := range units {
+			if len(u.Error) < minError || n == 10 && len(u.Error) < maxError {
+				t.Fatalf("%d units: what is left of the error of %s is %q", n, name, u.Error)
+			}
 		}
 	}
 }
