@@ -18,5 +18,5 @@
 // Every setting has one name. It is read from the configuration file
 // (key = value), then from the environment (FLEET_KEY), then from the command
 // line (--key, with dashes); the last one wins. A setting that is unknown or
-// cannot be read is an error at start. See settings.go for the table.
+// cannot be read is an error at start. See table.go for all of them.
 package main
