@@ -42,12 +42,12 @@ func parse(args, environ []string, root bool) (invocation, error) {
 	if err := flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return invocation{help: true}, nil
 	} else if err != nil {
-		return invocation{}, fmt.Errorf("%w; fleetd --help lists all", err)
+		return invocation{}, fmt.Errorf("%w; fleetd --help lists all flags", err)
 	}
 	if extra := flags.Args(); len(extra) == 1 && extra[0] == "version" {
 		*version = true
 	} else if len(extra) > 0 {
-		return invocation{}, fmt.Errorf("unexpected argument %q: fleetd takes only flags; fleetctl is the command that talks to it", extra[0])
+		return invocation{}, fmt.Errorf("unexpected argument %q: fleetd takes flags only; fleetctl is the command for units", extra[0])
 	}
 
 	env := make(map[string]string)
@@ -102,7 +102,7 @@ func (inv *invocation) readFile(path string) error {
 	var errs []error
 	for _, section := range parsed.Sections() {
 		if section.Name() != ini.DefaultSection {
-			errs = append(errs, fmt.Errorf("%s: section [%s]: fleetd's settings stand outside of sections", path, section.Name()))
+			errs = append(errs, fmt.Errorf("%s: section [%s]: fleetd's settings do not go into sections", path, section.Name()))
 			continue
 		}
 		for _, key := range section.Keys() {
@@ -149,7 +149,7 @@ func (inv *invocation) set(key, value string) error {
 	if meant, ok := unit.Nearest(key, known); ok {
 		return fmt.Errorf("unknown setting %q; did you mean %q?", key, meant)
 	}
-	return fmt.Errorf("unknown setting %q; fleetd --help lists all", key)
+	return fmt.Errorf("unknown setting %q; fleetd --help lists all settings", key)
 }
 
 // place is file and line of a key, for messages.
@@ -168,7 +168,7 @@ func place(path string, raw []byte, key string) string {
 // help is what `fleetd --help` prints.
 func help() string {
 	var b strings.Builder
-	b.WriteString(`fleetd is the daemon of every machine of a fleet cluster.
+	b.WriteString(`fleetd is the daemon that every machine of a fleet cluster runs.
 
 Usage: fleetd [--config FILE] [--version] [SETTING…]
 

@@ -56,7 +56,7 @@ func listen(s Settings) ([]net.Listener, error) {
 func listenUnix(path string) (net.Listener, error) {
 	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		conn.Close()
-		return nil, fmt.Errorf("api_socket %s: somebody already listens there", path)
+		return nil, fmt.Errorf("api_socket %s: another process already listens there", path)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove the stale socket: %w", err)
