@@ -87,7 +87,7 @@ func newDocSession(t *testing.T) *docSession {
 		cluster.OrdersChanged{ID: id, Orders: &cluster.Orders{
 			Machine: id, Session: session,
 			Units: map[unit.Name]cluster.Order{web.Name: {
-				Content: web.Content, Desired: web.Desired, Generation: web.Generation, Reason: "fewest units", Since: noon,
+				Content: web.Content, Desired: web.Desired, Generation: web.Generation, Reason: "the only machine that fits", Since: noon,
 			}},
 		}},
 		cluster.ReportChanged{ID: id, Report: &cluster.Report{
