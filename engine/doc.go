@@ -6,16 +6,16 @@
 // Run is one term of one leader. It starts from the store's whole snapshot,
 // with nothing carried over from earlier terms, and ends when its context ends or a
 // write fails. Every write is fenced by the term, so an engine that was deposed without
-// knowing it changes nothing; after a failed write it is unknown whether it took place, which is
+// knowing it changes nothing. After a failed write it is unknown whether it took place; that is
 // why the term ends there and the next one begins from what the store says.
 //
 // # What is written
 //
-// Orders, pending reasons, and the removal of unit files that nothing refers to. An
-// engine whose cluster is as it should be writes nothing: it has no timer.
+// Orders, pending reasons, and the removal of unit files that nothing refers to. While the
+// cluster is as it should be an engine writes nothing: it has no timer.
 //
 // # What it does not promise
 //
 // An engine that is slow, or absent for a while, delays decisions. It never
-// makes a running unit stop: machines go on with the orders they have.
+// makes a running unit stop: machines carry on with the orders they have.
 package engine

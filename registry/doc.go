@@ -31,11 +31,11 @@
 // it is given ends with the role, and its cause says why. What a role writes is
 // fenced by a comparison in the store: a report by the creation of the
 // machine's record, a decision by the last put of the engine's key. So a
-// machine or an engine that has slept through its end writes nothing.
+// machine or an engine that has slept through the end of its role writes nothing.
 //
 // # What it does not promise
 //
 // A write that fails with cluster.ErrUnavailable may have taken place. Updates
-// are not delivered within a bound of time. Between the end of a role in the store
-// and the end of its context time passes; only writes are fenced, deeds are not.
+// may be delivered late, by any amount of time. Some time passes between the end of a role in
+// the store and the end of its context; only writes are fenced, other effects are not.
 package registry

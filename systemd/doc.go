@@ -49,7 +49,7 @@
 //
 // A reload costs systemd about 0.4 ms for each unit in its memory. Between
 // reloads, asking for the states of 1,000 unchanged units is one call (about
-// 15 ms), and a changed unit costs one list and at most six small reads.
+// 15 ms), and a changed unit costs one list and at most eight small reads.
 //
 // # What it does not promise
 //

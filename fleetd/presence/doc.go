@@ -4,8 +4,8 @@
 // It writes nothing itself; the registry writes the machine's record, the
 // agent its report, the engine its orders. A session ends when its lease has
 // ended; the next one begins at once. When its context ends, Run returns and
-// the lease is left to run out: leaving is a verb of its own, not a side effect of stopping.
+// the lease is left to run out: stopping fleetd is not leaving the cluster.
 //
 // Run gives up only when another host has this machine's id. Anything else
-// the store refuses is tried again.
+// that the store refuses is retried.
 package presence

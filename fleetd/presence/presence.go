@@ -16,13 +16,13 @@ import (
 	"fleet/registry"
 )
 
-// Options are what a Presence needs to know. All but Status and DisableEngine must be set.
+// Options are the settings of a Presence. All but Status and DisableEngine must be set.
 type Options struct {
 	Machine       cluster.Machine // without a lease: its boot id is set
 	LeaseTTL      time.Duration   // whole seconds
 	DisableEngine bool            // never stand for election
 	Memory        Memory
-	Status        func(string) // told in a few words how it goes
+	Status        func(string) // called with a few words on how it is doing
 	Logger        *slog.Logger
 }
 
@@ -41,7 +41,7 @@ type Presence struct {
 	member atomic.Pointer[registry.Member] // nil between sessions
 }
 
-// New returns the presence of the machine whose agent is a. Run makes it come true.
+// New returns the presence of the machine whose agent is a. It begins with Run.
 func New(records *registry.Registry, a *agent.Agent, o Options) *Presence {
 	if o.Status == nil {
 		o.Status = func(string) {}
@@ -71,7 +71,7 @@ func (p *Presence) Run(ctx context.Context) error {
 		case errors.As(err, &inUse):
 			return fmt.Errorf("join the cluster: %w", err)
 		case errors.Is(err, cluster.ErrSessionLost):
-			p.o.Logger.Warn("session lost: this machine was silent for too long; joining anew, its units go on")
+			p.o.Logger.Warn("session lost: this machine was silent for too long; joining again, its units keep running")
 			continue
 		}
 		p.o.Logger.Warn("cannot join the cluster yet", "err", err)
