@@ -27,6 +27,10 @@ type Term interface {
 type Options struct {
 	Logger *slog.Logger     // default: slog.Default()
 	Now    func() time.Time // default: time.Now
+
+	// Patience is until when the units of lost machines wait for these to
+	// return, for a leader that has only just returned itself. Zero: they do not wait.
+	Patience time.Time
 }
 
 // Run leads the cluster for one term. It returns nil when ctx ends, and an
@@ -58,8 +62,10 @@ func Run(ctx context.Context, t Term, o Options) error {
 // nothing left to write.
 func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 	brain := schedule.New()
+	brain.Wait(o.Patience)
+	var pause time.Duration
 	for {
-		if err := news.wait(ctx); err != nil {
+		if err := news.wait(ctx, pause); err != nil {
 			return err
 		}
 		for _, update := range news.take() {
@@ -76,6 +82,10 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 		}
 		if len(steps) > 0 {
 			news.ring() // a decision may lead to another
+		}
+		pause = 0
+		if again := brain.Again(); !again.IsZero() {
+			pause = max(again.Sub(o.Now()), time.Millisecond)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"time"
 
 	"fleet/cluster"
 )
@@ -47,12 +48,19 @@ func (m *mailbox) ring() {
 	}
 }
 
-// wait blocks until the bell has been rung.
-func (m *mailbox) wait(ctx context.Context) error {
+// wait blocks until the bell has been rung, or that long if d is not 0.
+func (m *mailbox) wait(ctx context.Context, d time.Duration) error {
+	var late <-chan time.Time
+	if d != 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-m.bell:
-		return nil
+	case <-late:
 	}
+	return nil
 }

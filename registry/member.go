@@ -37,6 +37,9 @@ func newMember(r *Registry, m cluster.Machine, record []byte, created int64, ren
 	return member
 }
 
+// Since is when the session began, by this machine's clock.
+func (m *Member) Since() time.Time { return m.machine.Since }
+
 // Session is the session this member is of.
 func (m *Member) Session() cluster.Session { return m.machine.Session }
 

@@ -23,6 +23,7 @@ func (s *State) Apply(u cluster.Update) {
 func (s *State) reset(u cluster.Update) {
 	old := *s
 	*s = *New()
+	s.patience.until = old.patience.until
 	s.absorb(u)
 	for _, w := range old.wrote {
 		if w.revision > u.Revision {

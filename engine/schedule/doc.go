@@ -76,9 +76,12 @@
 //     of them leave their machines in the transaction in which it gets its orders.
 //   - It moves nothing for the sake of balance.
 //
-// # Where the brake goes
+// # Brakes
 //
-// A machine that is lost has its units look for a home in refreshMachine
-// (refresh.go). A limit on how much may be lost at once belongs there: the machine is
-// then held as one whose record cannot be read, which is neither lost nor given anything.
+// After an outage that all machines shared, the first to return would see all others as
+// lost. A leader whose own machine is only just back calls Wait, and until then the units of lost
+// machines wait for these (patience.go).
+//
+// A limit on how much may be lost at once has its place in refreshMachine (refresh.go): the
+// machine is then held as one whose record cannot be read, which is neither lost nor given anything.
 package schedule

@@ -58,6 +58,10 @@ func (s *State) houseGroup(g group) {
 		s.hearOut(g, m)
 		return
 	}
+	if m := s.awaited(g); m != nil {
+		s.waitFor(g, m)
+		return
+	}
 	if peer := g.absent(); peer != nil {
 		s.refuse(g, cluster.Pending{Waiting: peer.expected, Message: fmt.Sprintf("MachineOf names %s, which is not placed", peer.name)})
 		return

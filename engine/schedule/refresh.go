@@ -29,6 +29,7 @@ func (m *machine) leave(name unit.Name, revision int64) {
 
 // refreshMachine brings up to date what is derived from a machine's records.
 func (s *State) refreshMachine(m *machine) {
+	s.patience.absent = nil
 	if m.lost() {
 		m.next, m.rewrite, m.with, m.leaving = nil, false, nil, nil
 		s.moved.drop(m)

@@ -29,6 +29,7 @@ import (
 //	decide                                 the engine decides and writes; the answer is its decisions
 //	obey ID... [not=NAME]                  machines carry out their orders, but for one unit, and report
 //	settle                                 decide and obey in turn until nothing changes
+//	wait DURATION                          the engine has just begun, after an outage
 //	elect                                  another engine takes over, from the store
 //	reset                                  the engine's watch is told everything anew
 //	show                                   orders and pending records
@@ -53,6 +54,13 @@ func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 				s.write(s.hosts[id])
 			}
 		}
+	case "wait":
+		d, err := time.ParseDuration(d.CmdArgs[0].Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.state.Wait(s.now.Add(d))
+		s.shadow.Wait(s.now.Add(d))
 	case "metadata":
 		ids, metadata, limit := machineArgs(t, d)
 		s.change(ids[0], func(m *cluster.Machine) { m.Metadata, m.Capacity.MaxUnits = metadata, limit })

@@ -32,6 +32,8 @@ type State struct {
 	corrupt   map[record]struct{}      // records that may refer to any file
 	withdrawn map[placement]string     // why units were taken off machines, for the log
 
+	patience patience
+
 	now   time.Time
 	wrote []write // own writes that have not come back yet
 }
@@ -70,9 +72,10 @@ func New() *State {
 // Decide returns what has to be written, in this order, each step as one
 // transaction; nothing if all is well. The caller commits each step and says so with
 // Committed before it calls Apply again. If it cannot, the State is of no
-// further use. Now is written into records and decides nothing.
+// further use. Now is written into records, and ends what Wait began; nothing else depends on it.
 func (s *State) Decide(now time.Time) []Step {
 	s.now = now
+	s.loseIfDue()
 	for _, m := range sortedMachines(s.returned.of) {
 		s.admit(m)
 	}

@@ -102,7 +102,7 @@ func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
 	for {
 		err := m.Lead(ctx, func(ctx context.Context, term *registry.Term) error {
 			p.o.Logger.Info("leading: this machine's engine decides")
-			return engine.Run(ctx, term, engine.Options{Logger: p.o.Logger})
+			return engine.Run(ctx, term, engine.Options{Logger: p.o.Logger, Patience: m.Since().Add(p.o.LeaseTTL)})
 		})
 		if ctx.Err() != nil {
 			return nil

@@ -35,6 +35,15 @@ func runsOnce(t *testing.T, w *world, name unit.Name) *machine {
 	return on[0]
 }
 
+// lives counts the lives of a unit on all machines.
+func (w *world) lives(name unit.Name) int {
+	n := 0
+	for _, m := range w.machines {
+		n += len(lives(m, name))
+	}
+	return n
+}
+
 func lives(m *machine, name unit.Name) []systemdtest.Run {
 	var runs []systemdtest.Run
 	for _, r := range m.host.Runs() {
@@ -146,12 +155,14 @@ func TestUnitsKeepTheirProcessesThrough(t *testing.T) {
 				w.settle()
 				before := make(map[unit.Name]int)
 				for _, n := range names {
-					before[n] = len(lives(runsOnce(t, w, n), n))
+					runsOnce(t, w, n)
+					before[n] = w.lives(n)
 				}
 				fault(w)
 				w.settle()
 				for _, n := range names {
-					if after := len(lives(runsOnce(t, w, n), n)); after != before[n] {
+					runsOnce(t, w, n)
+					if after := w.lives(n); after != before[n] {
 						t.Errorf("%s has lived %d times, before the fault %d times", n, after, before[n])
 					}
 				}
@@ -178,9 +189,57 @@ func TestUnitsSurviveALongAbsenceOfTheStore(t *testing.T) {
 		w.settle()
 		for i := range 6 {
 			name := unit.Name(fmt.Sprintf("u%d.service", i))
-			if runs := lives(runsOnce(t, w, name), name); len(runs) != 1 {
-				t.Errorf("%s has lived %d times", name, len(runs))
+			runsOnce(t, w, name)
+			if n := w.lives(name); n != 1 {
+				t.Errorf("%s has lived %d times", name, n)
 			}
+		}
+	})
+}
+
+// The machines do not come back at the same instant, and none of the first ones takes what the others run.
+func TestUnitsStayWhenMachinesComeBackOneByOne(t *testing.T) {
+	in(t, 3, func(t *testing.T, w *world) {
+		for i := range 6 {
+			w.put(unit.Name(fmt.Sprintf("u%d.service", i)), service, cluster.Launched)
+		}
+		w.settle()
+		for _, m := range w.machines {
+			m.client.Cut()
+		}
+		time.Sleep(10 * time.Minute)
+		for _, m := range w.machines {
+			m.client.Heal()
+			time.Sleep(3 * time.Second)
+		}
+		w.settle()
+		for i := range 6 {
+			name := unit.Name(fmt.Sprintf("u%d.service", i))
+			runsOnce(t, w, name)
+			if n := w.lives(name); n != 1 {
+				t.Errorf("%s has lived %d times", name, n)
+			}
+		}
+	})
+}
+
+// One of the machines never comes back: its units are not waited for for ever.
+func TestAfterAnOutageTheUnitsOfAMachineThatStaysAwayMove(t *testing.T) {
+	in(t, 3, func(t *testing.T, w *world) {
+		for i := range 6 {
+			w.put(unit.Name(fmt.Sprintf("u%d.service", i)), service, cluster.Launched)
+		}
+		w.settle()
+		for _, m := range w.machines {
+			m.client.Cut()
+		}
+		time.Sleep(time.Minute)
+		w.machines[0].crash()
+		w.machines[1].client.Heal()
+		w.machines[2].client.Heal()
+		w.settle()
+		for i := range 6 {
+			runsOnce(t, w, unit.Name(fmt.Sprintf("u%d.service", i)))
 		}
 	})
 }
