@@ -18,6 +18,7 @@ type guarded struct {
 	mu struct {
 		sync.Mutex
 		value []byte // as written last, or about to be; nil before
+		put   int64  // revision of the last put that is known of; 0 if none is
 	}
 }
 
@@ -47,6 +48,18 @@ func (g *guarded) expected() []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.mu.value
+}
+
+func (g *guarded) wrote(revision int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.put = revision
+}
+
+func (g *guarded) last() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mu.put
 }
 
 // guard sees to it that one of this session's records can be read, and is the session's. When the

@@ -155,10 +155,7 @@ func (m *Member) Report(ctx context.Context, report cluster.Report) error {
 		return fmt.Errorf("encode report of machine %s: %w", m.machine.ID, err)
 	}
 	m.report.expect(value)
-	_, err = m.registry.commit(ctx, Txn{
-		If:   []Compare{m.present()},
-		Then: []Op{Put(m.report.key, value, m.Session().Lease)},
-	})
+	err = m.putReport(ctx, value)
 	if errors.Is(err, cluster.ErrConflict) || errors.Is(err, ErrLeaseNotFound) {
 		m.lost()
 		err = cluster.ErrSessionLost
@@ -167,4 +164,32 @@ func (m *Member) Report(ctx context.Context, report cluster.Report) error {
 		return fmt.Errorf("write report of machine %s: %w", m.machine.ID, err)
 	}
 	return nil
+}
+
+// putReport writes over the report that is there now and over no later one. A
+// try that got no answer may still be on its way, held up by a network that is about to heal: it must not undo
+// what was reported after it. cluster.ErrConflict: the machine's record is not the session's.
+func (m *Member) putReport(ctx context.Context, value []byte) error {
+	for {
+		out, err := m.registry.store.Txn(ctx, Txn{
+			If:   []Compare{m.present(), {Key: m.report.key, Revision: m.report.last()}},
+			Then: []Op{Put(m.report.key, value, m.Session().Lease)},
+			Else: []Op{Get(m.presence.key), Get(m.report.key)},
+		})
+		if err != nil {
+			return err
+		}
+		if out.Succeeded {
+			m.report.wrote(out.Revision)
+			return nil
+		}
+		record, there := out.Got[0], out.Got[1]
+		if record == nil || record.Created != m.created {
+			return cluster.ErrConflict
+		}
+		if there == nil {
+			there = &Pair{}
+		}
+		m.report.wrote(there.Mod)
+	}
 }
