@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -11,14 +12,29 @@ import (
 	"fleet/cluster"
 )
 
-// patchOperation changes one key of one machine's metadata. The value is
-// nested once more than in RFC 6902, as in fleet 1.
+// patchOperation changes one key of one machine's metadata.
 type patchOperation struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value *struct {
+	Op    string     `json:"op"`
+	Path  string     `json:"path"`
+	Value patchValue `json:"value"`
+}
+
+// patchValue is a string: plain, as in RFC 6902 and in the documentation of fleet 1, or nested
+// in an object once more, as fleet 1 really wanted it.
+type patchValue string
+
+func (v *patchValue) UnmarshalJSON(raw []byte) error {
+	if len(raw) > 0 && raw[0] == '"' {
+		return json.Unmarshal(raw, (*string)(v))
+	}
+	var nested struct {
 		Value string `json:"value"`
-	} `json:"value"`
+	}
+	if err := json.Unmarshal(raw, &nested); err != nil {
+		return err
+	}
+	*v = patchValue(nested.Value)
+	return nil
 }
 
 var metadataPath = regexp.MustCompile(`^/([A-Za-z0-9_.\-]{1,64})/metadata/([A-Za-z0-9_.\-]+)$`)
@@ -85,13 +101,14 @@ func (o patchOperation) read() (id cluster.MachineID, key string, value *string,
 	if o.Op == "remove" {
 		return cluster.MachineID(parts[1]), parts[2], nil, nil
 	}
-	if o.Value == nil || o.Value.Value == "" {
+	text := string(o.Value)
+	if text == "" {
 		return "", "", nil, badRequest("invalid value: add and replace require a value")
 	}
-	if strings.ContainsFunc(o.Value.Value, unicode.IsControl) {
+	if strings.ContainsFunc(text, unicode.IsControl) {
 		return "", "", nil, badRequest("invalid value: no unit file can name a control character")
 	}
-	return cluster.MachineID(parts[1]), parts[2], &o.Value.Value, nil
+	return cluster.MachineID(parts[1]), parts[2], &text, nil
 }
 
 func (e metadataEdit) apply(current cluster.Settings) (cluster.Settings, error) {

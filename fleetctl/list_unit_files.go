@@ -51,7 +51,7 @@ func (r fileRow) target(full bool) string {
 func description(u api.Unit) string {
 	for _, o := range slices.Backward(u.Options) {
 		if o.Section == "Unit" && o.Name == "Description" {
-			return o.Value
+			return u.Name.Expand(o.Value)
 		}
 	}
 	return ""

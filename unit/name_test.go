@@ -156,3 +156,18 @@ func TestMatchMachineID(t *testing.T) {
 		}
 	}
 }
+
+func TestExpandIsForShowing(t *testing.T) {
+	for text, want := range map[string]string{
+		"Web server %i": "Web server 1",
+		"%p at 100%%":   "web at 100%",
+		"on %H, as %i":  "on %H, as %i",
+		"ends in %":     "ends in %",
+		"no specifier":  "no specifier",
+		"%n %N %j":      "web@1.service web@1 web",
+	} {
+		if got := Name("web@1.service").Expand(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

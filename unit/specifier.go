@@ -6,6 +6,15 @@ import (
 	"strings"
 )
 
+// Expand replaces the specifiers that concern the unit's name (%n %N %p %i %j %%), for
+// showing. Text with any other is returned as it is.
+func (n Name) Expand(text string) string {
+	if expanded, _, err := expand(text, n); err == nil {
+		return expanded
+	}
+	return text
+}
+
 // expand replaces the specifiers of systemd that [X-Fleet] knows.
 // byInstance tells whether one of them stands for something that a template
 // does not have.
