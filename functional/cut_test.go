@@ -38,8 +38,7 @@ func TestAMachineThatIsCutOffRunsOnAndOneOfTwoCopiesStaysWhenItIsBack(t *testing
 				}
 				u := w.await(2*soon, name, "it runs elsewhere", runsOff(victim))
 				replacement := w.hostOf(live(u)[0].MachineID)
-				all := w.spans(name)
-				t.Logf("it ran elsewhere after %s", all[len(all)-1].start.Sub(cutAt).Round(time.Millisecond))
+				t.Logf("it ran elsewhere after %s", w.startedAfter(cutAt, name).Sub(cutAt).Round(time.Millisecond))
 				second := w.life(replacement, name)
 				if now := w.life(victim, name); now != original {
 					t.Errorf("cut off, the original was %q and is %q", original, now)

@@ -59,6 +59,22 @@ func (w *world) spans(name unit.Name) []span {
 	return all
 }
 
+// startedAfter is when a stamped unit first started after that. To systemd a
+// service runs before its program has had the time to write a stamp.
+func (w *world) startedAfter(t time.Time, name unit.Name) time.Time {
+	w.t.Helper()
+	var at time.Time
+	w.eventually(soon, fmt.Sprintf("%s has started after %s", name, t.Format("05.000")), func() (bool, string) {
+		all := w.spans(name)
+		i := slices.IndexFunc(all, func(s span) bool { return s.start.After(t) })
+		if i >= 0 {
+			at = all[i].start
+		}
+		return i >= 0, fmt.Sprint(all)
+	})
+	return at
+}
+
 func (w *world) parseSpans(h *testbed.Host, stamps string) []span {
 	w.t.Helper()
 	var all []span
