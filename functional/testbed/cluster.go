@@ -67,9 +67,6 @@ func (c *Cluster) current() state {
 	return c.mu.state
 }
 
-// Spec returns what the cluster was asked to be.
-func (c *Cluster) Spec() Spec { return c.current().Spec }
-
 // Hosts returns all hosts, on or off, in order of their index.
 func (c *Cluster) Hosts() []*Host {
 	c.mu.Lock()

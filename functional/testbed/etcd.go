@@ -3,12 +3,10 @@ package testbed
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 )
 
 const etcdLog = "etcd.log"
@@ -44,24 +42,6 @@ func (e *Etcd) start(ctx context.Context, s state) error {
 		"--initial-cluster="+externalCluster(s), "--initial-cluster-token="+s.Name)
 }
 
-// Healthy waits until the process answers and knows a leader.
-func (e *Etcd) Healthy(ctx context.Context) error {
-	err := poll(ctx, 50*time.Millisecond, func() (bool, error) {
-		populated, err := e.group.populated()
-		if err != nil {
-			return false, err
-		}
-		if !populated {
-			return false, fmt.Errorf("it ended; the end of its log:\n%s", e.logTail(etcdLog))
-		}
-		return answers(ctx, e.URL()+"/health"), nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait for etcd %s: %w", e.Name, err)
-	}
-	return nil
-}
-
 // Kill ends the process by SIGKILL.
 func (e *Etcd) Kill(ctx context.Context) error {
 	unlock, err := e.lock(ctx)
@@ -89,23 +69,6 @@ func (e *Etcd) Stop(ctx context.Context) error {
 		}
 	}
 	return e.group.waitEmpty(ctx)
-}
-
-// answers says whether a GET of the URL is a 200 within two seconds.
-func answers(ctx context.Context, url string) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return false
-	}
-	request.Close = true // a kept connection to a killed host would stall the next question
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }
 
 func endpoint(address netip.Addr, port int) string {

@@ -14,13 +14,3 @@ func (c *Cluster) FleetctlCommand(ctx context.Context, h *Host, args ...string) 
 	cmd.Env = append(os.Environ(), "FLEETCTL_ENDPOINT="+h.URL())
 	return cmd
 }
-
-// Fleetctl runs fleetctl against any live host and returns its standard output.
-// An error wraps its *exec.ExitError and says what it wrote to its standard error.
-func (c *Cluster) Fleetctl(ctx context.Context, args ...string) (string, error) {
-	h, err := c.LiveHost(ctx)
-	if err != nil {
-		return "", err
-	}
-	return finish(c.FleetctlCommand(ctx, h, args...))
-}
