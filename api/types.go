@@ -45,7 +45,8 @@ type Outcome struct {
 // Pending is why a unit that should be on a machine is on none.
 type Pending struct {
 	Message  string      `json:"message"`
-	Machines int         `json:"machines"` // how many were considered
+	Machines int         `json:"machines"`        // how many were considered
+	Peers    []unit.Name `json:"peers,omitempty"` // units that have to be placed first (MachineOf)
 	Excluded []Exclusion `json:"excluded,omitempty"`
 	Waiting  bool        `json:"waiting,omitempty"` // it will be placed without anybody's help
 	Since    time.Time   `json:"since,omitzero"`

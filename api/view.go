@@ -81,7 +81,7 @@ func pendingOf(p *cluster.Pending) *Pending {
 	if p == nil {
 		return nil
 	}
-	out := &Pending{Message: p.String(), Machines: p.Machines, Waiting: p.Waiting, Since: p.Since}
+	out := &Pending{Message: p.String(), Machines: p.Machines, Peers: p.Peers, Waiting: p.Waiting, Since: p.Since}
 	for _, e := range p.Excluded {
 		out.Excluded = append(out.Excluded, Exclusion(e))
 	}

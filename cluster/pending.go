@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"fleet/unit"
 )
 
 // Pending is why a unit that should be on a machine is on none. The engine writes it.
@@ -12,6 +14,7 @@ type Pending struct {
 	// Waiting tells that the unit will be placed without anybody's help, for instance when its former copy has stopped.
 	Waiting  bool
 	Machines int         // how many machines were considered
+	Peers    []unit.Name // units that have to be placed first (MachineOf)
 	Excluded []Exclusion // which rule excluded how many of them; a machine counts once, for the first rule it failed
 	Message  string      // for what is not about machines (a corrupt record, a brake); also the text for people if set
 	Since    time.Time

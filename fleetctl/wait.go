@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"fleet/api"
@@ -123,17 +122,14 @@ func (x *waiter) take(u api.Unit) {
 	x.end(r, v)
 }
 
-// hangsOn tells whether the reason why a unit has no machine names another unit
-// that is still waited for: "start announce web" is in no hurry to say that
+// hangsOn tells whether a unit has no machine because another one, which is still
+// waited for, has none yet: "start announce web" is in no hurry to say that
 // announce goes with web, which is not placed.
 func (x *waiter) hangsOn(u api.Unit) bool {
-	_, message := outcome(u)
-	for _, word := range strings.FieldsFunc(message, func(r rune) bool { return r == ' ' || r == ',' }) {
-		if _, open := x.open[unit.Name(word)]; open && word != string(u.Name) {
-			return true
-		}
-	}
-	return false
+	return u.Pending != nil && slices.ContainsFunc(u.Pending.Peers, func(peer unit.Name) bool {
+		_, open := x.open[peer]
+		return open
+	})
 }
 
 // lookAgain ends the requests that hung on others which have ended, and those that hang on nothing but each other.

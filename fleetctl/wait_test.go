@@ -19,7 +19,11 @@ func TestUnitsOfOneCommandWaitForEachOther(t *testing.T) {
 	is := func(name unit.Name, phase cluster.Phase, message string) api.Unit {
 		return api.Unit{Name: name, DesiredState: cluster.Launched, Generation: 1, Outcome: &api.Outcome{Phase: phase, Message: message}}
 	}
-	alone := is("announce.service", cluster.Nowhere, names)
+	without := func(u api.Unit, peer unit.Name) api.Unit {
+		u.Pending = &api.Pending{Message: u.Outcome.Message, Peers: []unit.Name{peer}}
+		return u
+	}
+	alone := without(is("announce.service", cluster.Nowhere, names), "web.service")
 	for title, c := range map[string]struct {
 		news []api.Unit
 		code exitCode
@@ -38,7 +42,7 @@ func TestUnitsOfOneCommandWaitForEachOther(t *testing.T) {
 			exitNowhere, "Unit announce.service has no machine: " + names,
 		},
 		"each waits for the other": {
-			[]api.Unit{alone, is("web.service", cluster.Nowhere, "MachineOf names announce.service, which is not placed")},
+			[]api.Unit{alone, without(is("web.service", cluster.Nowhere, "MachineOf names announce.service, which is not placed"), "announce.service")},
 			exitNowhere, "Unit announce.service has no machine: " + names,
 		},
 	} {

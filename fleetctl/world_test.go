@@ -184,7 +184,7 @@ func (w *world) act(u cluster.Unit) {
 	if other := file.Values(unit.FleetSection, "MachineOf"); len(other) > 0 {
 		if _, placed := w.orders[firstMachine].Units[unit.Name(other[0])]; !placed {
 			w.commit(cluster.PendingChanged{Name: u.Name, Pending: &cluster.Pending{
-				Generation: u.Generation, Message: "MachineOf names " + other[0] + ", which is not placed",
+				Generation: u.Generation, Peers: []unit.Name{unit.Name(other[0])}, Message: "MachineOf names " + other[0] + ", which is not placed",
 			}})
 			return
 		}

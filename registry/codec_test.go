@@ -85,6 +85,7 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 			Capacity: cluster.Capacity{MaxUnits: 3}, Version: "2.0.0", Since: sampleTime,
 		},
 		"pending": &cluster.Pending{
+			Peers:      []unit.Name{"b.service"},
 			Generation: 1, Waiting: true, Machines: 7, Message: "m", Since: sampleTime,
 			Excluded: []cluster.Exclusion{{Rule: "MachineMetadata", Detail: "lack disk=ssd", Machines: 3}},
 		},

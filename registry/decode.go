@@ -149,6 +149,7 @@ func decodePending(p Pair) (*cluster.Pending, error) {
 		Generation: r.Generation,
 		Waiting:    r.Waiting,
 		Machines:   r.Machines,
+		Peers:      r.Peers,
 		Excluded:   r.Excluded,
 		Message:    r.Message,
 		Since:      r.Since,

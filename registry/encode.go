@@ -77,6 +77,7 @@ type pendingRecord struct {
 	Generation int64               `json:"generation"`
 	Waiting    bool                `json:"waiting,omitempty"`
 	Machines   int                 `json:"machines"`
+	Peers      []unit.Name         `json:"peers,omitempty"`
 	Excluded   []cluster.Exclusion `json:"excluded,omitempty"`
 	Message    string              `json:"message,omitempty"`
 	Since      time.Time           `json:"since,omitzero"`
@@ -165,6 +166,7 @@ func encodePending(p cluster.Pending) ([]byte, error) {
 		Generation: p.Generation,
 		Waiting:    p.Waiting,
 		Machines:   p.Machines,
+		Peers:      p.Peers,
 		Excluded:   p.Excluded,
 		Message:    p.Message,
 		Since:      p.Since,

@@ -107,5 +107,5 @@ func sameReason(a, b *cluster.Pending) bool {
 		return a == b
 	}
 	return a.Generation == b.Generation && a.Waiting == b.Waiting && a.Machines == b.Machines &&
-		a.Message == b.Message && slices.Equal(a.Excluded, b.Excluded)
+		a.Message == b.Message && slices.Equal(a.Peers, b.Peers) && slices.Equal(a.Excluded, b.Excluded)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 // house finds a machine for a unit that has none, or says why there is none.
@@ -63,7 +64,11 @@ func (s *State) houseGroup(g group) {
 		return
 	}
 	if peer := g.absent(); peer != nil {
-		s.refuse(g, cluster.Pending{Waiting: peer.expected, Message: fmt.Sprintf("MachineOf names %s, which is not placed", peer.name)})
+		s.refuse(g, cluster.Pending{
+			Waiting: peer.expected,
+			Peers:   []unit.Name{peer.name},
+			Message: fmt.Sprintf("MachineOf names %s, which is not placed", peer.name),
+		})
 		return
 	}
 	for {
