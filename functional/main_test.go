@@ -91,7 +91,7 @@ var bringShared = sync.OnceValues(func() (*testbed.Cluster, error) {
 
 // shared returns the cluster of three hosts that tests have in common, without any
 // unit, and has it so again after the test.
-func shared(t *testing.T) *world {
+func shared(t testing.TB) *world {
 	t.Helper()
 	c, err := bringShared()
 	if err != nil {
@@ -105,7 +105,7 @@ func shared(t *testing.T) *world {
 }
 
 // start returns a cluster that is the test's own.
-func start(t *testing.T, spec testbed.Spec) *world {
+func start(t testing.TB, spec testbed.Spec) *world {
 	t.Helper()
 	spec.Name = prefix + spec.Name
 	spec.Source = source

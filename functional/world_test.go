@@ -24,18 +24,18 @@ import (
 // test.
 type world struct {
 	*testbed.Cluster
-	t       *testing.T
+	t       testing.TB
 	began   time.Time
 	clients map[*testbed.Host]*api.Client
 	nearest **testbed.Host // whom live asked last; a server may lag behind another
 }
 
-func newWorld(t *testing.T, c *testbed.Cluster) *world {
+func newWorld(t testing.TB, c *testbed.Cluster) *world {
 	return &world{Cluster: c, t: t, began: time.Now(), clients: make(map[*testbed.Host]*api.Client), nearest: new(*testbed.Host)}
 }
 
 // in is the same cluster in a subtest.
-func (w *world) in(t *testing.T) *world {
+func (w *world) in(t testing.TB) *world {
 	o := *w
 	o.t = t
 	return &o
