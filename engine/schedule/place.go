@@ -71,7 +71,7 @@ func (s *State) houseGroup(g group) {
 		})
 		return
 	}
-	for {
+	for range s.maxRounds() {
 		c := s.choose(g)
 		switch {
 		case c.machine == nil:
@@ -87,6 +87,9 @@ func (s *State) houseGroup(g group) {
 			s.await(g, g.obstructing(c.machine), c.machine)
 		}
 		return
+	}
+	for _, t := range g {
+		s.homeless.add(t) // see maxRounds
 	}
 }
 

@@ -79,10 +79,15 @@ func (s *State) Decide(now time.Time) []Step {
 	for _, m := range sortedMachines(s.returned.of) {
 		s.admit(m)
 	}
-	for s.work() {
+	for rounds := 0; rounds < s.maxRounds() && s.work(); rounds++ {
 	}
 	return s.steps()
 }
+
+// maxRounds bounds one decision. It is far more than any needs; should units drive each other
+// from place to place without an end, the engine writes what stands, which
+// satisfies all rules, and goes on with the next news instead of hanging.
+func (s *State) maxRounds() int { return 1000 + 10*len(s.tasks) }
 
 // work does the most urgent kind of work there is: what must not stay, before
 // what belongs on every machine, before what needs only one.
