@@ -233,3 +233,27 @@ func awaitLeader(t *testing.T, configs []embedded.Config) int {
 	t.Fatal("no leader within a minute")
 	return 0
 }
+
+// Another machine's watch does not hold up the stop of a member, and with it the
+// restart of fleetd: while it stops, nobody renews this machine's lease.
+func TestAMemberStopsAtOnceHoweverManyStreamsItServes(t *testing.T) {
+	s := start(t, members(t, 1)[0])
+	c := client(t, s.Endpoints()...)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	watch := c.Watch(clientv3.WithRequireLeader(ctx), "key", clientv3.WithCreatedNotify())
+	if r := <-watch; !r.Created {
+		t.Fatalf("watch: %+v", r)
+	}
+	lease, err := c.Grant(ctx, 60)
+	must(t, err)
+	alive, err := c.KeepAlive(ctx, lease.ID)
+	must(t, err)
+	<-alive
+
+	began := time.Now()
+	s.Close()
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %s to stop", took)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 )
@@ -54,7 +55,25 @@ func (s *Server) Endpoints() []string { return s.endpoints }
 func (s *Server) Err() <-chan error { return s.etcd.Err() }
 
 // Close stops the member and waits until it has stopped. A leader hands over first.
-func (s *Server) Close() { s.etcd.Close() }
+//
+// Once the member has stopped, its data are closed and safe; what is left is sockets. etcd gives
+// the connections of its clients up to six seconds to end, as long as this machine's own lease may
+// live, so they are waited for no longer than a moment.
+func (s *Server) Close() {
+	s.etcd.Server.Stop()
+	closed := make(chan struct{})
+	go func() {
+		s.etcd.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeGrace):
+	}
+}
+
+// closeGrace is how long sockets may take to close behind a member that has stopped.
+const closeGrace = time.Second
 
 // LeaseSlack is how much later than by its TTL a lease may end when the leader of etcd dies at the same
 // time as the lease's holder. The others notice the leader's death within two election timeouts; the
