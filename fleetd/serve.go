@@ -14,7 +14,7 @@ import (
 
 const (
 	// shutdownGrace is how long requests under way may take once fleetd is told to stop.
-	shutdownGrace = 3 * time.Second
+	shutdownGrace = time.Second
 
 	// receive and send bound one request and its answer, so that a client that stops in the
 	// middle does not keep its connection for ever. Event streams lift both.
