@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"fleet/registry/embedded"
 	"fleet/registry/etcd"
 	"fleet/registry/memory"
+	"fleet/registry/storetest"
 	"fleet/unit"
 )
 
@@ -125,8 +125,8 @@ func startEtcd(t testing.TB) *embedded.Server {
 	defer cancel()
 	server, err := embedded.Start(ctx, embedded.Config{
 		DataDir:          t.TempDir(),
-		ListenPeerURLs:   []string{freeURL(t)},
-		ListenClientURLs: []string{freeURL(t)},
+		ListenPeerURLs:   []string{storetest.FreeURL(t)},
+		ListenClientURLs: []string{storetest.FreeURL(t)},
 	})
 	must(t, err)
 	t.Cleanup(server.Close)
@@ -138,13 +138,6 @@ func dial(t testing.TB, server *embedded.Server) *etcd.Client {
 	must(t, err)
 	t.Cleanup(func() { must(t, client.Close()) })
 	return client
-}
-
-func freeURL(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return "http://" + l.Addr().String()
 }
 
 func must(t testing.TB, err error) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -19,14 +18,8 @@ import (
 	"go.uber.org/zap"
 
 	"fleet/registry/embedded"
+	"fleet/registry/storetest"
 )
-
-func freeURL(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return "http://" + l.Addr().String()
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -46,8 +39,8 @@ func members(t *testing.T, n int) []embedded.Config {
 		c := embedded.Config{
 			Name:             fmt.Sprintf("m%d", i),
 			DataDir:          t.TempDir(),
-			ListenPeerURLs:   []string{freeURL(t)},
-			ListenClientURLs: []string{freeURL(t)},
+			ListenPeerURLs:   []string{storetest.FreeURL(t)},
+			ListenClientURLs: []string{storetest.FreeURL(t)},
 		}
 		initial = append(initial, c.Name+"="+c.ListenPeerURLs[0])
 		configs = append(configs, c)

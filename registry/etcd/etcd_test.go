@@ -3,7 +3,6 @@ package etcd_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -15,16 +14,6 @@ import (
 	"fleet/registry/storetest"
 )
 
-// freeURL is a URL at which nobody listens.
-func freeURL(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
-}
-
 func startServer(t *testing.T) *embedded.Server {
 	if testing.Short() {
 		t.Skip("starts an etcd")
@@ -33,8 +22,8 @@ func startServer(t *testing.T) *embedded.Server {
 	defer cancel()
 	server, err := embedded.Start(ctx, embedded.Config{
 		DataDir:          t.TempDir(),
-		ListenPeerURLs:   []string{freeURL(t)},
-		ListenClientURLs: []string{freeURL(t)},
+		ListenPeerURLs:   []string{storetest.FreeURL(t)},
+		ListenClientURLs: []string{storetest.FreeURL(t)},
 	})
 	if err != nil {
 		t.Fatal(err)

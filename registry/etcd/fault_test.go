@@ -13,6 +13,7 @@ import (
 	"fleet/cluster"
 	"fleet/registry"
 	"fleet/registry/etcd"
+	"fleet/registry/storetest"
 )
 
 // wire is a TCP proxy whose connections can be broken, or frozen as those to
@@ -293,7 +294,7 @@ func TestAfterAnOutageRenewalSucceedsAtOnce(t *testing.T) {
 }
 
 func TestUnreachableClusterIsUnavailable(t *testing.T) {
-	client, err := etcd.Dial(t.Context(), etcd.Config{Endpoints: []string{freeURL(t)}, RequestTimeout: 200 * time.Millisecond})
+	client, err := etcd.Dial(t.Context(), etcd.Config{Endpoints: []string{storetest.FreeURL(t)}, RequestTimeout: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,9 +11,9 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +24,7 @@ import (
 	"fleet/registry"
 	"fleet/registry/embedded"
 	"fleet/registry/etcd"
+	"fleet/registry/storetest"
 )
 
 // authority signs certificates for loopback.
@@ -54,11 +55,11 @@ func newAuthority(t *testing.T) authority {
 	return authority{cert: cert, key: key, file: write(t, "CERTIFICATE", der)}
 }
 
-func (a authority) issue(t *testing.T) (cert, key string) {
+func (a authority) issue(t *testing.T, address net.IP) (cert, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{address},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
@@ -74,22 +75,31 @@ func write(t *testing.T, kind string, der []byte) string {
 	return path
 }
 
+func secureURL(t *testing.T) *url.URL {
+	u, err := url.Parse(storetest.FreeURL(t))
+	check(t, err)
+	u.Scheme = "https"
+	return u
+}
+
 func TestTLSIsVerifiedBothWays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts an etcd")
 	}
 	ca, foreign := newAuthority(t), newAuthority(t)
-	cert, key := ca.issue(t)
+	peers, clients := secureURL(t), secureURL(t)
+	address := net.ParseIP(clients.Hostname())
+	cert, key := ca.issue(t, address)
 	server, err := embedded.Start(t.Context(), embedded.Config{
 		DataDir:          t.TempDir(),
-		ListenPeerURLs:   []string{strings.Replace(freeURL(t), "http", "https", 1)},
-		ListenClientURLs: []string{strings.Replace(freeURL(t), "http", "https", 1)},
+		ListenPeerURLs:   []string{peers.String()},
+		ListenClientURLs: []string{clients.String()},
 		CAFile:           ca.file, CertFile: cert, KeyFile: key,
 	})
 	check(t, err)
 	defer server.Close()
 
-	foreignCert, foreignKey := foreign.issue(t)
+	foreignCert, foreignKey := foreign.issue(t, address)
 	for _, c := range []struct {
 		what    string
 		config  etcd.Config
