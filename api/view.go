@@ -83,7 +83,7 @@ func pendingOf(p *cluster.Pending) *Pending {
 	}
 	out := &Pending{Message: p.String(), Machines: p.Machines, Peers: p.Peers, Waiting: p.Waiting, Since: p.Since}
 	for _, e := range p.Excluded {
-		out.Excluded = append(out.Excluded, Exclusion(e))
+		out.Excluded = append(out.Excluded, Exclusion{Rule: e.Rule, Detail: e.Detail, Machines: e.Machines})
 	}
 	return out
 }
@@ -169,7 +169,7 @@ func (v view) machine(id cluster.MachineID) *Machine {
 	if orders, ok := v.Orders(id); ok {
 		m.Units = len(orders.Units)
 	}
-	if record.Capacity != (cluster.Capacity{}) {
+	if record.Capacity.MaxUnits != 0 {
 		m.Capacity = &Capacity{MaxUnits: record.Capacity.MaxUnits}
 	}
 	return m

@@ -63,6 +63,11 @@ func (c PendingChanged) apply(s *Snapshot) {
 	set(s.pending, c.Name, c.Pending)
 }
 
+func (c FailuresChanged) apply(s *Snapshot) {
+	s.heal(KindFailures, string(c.Name))
+	set(s.failures, c.Name, c.Failures)
+}
+
 func (c LeaderChanged) apply(s *Snapshot) { s.Leader = c.Machine }
 
 // apply drops the readable record too, so that what a reader sees does not
@@ -83,6 +88,8 @@ func (c Corrupted) apply(s *Snapshot) {
 		ReportChanged{ID: MachineID(c.ID)}.apply(s)
 	case KindPending:
 		PendingChanged{Name: unit.Name(c.ID)}.apply(s)
+	case KindFailures:
+		FailuresChanged{Name: unit.Name(c.ID)}.apply(s)
 	}
 	if s.corrupt[c.Kind] == nil {
 		s.corrupt[c.Kind] = make(map[string]string)

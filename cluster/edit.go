@@ -8,6 +8,7 @@ type UnitEdit struct {
 	Unit    Unit   // Name, Content, Desired and Global; the other fields are the registry's
 	File    []byte // the unit file's bytes whenever Content is new to this unit; nil keeps the file
 	Restart bool   // also ask for a restart
+	Move    bool   // also ask for it to be moved, to Unit.MoveTo
 }
 
 // What callers of a store branch on.

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"strconv"
 	"time"
+
+	"fleet/unit"
 )
 
 // MachineID is the content of a host's /etc/machine-id: 32 lower-case hexadecimal digits.
@@ -49,9 +51,11 @@ type Machine struct {
 	Since    time.Time // when the session began, the host's clock
 }
 
-// Capacity is what a machine offers. Zero means: no limit known.
+// Capacity is what a machine offers to units: what it has, less what is kept for the host.
 type Capacity struct {
-	MaxUnits int // most units the machine accepts at one time
+	MaxUnits int // most units the machine accepts at one time; 0: no limit
+	unit.Resources
+	PhysicalMemory int64 // bytes that the machine has, the host's own included: what MemoryMax=50% is half of
 }
 
 // Settings are what an operator lays over a machine's own record. They outlive
@@ -59,6 +63,37 @@ type Capacity struct {
 type Settings struct {
 	// Metadata overlays the machine's own: a nil value hides the key.
 	Metadata map[string]*string
+	// Cordoned: the machine is given no further units. What is there stays.
+	Cordoned bool
+	// Capacity overlays the machine's own, by resource: unit.Memory, …, unit.Slots, or a named one.
+	Capacity map[string]int64
+}
+
+// Limit returns the capacity that placement sees: the machine's own with the operator's settings
+// laid over it. Neither argument is changed.
+func (s Settings) Limit(own Capacity) Capacity {
+	if len(s.Capacity) == 0 {
+		return own
+	}
+	own.Named = maps.Clone(own.Named)
+	for name, amount := range s.Capacity {
+		switch name {
+		case unit.Memory:
+			own.Memory = amount
+		case unit.CPU:
+			own.CPU = amount
+		case unit.Disk:
+			own.Disk = amount
+		case unit.Slots:
+			own.MaxUnits = int(amount)
+		default:
+			if own.Named == nil {
+				own.Named = make(map[string]int64)
+			}
+			own.Named[name] = amount
+		}
+	}
+	return own
 }
 
 // Overlay returns the metadata that placement sees: the machine's own with the

@@ -23,6 +23,7 @@ type Order struct {
 	Desired    DesiredState // Loaded or Launched; a unit wanted inactive is in no orders
 	Generation int64        // Unit.Generation that this order expresses
 	Restart    int64        // Unit.Restart
+	Move       int64        // Unit.Move: the last request to move it that was carried out or refused
 	Global     bool         // one copy on every eligible machine, this is one of them
 	Reason     string       // why here, for people
 	Since      time.Time    // when the engine placed the unit on this machine, the engine's clock

@@ -20,6 +20,7 @@ type Snapshot struct {
 	orders   map[MachineID]Orders
 	reports  map[MachineID]Report
 	pending  map[unit.Name]Pending
+	failures map[unit.Name]Failures
 	corrupt  map[Kind]map[string]string
 
 	copies map[unit.Name]map[MachineID]int // how many of orders and reports of a machine name the unit
@@ -62,6 +63,7 @@ func (s *Snapshot) init() {
 	s.orders = make(map[MachineID]Orders)
 	s.reports = make(map[MachineID]Report)
 	s.pending = make(map[unit.Name]Pending)
+	s.failures = make(map[unit.Name]Failures)
 	s.corrupt = make(map[Kind]map[string]string)
 	s.copies = make(map[unit.Name]map[MachineID]int)
 }
@@ -108,6 +110,12 @@ func (s *Snapshot) Report(id MachineID) (Report, bool) {
 func (s *Snapshot) Pending(name unit.Name) (Pending, bool) {
 	p, ok := s.pending[name]
 	return p, ok
+}
+
+// Failures returns where a unit has failed since it was last asked for.
+func (s *Snapshot) Failures(name unit.Name) (Failures, bool) {
+	f, ok := s.failures[name]
+	return f, ok
 }
 
 // Corrupt returns the error of a record that cannot be read.

@@ -9,6 +9,8 @@ func (s *Snapshot) touch(c Change, into map[unit.Name]struct{}) {
 		into[c.Name] = struct{}{}
 	case PendingChanged:
 		into[c.Name] = struct{}{}
+	case FailuresChanged:
+		into[c.Name] = struct{}{}
 	case MachineChanged:
 		s.touchMachine(c.ID, into)
 	case SettingsChanged:
@@ -19,7 +21,7 @@ func (s *Snapshot) touch(c Change, into map[unit.Name]struct{}) {
 		s.touchReport(c, into)
 	case Corrupted:
 		switch c.Kind {
-		case KindUnit, KindPending:
+		case KindUnit, KindPending, KindFailures:
 			into[unit.Name(c.ID)] = struct{}{}
 		case KindMachine, KindSettings, KindOrders, KindReport:
 			s.touchMachine(MachineID(c.ID), into)

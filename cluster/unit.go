@@ -43,6 +43,11 @@ type Unit struct {
 	// Restart is the generation of the last request to restart the unit, 0 if there was none.
 	Restart int64
 
+	// Move is the generation of the last request to move the unit, 0 if there was none, and
+	// MoveTo the machine it was asked to move to; empty for whichever is best but the present one.
+	Move   int64
+	MoveTo MachineID
+
 	// Revision is the store's revision of the last write of this record. It is not stored in it.
 	Revision int64
 }

@@ -53,6 +53,11 @@ type (
 		Name    unit.Name
 		Pending *Pending
 	}
+	// FailuresChanged tells where a unit has failed.
+	FailuresChanged struct {
+		Name     unit.Name
+		Failures *Failures
+	}
 	// LeaderChanged tells which machine's engine leads; empty if none does.
 	LeaderChanged struct{ Machine MachineID }
 	// Corrupted tells of a record that is there and cannot be read. What it was about
@@ -76,18 +81,22 @@ const (
 	KindOrders   Kind = "orders"
 	KindReport   Kind = "reports"
 	KindPending  Kind = "pending"
+	KindFailures Kind = "failures"
 )
 
 // Decision is what the engine writes in one transaction: the whole new orders
 // of each machine that is concerned, reasons, and files that nothing refers to any more.
 type Decision struct {
-	Orders  map[MachineID]Orders
-	Pending map[unit.Name]*Pending   // nil removes the record
-	Collect map[unit.ContentID]int64 // files to remove, if their revision is still this
+	Orders   map[MachineID]Orders
+	Pending  map[unit.Name]*Pending   // nil removes the record
+	Failures map[unit.Name]*Failures  // nil removes the record
+	Collect  map[unit.ContentID]int64 // files to remove, if their revision is still this
 }
 
 // Size is the number of records that d writes.
-func (d Decision) Size() int { return len(d.Orders) + len(d.Pending) + len(d.Collect) }
+func (d Decision) Size() int {
+	return len(d.Orders) + len(d.Pending) + len(d.Failures) + len(d.Collect)
+}
 
 // MaxDecision is the largest Size of one Decision: etcd refuses transactions
 // of more than 128 operations by default.

@@ -49,6 +49,7 @@ type orderRecord struct {
 	Desired    cluster.DesiredState `json:"desired"`
 	Generation int64                `json:"generation"`
 	Restart    int64                `json:"restart,omitempty"`
+	Move       int64                `json:"move,omitempty"`
 	Global     bool                 `json:"global,omitempty"`
 	Reason     string               `json:"reason,omitempty"`
 	Since      time.Time            `json:"since,omitzero"`

@@ -25,6 +25,17 @@ type Rules struct {
 	Conflicts []Glob        // never share a machine with a unit that matches one of these
 	Replaces  []Glob        // take the place of units that match one of these
 	Global    bool          // run on every machine that the other rules allow
+
+	Needs  Needs        // what it reserves on its machine
+	Prefer []Preference // metadata that it would rather have; the weights of what a machine meets are added up
+	Spread []Spread     // over what the instances of its template are spread, most important first
+	// Strategy is how it chooses among the machines that fit; empty: as the cluster does.
+	Strategy Strategy
+	Priority int  // 0-1000: a unit that does not fit may displace units of lower priority
+	Kept     bool // Preempt=no: it is never displaced
+	Fixed    bool // Movable=no: it is never moved for the sake of others or of balance
+	// Reschedule tells that it is tried on other machines after systemd has given it up (Reschedule=on-failure).
+	Reschedule bool
 }
 
 // MatchMachineID tells whether a MachineID= rule means the machine with this

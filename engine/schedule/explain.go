@@ -29,29 +29,29 @@ func (sel *selector) saysOf(m *machine, t *task) string {
 // explain tells why none of the machines may have the group.
 func (s *State) explain(g group) cluster.Pending {
 	p := cluster.Pending{}
-	count := make(map[cluster.Exclusion]int)
+	type reason struct{ rule, detail string }
+	count := make(map[reason]int)
 	for _, m := range s.machines {
 		if m.lost() {
 			continue
 		}
 		p.Machines++
-		why := cluster.Exclusion{Rule: "Presence"}
+		why := reason{rule: "Presence"}
 		switch {
 		case m.record == nil:
-			why.Detail = "have a machine record that cannot be read"
+			why.detail = "have a machine record that cannot be read"
 		case m.bad[cluster.KindSettings]:
-			why.Detail = "have settings that cannot be read"
+			why.detail = "have settings that cannot be read"
 		case !m.listed:
-			why.Detail = "have not reported yet"
+			why.detail = "have not reported yet"
 		default:
 			f := s.suits(g, m)
-			why = cluster.Exclusion{Rule: f.rule, Detail: f.says}
+			why = reason{f.rule, f.says}
 		}
 		count[why]++
 	}
 	for why, n := range count {
-		why.Machines = n
-		p.Excluded = append(p.Excluded, why)
+		p.Excluded = append(p.Excluded, cluster.Exclusion{Rule: why.rule, Detail: why.detail, Machines: n})
 	}
 	slices.SortFunc(p.Excluded, func(a, b cluster.Exclusion) int {
 		return cmp.Or(
@@ -107,5 +107,5 @@ func sameReason(a, b *cluster.Pending) bool {
 		return a == b
 	}
 	return a.Generation == b.Generation && a.Waiting == b.Waiting && a.Machines == b.Machines &&
-		a.Message == b.Message && slices.Equal(a.Peers, b.Peers) && slices.Equal(a.Excluded, b.Excluded)
+		a.Message == b.Message && slices.Equal(a.Peers, b.Peers) && slices.EqualFunc(a.Excluded, b.Excluded, cluster.Exclusion.Equal)
 }
