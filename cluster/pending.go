@@ -19,6 +19,8 @@ type Pending struct {
 	Excluded []Exclusion // which rule excluded which of them; a machine counts once, for the first rule it failed
 	Message  string      // for what is not about machines (a corrupt record, a brake); also the text for people if set
 	Remedy   *Remedy     // the smallest single change that would place the unit; nil if none is known
+	Place    MachineID   // the machine that is being cleared for it; empty if none is
+	Note     string      // what happened to it before, said ahead of the reason: "displaced by db.service (priority 700)"
 	Since    time.Time
 }
 
@@ -58,6 +60,11 @@ type Remedy struct {
 
 // String says it in one line: "0 of 7 machines fit: 3 lack disk=ssd, 4 …".
 func (p Pending) String() string {
+	if p.Note != "" {
+		note := p.Note
+		p.Note = ""
+		return note + "; " + p.String()
+	}
 	if p.Message != "" {
 		return p.Message
 	}
