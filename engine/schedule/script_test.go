@@ -1,8 +1,9 @@
 package schedule
 
 import (
-	"fmt"
-	"strconv"
+	"cmp"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,25 +17,36 @@ import (
 // TestScripts runs the scenarios in testdata. Each reads as the documentation
 // of one rule; `go test -rewrite` writes the answers anew.
 //
-//	machine ID... [key=value...] [max=N]   machines come, with a new session, and report what runs on them
+//	machine ID... [key=value...]           machines come, with a new session, and report what runs on them. What they
+//	                                       offer is memory= cpu= disk= gpu= license= units=, what they physically have
+//	                                       physical=, each a number; everything else is metadata
 //	join ID...                             the same without the report
-//	metadata ID key=value... [max=N]       a machine's own metadata or capacity change
+//	metadata ID [key=value...]             all that a machine says of itself changes, what it offers included
 //	settings ID key=value... key=          an operator overlays metadata; "key=" hides the key
+//	capacity ID memory=2G... memory=       an operator overlays what the machine offers; "memory=" takes that back
+//	cordon ID..., uncordon ID...           an operator wants no further units there
 //	lose ID...                             sessions end; what runs there goes on running
 //	reboot ID...                           (of lost machines) what ran there is gone
-//	unit NAME [desired=loaded|inactive]    submit a unit, launched unless said otherwise; the input is its [X-Fleet] section
+//	unit NAME... [desired=loaded|inactive] submit units, launched unless said otherwise. The input is their [X-Fleet]
+//	                                       section, or several sections if it begins with a header
 //	want NAME... desired=...               change what is wanted
+//	move NAME [ID]                         ask for a unit to leave its machine, for that one or for whichever is best
 //	destroy NAME...
+//	fail NAME...                           systemd gives up units where they are
 //	corrupt KIND ID, repair KIND ID        a record becomes unreadable; is written anew as it was
 //	decide                                 the engine decides and writes; the answer is its decisions
 //	obey ID... [not=NAME]                  machines carry out their orders, but for one unit, and report
 //	settle                                 decide and obey in turn until nothing changes
-//	wait DURATION                          the engine has just begun, after an outage
-//	elect                                  another engine takes over, from the store
+//	wait DURATION                          time passes
+//	brake DURATION                         the engine has just begun, after an outage
+//	elect [strategy=pack|spread]           another engine takes over, from the store, perhaps with another strategy
 //	reset                                  the engine's watch is told everything anew
-//	show                                   orders and pending records
+//	show                                   orders, what is reserved of what there is, and the engine's other records
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if slices.Contains(notYet, filepath.Base(path)) {
+			t.Skip("the engine does not know this rule yet")
+		}
 		s := newSim(t)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			s.t = t
@@ -43,72 +55,71 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// notYet are the scenarios of rules that are specified and not there yet.
+var notYet = []string{
+	"resources", "capacity", "cordon", "groups", "prefer", "spread", "strategy", "returned_empty", "priority", "stays_put",
+	"reschedule", "move",
+}
+
 func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 	s.now = s.now.Add(time.Second)
+	a := readArgs(t, d)
 	switch d.Cmd {
 	case "machine", "join":
-		ids, metadata, limit := machineArgs(t, d)
-		for _, id := range ids {
-			s.join(id, metadata, limit)
+		for _, id := range a.machines() {
+			s.joinWith(id, a.metadata, a.has)
 			if d.Cmd == "machine" {
 				s.write(s.hosts[id])
 			}
 		}
-	case "wait":
-		d, err := time.ParseDuration(d.CmdArgs[0].Key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.state.Wait(s.now.Add(d))
-		s.shadow.Wait(s.now.Add(d))
 	case "metadata":
-		ids, metadata, limit := machineArgs(t, d)
-		s.change(ids[0], func(m *cluster.Machine) { m.Metadata, m.Capacity.MaxUnits = metadata, limit })
-	case "settings":
-		ids, metadata, _ := machineArgs(t, d)
-		settings := cluster.Settings{Metadata: map[string]*string{}}
-		for key, value := range metadata {
-			settings.Metadata[key] = &value
-			if value == "" {
-				settings.Metadata[key] = nil
-			}
+		s.change(a.machines()[0], func(m *cluster.Machine) { m.Metadata, m.Capacity = a.metadata, a.has })
+	case "settings", "capacity", "cordon", "uncordon":
+		for _, id := range a.machines() {
+			s.configure(id, func(settings *cluster.Settings) { a.operate(d.Cmd, settings) })
 		}
-		s.settings[ids[0]] = settings
-		s.feed(cluster.SettingsChanged{ID: ids[0], Settings: &settings})
 	case "lose":
-		ids, _, _ := machineArgs(t, d)
-		s.lose(ids...)
+		s.lose(a.machines()...)
 	case "reboot":
-		ids, _, _ := machineArgs(t, d)
-		for _, id := range ids {
+		for _, id := range a.machines() {
 			s.reboot(id)
 		}
-	case "unit":
-		return s.runUnit(d)
-	case "want":
-		for _, arg := range d.CmdArgs {
-			if len(arg.Vals) == 0 {
-				if err := s.submit(unit.Name(arg.Key), desired(d), ""); err != nil {
-					return err.Error()
-				}
+	case "unit", "want":
+		return s.runUnit(d, a)
+	case "move":
+		to := cluster.MachineID("")
+		if len(a.names) > 1 {
+			to = a.machines()[1]
+		}
+		s.move(unit.Name(a.names[0]), to)
+	case "destroy":
+		for _, name := range a.names {
+			s.destroy(unit.Name(name))
+		}
+	case "fail":
+		for _, name := range a.names {
+			if !s.fail(unit.Name(name)) {
+				return name + " runs nowhere"
 			}
 		}
-	case "destroy":
-		for _, arg := range d.CmdArgs {
-			s.destroy(unit.Name(arg.Key))
-		}
 	case "corrupt", "repair":
-		s.damage(record{cluster.Kind(d.CmdArgs[0].Key), d.CmdArgs[1].Key}, d.Cmd == "corrupt")
+		s.damage(record{cluster.Kind(a.names[0]), a.names[1]}, d.Cmd == "corrupt")
 	case "decide":
 		return trace(s.decide())
 	case "obey":
-		ids, not, _ := machineArgs(t, d)
-		for _, id := range ids {
-			s.obey(s.hosts[id], func(name unit.Name) bool { return string(name) != not["not"] })
+		for _, id := range a.machines() {
+			s.obey(s.hosts[id], func(name unit.Name) bool { return string(name) != a.metadata["not"] })
 		}
 	case "settle":
 		return s.settle()
+	case "wait":
+		s.now = s.now.Add(a.duration(t) - time.Second)
+	case "brake":
+		until := s.now.Add(a.duration(t))
+		s.state.Wait(until)
+		s.shadow.Wait(until)
 	case "elect":
+		s.strategy = cmp.Or(unit.Strategy(a.metadata["strategy"]), s.strategy)
 		s.elect()
 	case "reset":
 		s.apply(s.snapshot())
@@ -120,44 +131,18 @@ func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 	return ""
 }
 
-func machineArgs(t *testing.T, d *datadriven.TestData) (ids []cluster.MachineID, metadata map[string]string, limit int) {
-	metadata = make(map[string]string)
-	for _, arg := range d.CmdArgs {
-		switch {
-		case arg.Key == "max":
-			n, err := strconv.Atoi(arg.Vals[0])
-			if err != nil {
-				d.Fatalf(t, "%v", err)
-			}
-			limit = n
-		case len(arg.Vals) > 0:
-			metadata[arg.Key] = arg.Vals[0]
-		default:
-			ids = append(ids, cluster.MachineID(arg.Key))
+func (s *sim) runUnit(d *datadriven.TestData, a args) string {
+	text := ""
+	if d.Cmd == "unit" {
+		text = "[Service]\nExecStart=/bin/true\n"
+		if d.Input != "" && !strings.HasPrefix(d.Input, "[") {
+			text += "[" + unit.FleetSection + "]\n"
 		}
+		text += d.Input + "\n"
 	}
-	return ids, metadata, limit
-}
-
-func desired(d *datadriven.TestData) cluster.DesiredState {
-	for _, arg := range d.CmdArgs {
-		if arg.Key == "desired" {
-			return cluster.DesiredState(arg.Vals[0])
-		}
-	}
-	return cluster.Launched
-}
-
-func (s *sim) runUnit(d *datadriven.TestData) string {
-	text := "[Service]\nExecStart=/bin/true\n"
-	if d.Input != "" {
-		text += "[X-Fleet]\n" + d.Input + "\n"
-	}
-	for _, arg := range d.CmdArgs {
-		if len(arg.Vals) > 0 {
-			continue
-		}
-		if err := s.submit(unit.Name(arg.Key), desired(d), text); err != nil {
+	desired := cmp.Or(cluster.DesiredState(a.metadata["desired"]), cluster.Launched)
+	for _, name := range a.names {
+		if err := s.submit(unit.Name(name), desired, text); err != nil {
 			return err.Error() + "\n"
 		}
 	}
@@ -205,33 +190,4 @@ func (s *sim) settle() string {
 		}
 	}
 	return b.String() + "this does not settle\n"
-}
-
-func trace(steps []Step) string {
-	var b strings.Builder
-	for i, step := range steps {
-		if i > 0 {
-			b.WriteString("then\n")
-		}
-		for _, note := range step.Notes {
-			on := ""
-			if note.Machine != "" {
-				on = " on " + string(note.Machine)
-			}
-			pending := ""
-			if p := step.Pending[note.Unit]; p != nil && note.Action == Pend {
-				pending = waits(p.Waiting)
-			}
-			fmt.Fprintf(&b, "%s %s%s: %s%s\n", note.Action, note.Unit, on, pending, note.Reason)
-		}
-		for id := range step.Orders {
-			if len(step.Notes) == 0 {
-				fmt.Fprintf(&b, "orders for the new session of %s\n", id)
-			}
-		}
-		if n := len(step.Collect); n > 0 {
-			fmt.Fprintf(&b, "collect %d files\n", n)
-		}
-	}
-	return b.String()
 }

@@ -1,10 +1,8 @@
 package schedule
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,7 +17,8 @@ import (
 type sim struct {
 	t        fataler
 	state    *State
-	shadow   *State // is told the same, and has to decide the same
+	shadow   *State        // is told the same, and has to decide the same
+	strategy unit.Strategy // of the engine
 	now      time.Time
 	revision int64
 	leases   int64
@@ -29,18 +28,11 @@ type sim struct {
 	settings map[cluster.MachineID]cluster.Settings
 	orders   map[cluster.MachineID]cluster.Orders
 	pending  map[unit.Name]cluster.Pending
+	failures map[unit.Name]cluster.Failures
 	corrupt  map[record]bool
 	hosts    map[cluster.MachineID]*host
-}
 
-// host is a machine, present or not, and what runs on it.
-type host struct {
-	id      cluster.MachineID
-	record  *cluster.Machine // nil while it is lost
-	report  *cluster.Report  // as it was last written
-	acked   int64
-	copies  map[unit.Name]cluster.UnitReport
-	orphans map[unit.Name]bool // copies that the host had when it was lost
+	texts map[unit.ContentID]*unit.File // every file that ever was: a host keeps what the store has forgotten
 }
 
 // fataler is a test, be it of testing or of rapid.
@@ -53,7 +45,8 @@ func newSim(t fataler) *sim {
 		t: t, now: time.Unix(1e9, 0).UTC(),
 		units: map[unit.Name]cluster.Unit{}, files: map[unit.ContentID]cluster.File{},
 		settings: map[cluster.MachineID]cluster.Settings{}, orders: map[cluster.MachineID]cluster.Orders{},
-		pending: map[unit.Name]cluster.Pending{}, corrupt: map[record]bool{}, hosts: map[cluster.MachineID]*host{},
+		pending: map[unit.Name]cluster.Pending{}, failures: map[unit.Name]cluster.Failures{},
+		corrupt: map[record]bool{}, hosts: map[cluster.MachineID]*host{}, texts: map[unit.ContentID]*unit.File{},
 	}
 	s.elect()
 	return s
@@ -61,9 +54,12 @@ func newSim(t fataler) *sim {
 
 // elect starts a new brain from the store.
 func (s *sim) elect() {
-	s.state, s.shadow = New(), New()
+	s.state, s.shadow = s.brain(), s.brain()
 	s.apply(s.snapshot())
 }
+
+// brain is a new one, which knows nothing yet.
+func (s *sim) brain() *State { return New() }
 
 func (s *sim) apply(u cluster.Update) {
 	s.state.Apply(u)
@@ -100,6 +96,9 @@ func (s *sim) snapshot() cluster.Update {
 	}
 	for name, v := range s.pending {
 		u.Changes = append(u.Changes, cluster.PendingChanged{Name: name, Pending: &v})
+	}
+	for name, v := range s.failures {
+		u.Changes = append(u.Changes, cluster.FailuresChanged{Name: name, Failures: &v})
 	}
 	for id, h := range s.hosts {
 		if h.record != nil && !bad(cluster.KindMachine, string(id)) {
@@ -160,6 +159,14 @@ func (s *sim) commit(step Step) cluster.Update {
 		}
 		echo.Changes = append(echo.Changes, cluster.PendingChanged{Name: name, Pending: p})
 	}
+	for name, f := range step.Failures {
+		if f == nil {
+			delete(s.failures, name)
+		} else {
+			s.failures[name] = *f
+		}
+		echo.Changes = append(echo.Changes, cluster.FailuresChanged{Name: name, Failures: f})
+	}
 	for id, revision := range step.Collect {
 		if s.files[id].Revision != revision {
 			s.t.Fatalf("collects %.8s at revision %d, which is at %d", id, revision, s.files[id].Revision)
@@ -184,15 +191,28 @@ func (s *sim) submit(name unit.Name, desired cluster.DesiredState, text string) 
 			return err
 		}
 		s.files[f.ID()] = cluster.File{File: f, Revision: s.revision + 1}
+		s.texts[f.ID()] = f
 		changes = append(changes, cluster.FileChanged{ID: f.ID(), File: f, Revision: s.revision + 1})
 		u.Content, u.Global = f.ID(), rules.Global
 	}
-	u.Name, u.Desired, u.Revision = name, desired, s.revision+1
-	u.Generation = max(u.Generation, s.revision) + 1
-	s.units[name] = u
-	delete(s.corrupt, record{cluster.KindUnit, string(name)})
-	s.feed(append(changes, cluster.UnitChanged{Name: name, Unit: &u})...)
+	u.Name, u.Desired = name, desired
+	s.ask(u, changes...)
 	return nil
+}
+
+// move asks for a unit to leave its machine; an empty id leaves it to the engine where to.
+func (s *sim) move(name unit.Name, to cluster.MachineID) {
+	u := s.units[name]
+	u.MoveTo, u.Move = to, max(u.Generation, s.revision)+1
+	s.ask(u)
+}
+
+// ask writes a request as the registry does, which gives it its generation.
+func (s *sim) ask(u cluster.Unit, with ...cluster.Change) {
+	u.Generation, u.Revision = max(u.Generation, s.revision)+1, s.revision+1
+	s.units[u.Name] = u
+	delete(s.corrupt, record{cluster.KindUnit, string(u.Name)})
+	s.feed(append(with, cluster.UnitChanged{Name: u.Name, Unit: &u})...)
 }
 
 func (s *sim) destroy(name unit.Name) {
@@ -201,100 +221,12 @@ func (s *sim) destroy(name unit.Name) {
 	s.feed(cluster.UnitChanged{Name: name})
 }
 
-// join brings a machine under a new session, with whatever runs on it.
-func (s *sim) join(id cluster.MachineID, metadata map[string]string, limit int) {
-	h := s.hosts[id]
-	if h == nil {
-		h = &host{id: id, copies: map[unit.Name]cluster.UnitReport{}}
-		s.hosts[id] = h
-	}
-	s.leases++
-	delete(s.corrupt, record{cluster.KindMachine, string(id)})
-	h.acked = 0
-	h.record = &cluster.Machine{
-		ID: id, Session: cluster.Session{Lease: s.leases, BootID: "boot"}, Metadata: metadata,
-		Capacity: cluster.Capacity{MaxUnits: limit},
-	}
-	s.feed(cluster.MachineChanged{ID: id, Machine: h.record})
-}
-
-func (s *sim) change(id cluster.MachineID, edit func(*cluster.Machine)) {
-	h := s.hosts[id]
-	m := *h.record
-	edit(&m)
-	h.record = &m
-	s.feed(cluster.MachineChanged{ID: id, Machine: &m})
-}
-
-func (s *sim) lose(ids ...cluster.MachineID) {
-	var changes []cluster.Change
-	for _, id := range ids {
-		h := s.hosts[id]
-		h.record, h.report = nil, nil
-		delete(s.corrupt, record{cluster.KindMachine, string(id)})
-		h.orphans = map[unit.Name]bool{}
-		for name := range h.copies {
-			h.orphans[name] = true
-		}
-		changes = append(changes, cluster.MachineChanged{ID: id}, cluster.ReportChanged{ID: id})
-	}
-	s.feed(changes...)
-}
-
-func (s *sim) reboot(id cluster.MachineID) {
-	clear(s.hosts[id].copies)
-	clear(s.hosts[id].orphans)
-}
-
-// write has the machine report what is there, if that is news.
-func (s *sim) write(h *host) {
-	r := cluster.Report{
-		Machine: h.id, Session: h.record.Session, Orders: h.acked, Units: maps.Clone(h.copies), At: s.now, Revision: s.revision + 1,
-	}
-	if h.report != nil && h.report.Session == r.Session && h.report.Orders == r.Orders && maps.EqualFunc(h.report.Units, r.Units, cluster.UnitReport.Equal) {
-		return
-	}
-	h.report = &r
-	s.feed(cluster.ReportChanged{ID: h.id, Report: &r})
-}
-
-// takeOrders has the machine take in its orders without acting on them yet.
-func (s *sim) takeOrders(h *host) (cluster.Orders, bool) {
-	orders, ok := s.orders[h.id]
-	if !ok || s.corrupt[record{cluster.KindOrders, string(h.id)}] || orders.Session != h.record.Session {
-		return orders, false
-	}
-	h.acked = orders.Revision
-	return orders, true
-}
-
-// obey has the machine carry out everything; done picks the units that it gets to, nil for all.
-func (s *sim) obey(h *host, done func(unit.Name) bool) {
-	orders, ok := s.takeOrders(h)
-	if ok {
-		for _, name := range slices.Sorted(maps.Keys(h.copies)) {
-			if _, wanted := orders.Units[name]; !wanted && (done == nil || done(name)) {
-				delete(h.copies, name)
-				delete(h.orphans, name)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(orders.Units)) {
-			o := orders.Units[name]
-			if h.copies[name].Generation == o.Generation && h.copies[name].Content != "" {
-				continue
-			}
-			c := cluster.UnitReport{Content: o.Content, Tried: o.Generation}
-			c.Active = "activating"
-			if done == nil || done(name) {
-				c.Generation, c.Active = o.Generation, "inactive"
-				if o.Desired == cluster.Launched {
-					c.Active = "active"
-				}
-			}
-			h.copies[name] = c
-		}
-	}
-	s.write(h)
+// configure changes what an operator has set for a machine.
+func (s *sim) configure(id cluster.MachineID, edit func(*cluster.Settings)) {
+	settings := s.settings[id]
+	edit(&settings)
+	s.settings[id] = settings
+	s.feed(cluster.SettingsChanged{ID: id, Settings: &settings})
 }
 
 func (s *sim) present() []*host {
@@ -314,39 +246,4 @@ func (s *sim) live(h *host) map[unit.Name]cluster.Order {
 		return nil
 	}
 	return o.Units
-}
-
-// show is the whole of what the engine has written.
-func (s *sim) show() string {
-	var b strings.Builder
-	for _, id := range slices.Sorted(maps.Keys(s.orders)) {
-		o, h := s.orders[id], s.hosts[id]
-		fmt.Fprintf(&b, "%s", id)
-		switch {
-		case h.record == nil:
-			fmt.Fprint(&b, " (lost)")
-		case o.Session != h.record.Session:
-			fmt.Fprint(&b, " (returned)")
-		}
-		fmt.Fprint(&b, ":")
-		for _, name := range slices.Sorted(maps.Keys(o.Units)) {
-			fmt.Fprintf(&b, " %s", name)
-			if o.Units[name].Desired == cluster.Loaded {
-				fmt.Fprint(&b, "[loaded]")
-			}
-		}
-		fmt.Fprintln(&b)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.pending)) {
-		p := s.pending[name]
-		fmt.Fprintf(&b, "pending %s: %s%s\n", name, waits(p.Waiting), p)
-	}
-	return b.String()
-}
-
-func waits(waiting bool) string {
-	if waiting {
-		return "(waiting) "
-	}
-	return ""
 }
