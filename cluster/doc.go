@@ -10,6 +10,7 @@
 //	user  --API-->     Unit, Settings   what is wanted
 //	agent -------->    Machine          who is there, under which session
 //	engine ------->    Orders, Pending  what each machine has to run, and why not
+//	engine ------->    Failures         where a unit has failed that is to be tried elsewhere
 //	agent -------->    Report           what each machine's systemd says
 //	anyone ------->    Snapshot.Status  the join, computed by the reader, never stored
 //

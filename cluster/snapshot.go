@@ -94,6 +94,11 @@ func (s *Snapshot) Metadata(id MachineID) map[string]string {
 	return s.settings[id].Overlay(s.machines[id].Metadata)
 }
 
+// Limit is what placement sees of a machine's capacity: its own with the operator's laid over it.
+func (s *Snapshot) Limit(id MachineID) Capacity {
+	return s.settings[id].Limit(s.machines[id].Capacity)
+}
+
 // Orders returns a machine's orders, whether or not the machine is present. The caller must not change the map.
 func (s *Snapshot) Orders(id MachineID) (Orders, bool) {
 	o, ok := s.orders[id]
@@ -150,11 +155,12 @@ func (s *Snapshot) Units() []unit.Name {
 	return names
 }
 
-// Names lists every unit that any record names: submitted, pending, ordered or reported, sorted.
+// Names lists every unit that any record names: submitted, pending, failed, ordered or reported, sorted.
 func (s *Snapshot) Names() []unit.Name {
 	names := s.Units()
 	names = slices.AppendSeq(names, maps.Keys(s.copies))
 	names = slices.AppendSeq(names, maps.Keys(s.pending))
+	names = slices.AppendSeq(names, maps.Keys(s.failures))
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -23,7 +23,7 @@ func drawChange(t *rapid.T) Change {
 	gone := rapid.IntRange(0, 3).Draw(t, "gone") == 0
 	number := rapid.Int64Range(1, 3)
 	session := Session{Lease: number.Draw(t, "lease"), BootID: "boot"}
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		if gone {
 			return UnitChanged{Name: name}
@@ -63,10 +63,25 @@ func drawChange(t *rapid.T) Change {
 		}
 		return PendingChanged{Name: name, Pending: &Pending{Generation: number.Draw(t, "generation")}}
 	case 5:
-		kind := rapid.SampledFrom([]Kind{KindUnit, KindPending}).Draw(t, "corrupt kind")
+		kind := rapid.SampledFrom([]Kind{KindUnit, KindPending, KindFailures}).Draw(t, "corrupt kind")
 		return Corrupted{Kind: kind, ID: string(name), Err: "damaged"}
+	case 6:
+		if gone {
+			return FailuresChanged{Name: name}
+		}
+		return FailuresChanged{Name: name, Failures: &Failures{Generation: number.Draw(t, "generation"), Tries: []Try{{Machine: id}}}}
+	case 7:
+		if gone {
+			return SettingsChanged{ID: id}
+		}
+		return SettingsChanged{ID: id, Settings: &Settings{Cordoned: true, Capacity: map[string]int64{unit.CPU: number.Draw(t, "cpu")}}}
+	case 8:
+		if gone {
+			return LeaderChanged{}
+		}
+		return LeaderChanged{Machine: id}
 	}
-	kind := rapid.SampledFrom([]Kind{KindMachine, KindOrders, KindReport}).Draw(t, "corrupt kind")
+	kind := rapid.SampledFrom([]Kind{KindMachine, KindSettings, KindOrders, KindReport}).Draw(t, "corrupt kind")
 	return Corrupted{Kind: kind, ID: string(id), Err: "damaged"}
 }
 
@@ -81,7 +96,8 @@ func statuses(s *Snapshot) map[unit.Name]string {
 		for _, c := range st.Copies {
 			text += fmt.Sprintf(" | %s %s %s %v %v", c.Machine, c.Address, c.Presence, deref(c.Order), deref(c.Report))
 		}
-		all[name] = text + fmt.Sprintf(" %v", deref(st.Pending))
+		failures, failed := s.Failures(name)
+		all[name] = text + fmt.Sprintf(" %v %v %v", deref(st.Pending), failures, failed)
 	}
 	return all
 }

@@ -26,21 +26,14 @@ func (k keyspace) change(e Event) (cluster.Change, bool) {
 func decodeChange(kind cluster.Kind, id string, e Event) (cluster.Change, error) {
 	switch kind {
 	case cluster.KindUnit:
-		u, err := record(e, func() (*cluster.Unit, error) {
-			if _, err := unit.ParseName(id); err != nil {
-				return nil, err
-			}
-			return decodeUnit(unit.Name(id), e.Pair)
-		})
+		u, err := unitRecordOf(id, e, func(p Pair) (*cluster.Unit, error) { return decodeUnit(unit.Name(id), p) })
 		return cluster.UnitChanged{Name: unit.Name(id), Unit: u}, err
 	case cluster.KindPending:
-		p, err := record(e, func() (*cluster.Pending, error) {
-			if _, err := unit.ParseName(id); err != nil {
-				return nil, err
-			}
-			return decodePending(e.Pair)
-		})
+		p, err := unitRecordOf(id, e, decodePending)
 		return cluster.PendingChanged{Name: unit.Name(id), Pending: p}, err
+	case cluster.KindFailures:
+		f, err := unitRecordOf(id, e, decodeFailures)
+		return cluster.FailuresChanged{Name: unit.Name(id), Failures: f}, err
 	case cluster.KindFile:
 		f, err := record(e, func() (*unit.File, error) { return decodeFile(unit.ContentID(id), e.Pair) })
 		return cluster.FileChanged{ID: unit.ContentID(id), File: f, Revision: e.Mod}, err
@@ -75,6 +68,16 @@ func isMachineKind(kind cluster.Kind) bool {
 		return true
 	}
 	return false
+}
+
+// unitRecordOf decodes a record whose key ends with a unit's name.
+func unitRecordOf[T any](name string, e Event, decode func(Pair) (*T, error)) (*T, error) {
+	return record(e, func() (*T, error) {
+		if _, err := unit.ParseName(name); err != nil {
+			return nil, err
+		}
+		return decode(e.Pair)
+	})
 }
 
 // record decodes what was put, and is nil for what was deleted.

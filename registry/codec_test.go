@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -16,9 +17,12 @@ func FuzzDecode(f *testing.F) {
 	m, _ := encodeMachine(cluster.Machine{Session: cluster.Session{Lease: 1, BootID: "b"}, Metadata: map[string]string{"a": "b"}})
 	o, _ := encodeOrders(sampleOrders())
 	r, _ := encodeReport(sampleReport())
-	p, _ := encodePending(cluster.Pending{Generation: 1, Excluded: []cluster.Exclusion{{Rule: "Conflicts", Machines: 2}}})
-	s, _ := encodeSettings(cluster.Settings{Metadata: map[string]*string{"a": nil}}, nil)
-	for kind, value := range map[string][]byte{"units/a.service": u, "machines/m": m, "orders/m": o, "reports/m": r, "pending/a.service": p, "settings/m": s, "files/x": []byte("[Unit]")} {
+	p, _ := encodePending(samplePending())
+	l, _ := encodeFailures(sampleFailures())
+	s, _ := encodeSettings(cluster.Settings{Metadata: map[string]*string{"a": nil}, Capacity: map[string]int64{"cpu": 1}}, nil)
+	for kind, value := range map[string][]byte{
+		"units/a.service": u, "machines/m": m, "orders/m": o, "reports/m": r, "pending/a.service": p, "failures/a.service": l, "settings/m": s, "files/x": []byte("[Unit]"),
+	} {
 		f.Add(kind, value)
 	}
 	k := keyspace{prefix: "/"}
@@ -47,7 +51,28 @@ func FuzzDecode(f *testing.F) {
 }
 
 func sampleUnit() cluster.Unit {
-	return cluster.Unit{Name: "a.service", Content: unit.IDOf([]byte("x")), Desired: cluster.Launched, Global: true, Generation: 9, Restart: 4, Revision: 5}
+	return cluster.Unit{
+		Name: "a.service", Content: unit.IDOf([]byte("x")), Desired: cluster.Launched, Global: true,
+		Generation: 9, Restart: 4, Move: 5, MoveTo: "m", Revision: 5,
+	}
+}
+
+func samplePending() cluster.Pending {
+	return cluster.Pending{
+		Generation: 1, Waiting: true, Machines: 7, Peers: []unit.Name{"b.service"}, Message: "m", Place: "m", Note: "displaced by c.service (priority 700)", Since: sampleTime,
+		Excluded: []cluster.Exclusion{{
+			Rule: "Resources", Detail: "lack memory", Machines: 3, Examples: []cluster.MachineID{"m", "n"},
+			Resource: unit.Memory, Needed: 512, Missing: 12,
+		}},
+		Remedy: &cluster.Remedy{Rule: "Resources", Machine: "m", Resource: unit.Memory, Amount: 12, Text: "free 12 bytes of memory on m"},
+	}
+}
+
+func sampleFailures() cluster.Failures {
+	return cluster.Failures{
+		Generation: 4, Next: sampleTime, Parked: true,
+		Tries: []cluster.Try{{Machine: "m", At: sampleTime, Result: "exit-code", ExitStatus: 3}},
+	}
 }
 
 var sampleTime = time.Date(2024, 5, 6, 7, 8, 9, 123456789, time.UTC)
@@ -56,7 +81,7 @@ func sampleOrders() cluster.Orders {
 	return cluster.Orders{
 		Machine: "m", Session: cluster.Session{Lease: 1 << 62, BootID: "b"}, Revision: 5,
 		Units: map[unit.Name]cluster.Order{"a.service": {
-			Content: unit.IDOf(nil), Desired: cluster.Loaded, Generation: 3, Restart: 2, Global: true, Reason: "because", Since: sampleTime,
+			Content: unit.IDOf(nil), Desired: cluster.Loaded, Generation: 3, Restart: 2, Move: 1, Global: true, Reason: "because", Since: sampleTime,
 		}},
 	}
 }
@@ -79,15 +104,18 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 		"unit":     ptr(sampleUnit()),
 		"orders":   ptr(sampleOrders()),
 		"report":   ptr(sampleReport()),
-		"settings": &cluster.Settings{Metadata: map[string]*string{"a": nil, "b": ptr("c")}},
+		"pending":  ptr(samplePending()),
+		"failures": ptr(sampleFailures()),
+		"settings": &cluster.Settings{
+			Metadata: map[string]*string{"a": nil, "b": ptr("c")}, Cordoned: true, Capacity: map[string]int64{unit.Memory: 0, "gpu": 2},
+		},
 		"machine": &cluster.Machine{
 			ID: "m", Session: cluster.Session{Lease: 1, BootID: "b"}, Address: "10.0.0.1", Metadata: map[string]string{"a": "b"},
-			Capacity: cluster.Capacity{MaxUnits: 3}, Version: "2.0.0", Since: sampleTime,
-		},
-		"pending": &cluster.Pending{
-			Peers:      []unit.Name{"b.service"},
-			Generation: 1, Waiting: true, Machines: 7, Message: "m", Since: sampleTime,
-			Excluded: []cluster.Exclusion{{Rule: "MachineMetadata", Detail: "lack disk=ssd", Machines: 3}},
+			Capacity: cluster.Capacity{
+				MaxUnits: 3, PhysicalMemory: 1 << 40,
+				Resources: unit.Resources{Memory: 1 << 39, CPU: 8000, Disk: 1 << 41, Named: map[string]int64{"gpu": 4}},
+			},
+			Version: "2.0.0", Since: sampleTime,
 		},
 	}
 	for what, want := range sample {
@@ -105,6 +133,16 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 // requireFull fails if a field of the sample is not set, so that a field that
 // is added to the vocabulary and forgotten here is found.
 func requireFull(t *testing.T, path string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		requireFull(t, path, v.Elem())
+		return
+	case reflect.Slice:
+		for i := range v.Len() {
+			requireFull(t, path, v.Index(i))
+		}
+		return
+	}
 	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[time.Time]() {
 		return
 	}
@@ -150,8 +188,84 @@ func roundTrip(record any) (any, error) {
 		if value, err = encodePending(*r); err == nil {
 			return decodePending(Pair{Value: value})
 		}
+	case *cluster.Failures:
+		if value, err = encodeFailures(*r); err == nil {
+			return decodeFailures(Pair{Value: value})
+		}
 	}
 	return nil, err
+}
+
+// Records that a fleet without resources wrote mean what they meant, and one that
+// has no use for the new fields writes what that one wrote.
+func TestRecordsOfTheFormerFleetAreRead(t *testing.T) {
+	p, err := decodePending(Pair{Value: []byte(
+		`{"v":1,"generation":4,"machines":3,"excluded":[{"Rule":"Conflicts","Detail":"run b.service","Machines":3}]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &cluster.Pending{Generation: 4, Machines: 3, Excluded: []cluster.Exclusion{{Rule: "Conflicts", Detail: "run b.service", Machines: 3}}}
+	if diff := cmp.Diff(want, p); diff != "" {
+		t.Errorf("pending (-want +read):\n%s", diff)
+	}
+
+	former := `{"v":1,"session":{"lease":1,"bootID":"b"},"address":"x","maxUnits":7}`
+	m, err := decodeMachine("m", Pair{Value: []byte(former)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(cluster.Capacity{MaxUnits: 7}, m.Capacity); diff != "" {
+		t.Errorf("capacity (-want +read):\n%s", diff)
+	}
+	again, err := encodeMachine(*m)
+	if err != nil || string(again) != former {
+		t.Errorf("a machine without resources is written as %s, %v", again, err)
+	}
+
+	s, err := decodeSettings(Pair{Value: []byte(`{"v":1,"metadata":{"a":null}}`)})
+	if err != nil || s.Cordoned || s.Capacity != nil {
+		t.Errorf("settings are read as %+v, %v", s, err)
+	}
+}
+
+// What cannot be is not taken for granted: free room is computed from it.
+func TestImpossibleAmountsAreRefused(t *testing.T) {
+	session := cluster.Session{Lease: 1, BootID: "b"}
+	for what, c := range map[string]cluster.Capacity{
+		"units":    {MaxUnits: -1},
+		"memory":   {Resources: unit.Resources{Memory: -1}},
+		"cpu":      {Resources: unit.Resources{CPU: -1}},
+		"disk":     {Resources: unit.Resources{Disk: -1}},
+		"gpu":      {Resources: unit.Resources{Named: map[string]int64{"gpu": -1}}},
+		"physical": {PhysicalMemory: -1},
+	} {
+		if value, err := encodeMachine(cluster.Machine{Session: session, Capacity: c}); err == nil {
+			t.Errorf("a machine with less than no %s is written: %s", what, value)
+		}
+	}
+	if value, err := encodeSettings(cluster.Settings{Capacity: map[string]int64{"gpu": -1}}, nil); err == nil {
+		t.Errorf("settings with less than no gpu are written: %s", value)
+	}
+}
+
+// BenchmarkEncodeOrders tells what an order takes of the store: the orders of two
+// machines with thousands of units have to fit into one request.
+func BenchmarkEncodeOrders(b *testing.B) {
+	const units = 1000
+	orders := cluster.Orders{Session: cluster.Session{Lease: 1 << 62, BootID: "0b4b2a6e-6a1f-4f0e-9d5c-3f1f8f0c7d11"}, Units: make(map[unit.Name]cluster.Order)}
+	for i := range units {
+		orders.Units[unit.Name(fmt.Sprintf("web@%d.service", i))] = cluster.Order{
+			Content: unit.IDOf(nil), Desired: cluster.Launched, Generation: 100000, Reason: "fewest units of the 7 machines that fit", Since: sampleTime,
+		}
+	}
+	var value []byte
+	for b.Loop() {
+		var err error
+		if value, err = encodeOrders(orders); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(value))/units, "B/order")
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 // Commit writes a decision in one transaction, if the term still goes on; else
@@ -38,7 +39,10 @@ func (t *Term) Commit(ctx context.Context, d cluster.Decision) (revision int64, 
 // ops are the writes of a decision, in the order of their keys.
 func (t *Term) ops(d cluster.Decision) ([]Op, error) {
 	keys := t.member.registry.keys
-	var ops []Op
+	ops, err := unitOps(nil, d.Failures, keys.failures, encodeFailures)
+	if err != nil {
+		return nil, fmt.Errorf("encode failures of %w", err)
+	}
 	for _, id := range slices.Sorted(maps.Keys(d.Orders)) {
 		value, err := encodeOrders(d.Orders[id])
 		if err != nil {
@@ -46,16 +50,25 @@ func (t *Term) ops(d cluster.Decision) ([]Op, error) {
 		}
 		ops = append(ops, Put(keys.orders(id), value, 0))
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.Pending)) {
-		if d.Pending[name] == nil {
-			ops = append(ops, Delete(keys.pending(name)))
+	ops, err = unitOps(ops, d.Pending, keys.pending, encodePending)
+	if err != nil {
+		return nil, fmt.Errorf("encode pending %w", err)
+	}
+	return ops, nil
+}
+
+// unitOps adds the writes of the records that one family has of units; a nil record is removed.
+func unitOps[T any](ops []Op, records map[unit.Name]*T, key func(unit.Name) string, encode func(T) ([]byte, error)) ([]Op, error) {
+	for _, name := range slices.Sorted(maps.Keys(records)) {
+		if records[name] == nil {
+			ops = append(ops, Delete(key(name)))
 			continue
 		}
-		value, err := encodePending(*d.Pending[name])
+		value, err := encode(*records[name])
 		if err != nil {
-			return nil, fmt.Errorf("encode pending unit %s: %w", name, err)
+			return nil, fmt.Errorf("unit %s: %w", name, err)
 		}
-		ops = append(ops, Put(keys.pending(name), value, 0))
+		ops = append(ops, Put(key(name), value, 0))
 	}
 	return ops, nil
 }

@@ -26,6 +26,12 @@ func decodeUnit(name unit.Name, p Pair) (*cluster.Unit, error) {
 	if r.Generation <= 0 || r.Restart < 0 || r.Restart > r.Generation {
 		return nil, fmt.Errorf("impossible generation %d or restart %d", r.Generation, r.Restart)
 	}
+	if r.Move < 0 || r.Move > r.Generation {
+		return nil, fmt.Errorf("impossible move %d at generation %d", r.Move, r.Generation)
+	}
+	if err := checkMoveTo(r.MoveTo); err != nil {
+		return nil, err
+	}
 	return &cluster.Unit{
 		Name:       name,
 		Content:    r.Content,
@@ -33,8 +39,21 @@ func decodeUnit(name unit.Name, p Pair) (*cluster.Unit, error) {
 		Global:     r.Global,
 		Generation: r.Generation,
 		Restart:    r.Restart,
+		Move:       r.Move,
+		MoveTo:     r.MoveTo,
 		Revision:   p.Mod,
 	}, nil
+}
+
+// checkMoveTo takes every machine, present or not, and none.
+func checkMoveTo(id cluster.MachineID) error {
+	if id == "" {
+		return nil
+	}
+	if err := checkMachineID(id); err != nil {
+		return fmt.Errorf("where to move it: %w", err)
+	}
+	return nil
 }
 
 func decodeFile(id unit.ContentID, p Pair) (*unit.File, error) {
@@ -52,12 +71,16 @@ func decodeMachine(id cluster.MachineID, p Pair) (*cluster.Machine, error) {
 	if r.Session.IsZero() {
 		return nil, errors.New("it has no session")
 	}
+	capacity := r.Resources.capacity(r.MaxUnits)
+	if err := checkCapacity(capacity); err != nil {
+		return nil, err
+	}
 	return &cluster.Machine{
 		ID:       id,
 		Session:  r.Session,
 		Address:  r.Address,
 		Metadata: r.Metadata,
-		Capacity: cluster.Capacity{MaxUnits: r.MaxUnits},
+		Capacity: capacity,
 		Version:  r.Version,
 		Since:    r.Since,
 	}, nil
@@ -68,7 +91,10 @@ func decodeSettings(p Pair) (*cluster.Settings, error) {
 	if err := decode(p.Value, &r, &r.Format); err != nil {
 		return nil, err
 	}
-	return &cluster.Settings{Metadata: r.Metadata}, nil
+	if err := checkAmounts(r.Capacity); err != nil {
+		return nil, err
+	}
+	return &cluster.Settings{Metadata: r.Metadata, Cordoned: r.Cordoned, Capacity: r.Capacity}, nil
 }
 
 func decodeOrders(id cluster.MachineID, p Pair) (*cluster.Orders, error) {
@@ -138,22 +164,6 @@ func decodeReport(id cluster.MachineID, p Pair) (*cluster.Report, error) {
 		}
 	}
 	return report, nil
-}
-
-func decodePending(p Pair) (*cluster.Pending, error) {
-	var r pendingRecord
-	if err := decode(p.Value, &r, &r.Format); err != nil {
-		return nil, err
-	}
-	return &cluster.Pending{
-		Generation: r.Generation,
-		Waiting:    r.Waiting,
-		Machines:   r.Machines,
-		Peers:      r.Peers,
-		Excluded:   r.Excluded,
-		Message:    r.Message,
-		Since:      r.Since,
-	}, nil
 }
 
 // decode looks at the format first: the other fields of a later one may mean anything.

@@ -13,6 +13,7 @@
 //	reports/<id>      agent   JSON, leased    what that machine's systemd says
 //	orders/<id>       engine  JSON            what that machine has to run
 //	pending/<name>    engine  JSON            why a unit has no machine
+//	failures/<name>   engine  JSON            where a unit failed that is tried on other machines
 //	engine/<lease>    engine  id, leased      candidates to lead; the one created first does
 //
 // Keys of other families are left alone.

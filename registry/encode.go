@@ -21,21 +21,26 @@ type unitRecord struct {
 	Global     bool                 `json:"global"`
 	Generation int64                `json:"generation"`
 	Restart    int64                `json:"restart"`
+	Move       int64                `json:"move"`
+	MoveTo     cluster.MachineID    `json:"moveTo"`
 }
 
 type machineRecord struct {
-	Format   int               `json:"v"`
-	Session  cluster.Session   `json:"session"`
-	Address  string            `json:"address"`
-	Metadata map[string]string `json:"metadata,omitempty"`
-	MaxUnits int               `json:"maxUnits,omitempty"`
-	Version  string            `json:"version,omitempty"`
-	Since    time.Time         `json:"since,omitzero"`
+	Format    int               `json:"v"`
+	Session   cluster.Session   `json:"session"`
+	Address   string            `json:"address"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	MaxUnits  int               `json:"maxUnits,omitempty"`
+	Resources *resourcesRecord  `json:"resources,omitempty"`
+	Version   string            `json:"version,omitempty"`
+	Since     time.Time         `json:"since,omitzero"`
 }
 
 type settingsRecord struct {
 	Format   int                `json:"v"`
 	Metadata map[string]*string `json:"metadata"`
+	Cordoned bool               `json:"cordoned"`
+	Capacity map[string]int64   `json:"capacity"`
 }
 
 type ordersRecord struct {
@@ -73,17 +78,6 @@ type unitReportRecord struct {
 	Log        []string       `json:"log,omitempty"`
 }
 
-type pendingRecord struct {
-	Format     int                 `json:"v"`
-	Generation int64               `json:"generation"`
-	Waiting    bool                `json:"waiting,omitempty"`
-	Machines   int                 `json:"machines"`
-	Peers      []unit.Name         `json:"peers,omitempty"`
-	Excluded   []cluster.Exclusion `json:"excluded,omitempty"`
-	Message    string              `json:"message,omitempty"`
-	Since      time.Time           `json:"since,omitzero"`
-}
-
 // encodeUnit writes u over the stored record, of which the fields this version does not know are kept.
 func encodeUnit(u cluster.Unit, stored []byte) ([]byte, error) {
 	return overlay(stored, unitRecord{
@@ -93,11 +87,16 @@ func encodeUnit(u cluster.Unit, stored []byte) ([]byte, error) {
 		Global:     u.Global,
 		Generation: u.Generation,
 		Restart:    u.Restart,
+		Move:       u.Move,
+		MoveTo:     u.MoveTo,
 	})
 }
 
 func encodeSettings(s cluster.Settings, stored []byte) ([]byte, error) {
-	return overlay(stored, settingsRecord{Format: format, Metadata: s.Metadata})
+	if err := checkAmounts(s.Capacity); err != nil {
+		return nil, err
+	}
+	return overlay(stored, settingsRecord{Format: format, Metadata: s.Metadata, Cordoned: s.Cordoned, Capacity: s.Capacity})
 }
 
 // overlay encodes a record, none of whose fields may be omitted, over what is
@@ -120,14 +119,18 @@ func overlay(stored []byte, record any) ([]byte, error) {
 }
 
 func encodeMachine(m cluster.Machine) ([]byte, error) {
+	if err := checkCapacity(m.Capacity); err != nil {
+		return nil, err
+	}
 	return json.Marshal(machineRecord{
-		Format:   format,
-		Session:  m.Session,
-		Address:  m.Address,
-		Metadata: m.Metadata,
-		MaxUnits: m.Capacity.MaxUnits,
-		Version:  m.Version,
-		Since:    m.Since,
+		Format:    format,
+		Session:   m.Session,
+		Address:   m.Address,
+		Metadata:  m.Metadata,
+		MaxUnits:  m.Capacity.MaxUnits,
+		Resources: resourcesOf(m.Capacity),
+		Version:   m.Version,
+		Since:     m.Since,
 	})
 }
 
@@ -158,18 +161,5 @@ func encodeReport(r cluster.Report) ([]byte, error) {
 		Orders:  r.Orders,
 		Units:   units,
 		At:      r.At,
-	})
-}
-
-func encodePending(p cluster.Pending) ([]byte, error) {
-	return json.Marshal(pendingRecord{
-		Format:     format,
-		Generation: p.Generation,
-		Waiting:    p.Waiting,
-		Machines:   p.Machines,
-		Peers:      p.Peers,
-		Excluded:   p.Excluded,
-		Message:    p.Message,
-		Since:      p.Since,
 	})
 }

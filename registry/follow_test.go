@@ -31,7 +31,15 @@ var bad = map[string]string{
 	"orders/m1":                       `{"v":1,"session":{"lease":1,"bootID":"b"},"units":{"x":{}}}`,
 	"orders/m2":                       `{"v":1,"units":{}}`,
 	"reports/m1":                      `{"v":1,"session":{"lease":1},"units":{"app.service":{"exitStatus":1e99}}}`,
+	"machines/m2":                     `{"v":1,"session":{"lease":1,"bootID":"b"},"maxUnits":-1}`,
+	"machines/m3":                     `{"v":1,"session":{"lease":1,"bootID":"b"},"resources":{"named":{"gpu":-1}}}`,
+	"settings/m2":                     `{"v":1,"capacity":{"cpu":-1}}`,
+	"settings/m3":                     `{"v":1,"cordoned":"yes"}`,
+	"units/moved.service":             `{"v":1,"content":"` + string(unit.IDOf(nil)) + `","desired":"launched","generation":7,"move":8}`,
+	"units/nowhere.service":           `{"v":1,"content":"` + string(unit.IDOf(nil)) + `","desired":"launched","generation":7,"move":7,"moveTo":"a/b"}`,
 	"pending/app.service":             `{"v":-1}`,
+	"failures/app.service":            `{"v":1,"tries":{}}`,
+	"failures/not a name":             `{"v":1}`,
 	"files/abc":                       file,
 	"files/" + string(unit.IDOf(nil)): "x",
 	"files/" + string(unit.IDOf([]byte("[Unit]\nx\n"))): "[Unit]\nx\n",
@@ -49,7 +57,7 @@ func quarantine(t *testing.T, w world) {
 	count := 0
 	for _, kind := range []cluster.Kind{
 		cluster.KindUnit, cluster.KindFile, cluster.KindMachine, cluster.KindSettings,
-		cluster.KindOrders, cluster.KindReport, cluster.KindPending, "future",
+		cluster.KindOrders, cluster.KindReport, cluster.KindPending, cluster.KindFailures, "future",
 	} {
 		for _, id := range s.CorruptIDs(kind) {
 			if _, ok := bad[string(kind)+"/"+id]; !ok {
@@ -77,7 +85,7 @@ func quarantine(t *testing.T, w world) {
 // history writes anything under any key, so that every kind of change happens.
 func history(t *rapid.T, prefix string) []registry.Op {
 	keys := []string{
-		"units/a.service", "units/b.service", "pending/a.service", "machines/m1", "machines/m2",
+		"units/a.service", "units/b.service", "pending/a.service", "failures/a.service", "machines/m1", "machines/m2",
 		"settings/m1", "orders/m1", "orders/m2", "reports/m1", "files/" + string(unit.IDOf([]byte(file))),
 	}
 	values := []string{
@@ -86,6 +94,8 @@ func history(t *rapid.T, prefix string) []registry.Op {
 		`{"v":1,"session":{"lease":1,"bootID":"b"}}`,
 		`{"v":1,"session":{"lease":2,"bootID":"b"},"units":{}}`,
 		`{"v":1,"metadata":{"a":null}}`,
+		`{"v":1,"cordoned":true,"capacity":{"gpu":1}}`,
+		`{"v":1,"generation":7,"tries":[{"machine":"m1","result":"exit-code"}],"parked":true}`,
 	}
 	var ops []registry.Op
 	for _, key := range rapid.SliceOfNDistinct(rapid.SampledFrom(keys), 1, 4, rapid.ID).Draw(t, "keys") {

@@ -21,6 +21,10 @@ func (k keyspace) key(kind cluster.Kind, id string) string {
 
 func (k keyspace) unit(name unit.Name) string    { return k.key(cluster.KindUnit, string(name)) }
 func (k keyspace) pending(name unit.Name) string { return k.key(cluster.KindPending, string(name)) }
+func (k keyspace) failures(name unit.Name) string {
+	return k.key(cluster.KindFailures, string(name))
+}
+
 func (k keyspace) file(id unit.ContentID) string { return k.key(cluster.KindFile, string(id)) }
 
 func (k keyspace) machine(id cluster.MachineID) string {

@@ -172,6 +172,7 @@ func decisions(t *testing.T, w world) {
 	d := orders(p, "one")
 	d.Orders["m2"] = cluster.Orders{Session: p.Session()}
 	d.Pending = map[unit.Name]*cluster.Pending{"b.service": {Generation: 3, Machines: 2}}
+	d.Failures = map[unit.Name]*cluster.Failures{"b.service": {Generation: 3, Tries: []cluster.Try{{Machine: "m1", Result: "exit-code"}}}}
 	revision, err := term.Commit(t.Context(), d)
 	must(t, err)
 	s := snapshot(t, r)
@@ -183,10 +184,20 @@ func decisions(t *testing.T, w world) {
 	if pending, _ := s.Pending("b.service"); pending.Machines != 2 {
 		t.Errorf("pending is %+v", pending)
 	}
-	_, err = term.Commit(t.Context(), cluster.Decision{Pending: map[unit.Name]*cluster.Pending{"b.service": nil}})
+	if failures, _ := s.Failures("b.service"); !failures.Equal(*d.Failures["b.service"]) {
+		t.Errorf("failures are %+v", failures)
+	}
+	_, err = term.Commit(t.Context(), cluster.Decision{
+		Pending:  map[unit.Name]*cluster.Pending{"b.service": nil},
+		Failures: map[unit.Name]*cluster.Failures{"b.service": nil},
+	})
 	must(t, err)
-	if _, ok := snapshot(t, r).Pending("b.service"); ok {
+	s = snapshot(t, r)
+	if _, ok := s.Pending("b.service"); ok {
 		t.Error("a pending record was not removed")
+	}
+	if _, ok := s.Failures("b.service"); ok {
+		t.Error("a record of failures was not removed")
 	}
 
 	large := cluster.Decision{Orders: make(map[cluster.MachineID]cluster.Orders)}

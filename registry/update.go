@@ -150,6 +150,9 @@ func (s storedUnit) next(edit *cluster.UnitEdit) (cluster.Unit, error) {
 	if _, err := cluster.ParseDesiredState(string(edit.Unit.Desired)); err != nil {
 		return cluster.Unit{}, err
 	}
+	if err := checkMoveTo(edit.Unit.MoveTo); err != nil && edit.Move {
+		return cluster.Unit{}, err
+	}
 	u := cluster.Unit{
 		Name:       s.name,
 		Content:    edit.Unit.Content,
@@ -157,9 +160,14 @@ func (s storedUnit) next(edit *cluster.UnitEdit) (cluster.Unit, error) {
 		Global:     edit.Unit.Global,
 		Generation: max(was.Generation, s.revision) + 1,
 		Restart:    was.Restart,
+		Move:       was.Move,
+		MoveTo:     was.MoveTo,
 	}
 	if edit.Restart {
 		u.Restart = u.Generation
+	}
+	if edit.Move {
+		u.Move, u.MoveTo = u.Generation, edit.Unit.MoveTo
 	}
 	return u, nil
 }

@@ -63,6 +63,44 @@ func unitLife(t *testing.T, w world) {
 	}
 }
 
+func moves(t *testing.T, w world) {
+	r := w.registry(t)
+	edit := func(e cluster.UnitEdit, to cluster.MachineID) cluster.Unit {
+		t.Helper()
+		u, err := r.UpdateUnit(t.Context(), app, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+			e.Unit = *current
+			e.Unit.MoveTo = to
+			return &e, nil
+		})
+		must(t, err)
+		if got, _ := snapshot(t, r).Unit(app); got != u {
+			t.Errorf("written was %+v, read %+v", u, got)
+		}
+		return u
+	}
+	_, err := r.UpdateUnit(t.Context(), app, launch(app, file))
+	must(t, err)
+	if u := edit(cluster.UnitEdit{}, "m1"); u.Move != 0 || u.MoveTo != "" {
+		t.Errorf("nobody asked for a move, the unit is %+v", u)
+	}
+	asked := edit(cluster.UnitEdit{Move: true}, "m1")
+	if asked.Move != asked.Generation || asked.MoveTo != "m1" || asked.Restart != 0 {
+		t.Errorf("asked to move it is %+v", asked)
+	}
+	restarted := edit(cluster.UnitEdit{Restart: true}, "m2")
+	replaced, err := r.UpdateUnit(t.Context(), app, launch(app, file+"# new\n"))
+	must(t, err)
+	for what, later := range map[string]cluster.Unit{"a restart": restarted, "a new file": replaced} {
+		if later.Generation <= asked.Generation || later.Move != asked.Move || later.MoveTo != "m1" {
+			t.Errorf("%s after %+v left %+v", what, asked, later)
+		}
+	}
+	again := edit(cluster.UnitEdit{Move: true}, "")
+	if again.Move != again.Generation || again.MoveTo != "" {
+		t.Errorf("asked to move anywhere it is %+v", again)
+	}
+}
+
 func generationsGrow(t *testing.T, w world) {
 	r := w.registry(t)
 	var last int64
@@ -173,13 +211,21 @@ func badEdits(t *testing.T, w world) {
 			t.Errorf("an edit with %s was accepted", what)
 		}
 	}
+	_, err := r.UpdateUnit(t.Context(), app, func(*cluster.Unit) (*cluster.UnitEdit, error) {
+		return &cluster.UnitEdit{
+			Unit: cluster.Unit{Content: id, Desired: cluster.Loaded, MoveTo: "a/b"}, File: []byte(file), Move: true,
+		}, nil
+	})
+	if err == nil {
+		t.Error("a move to a machine that cannot be was accepted")
+	}
 	for _, name := range []unit.Name{"", "app", "../app.service", "a/b.service", "a\nb.service"} {
 		if _, err := r.UpdateUnit(t.Context(), name, launch(name, file)); err == nil {
 			t.Errorf("the name %q was accepted", name)
 		}
 	}
 	mine := errors.New("mine")
-	_, err := r.UpdateUnit(t.Context(), app, func(*cluster.Unit) (*cluster.UnitEdit, error) { return nil, mine })
+	_, err = r.UpdateUnit(t.Context(), app, func(*cluster.Unit) (*cluster.UnitEdit, error) { return nil, mine })
 	wantErr(t, err, mine)
 	if names := snapshot(t, r).Names(); len(names) != 0 {
 		t.Errorf("refused edits left %v", names)
@@ -199,8 +245,7 @@ func unknownFields(t *testing.T, w world) {
 	must(t, err)
 	disk := "ssd"
 	_, err = r.UpdateSettings(t.Context(), "m1", func(s cluster.Settings) (cluster.Settings, error) {
-		s.Metadata = map[string]*string{"disk": &disk}
-		return s, nil
+		return cluster.Settings{Metadata: map[string]*string{"disk": &disk}, Cordoned: true, Capacity: map[string]int64{"gpu": 1}}, nil
 	})
 	must(t, err)
 	for _, key := range []string{"units/app.service", "settings/m1"} {
@@ -261,6 +306,26 @@ func settings(t *testing.T, w world) {
 	want := cluster.Settings{Metadata: map[string]*string{"a": &a, "b": &b, "hidden": nil}}
 	if diff := cmp.Diff(want, snapshot(t, r).Settings("m1")); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	_, err = r.UpdateSettings(t.Context(), "m1", func(s cluster.Settings) (cluster.Settings, error) {
+		s.Cordoned, s.Capacity = true, map[string]int64{unit.Memory: 1 << 30}
+		return s, nil
+	})
+	must(t, err)
+	_, err = r.UpdateSettings(t.Context(), "m1", set("a", &b))
+	must(t, err)
+	_, err = r.UpdateSettings(t.Context(), "m1", set("a", &a))
+	must(t, err)
+	want.Cordoned, want.Capacity = true, map[string]int64{unit.Memory: 1 << 30}
+	if diff := cmp.Diff(want, snapshot(t, r).Settings("m1")); diff != "" {
+		t.Errorf("settings of a cordoned machine (-want +got):\n%s", diff)
+	}
+	_, err = r.UpdateSettings(t.Context(), "m1", func(s cluster.Settings) (cluster.Settings, error) {
+		s.Capacity["gpu"] = -1
+		return s, nil
+	})
+	if err == nil {
+		t.Error("a capacity of less than nothing was accepted")
 	}
 	before := snapshot(t, r).Revision
 	same, err := r.UpdateSettings(t.Context(), "m1", set("a", &a))

@@ -40,6 +40,7 @@ type scenario struct {
 func scenarios() []scenario {
 	return []scenario{
 		{"a unit is created, changed and destroyed", unitLife},
+		{"a move is asked for once and kept", moves},
 		{"generations grow over a unit's grave", generationsGrow},
 		{"a slower writer of the same content is asked again", slowerWriter},
 		{"a slower writer of another content is told", slowerWriterOtherContent},

@@ -129,6 +129,9 @@ func (f *fate) vandal() {
 		if _, ok := s.Pending(name); ok {
 			keys = append(keys, "pending/"+string(name))
 		}
+		if _, ok := s.Failures(name); ok {
+			keys = append(keys, "failures/"+string(name))
+		}
 	}
 	key := keys[f.IntN(len(keys))]
 	if !f.w.damage("/fleet/" + key) {
