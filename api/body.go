@@ -15,9 +15,9 @@ const (
 	maxBody = 2 << 20
 	maxFile = 1 << 20
 
-	// maxMetadata is what may be laid over the metadata of one machine: every
+	// maxSettings is what may be laid over one machine's own metadata and capacity: every
 	// list of machines has it, and the engine works with it.
-	maxMetadata = 64 << 10
+	maxSettings = 64 << 10
 
 	// maxDrain is how much of a body that is too large is read and thrown away, so
 	// that a client that sends first and reads then gets to see the answer.
@@ -47,10 +47,27 @@ func tooLarge(what string, limit int) *Error {
 
 // decodeBody reads the first JSON value of the body, as v1 does.
 func decodeBody(r *http.Request, into any) error {
-	body, err := readBody(r, maxBody, "request body")
+	return decodeLimited(r, maxBody, into)
+}
+
+func decodeLimited(r *http.Request, limit int, into any) error {
+	body, err := readBody(r, limit, "request body")
 	if err != nil {
 		return err
 	}
+	return decode(body, into)
+}
+
+// decodeOptional leaves into as it is if there is no body.
+func decodeOptional(r *http.Request, into any) error {
+	body, err := readBody(r, maxBody, "request body")
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return err
+	}
+	return decode(body, into)
+}
+
+func decode(body []byte, into any) error {
 	if err := json.NewDecoder(bytes.NewReader(body)).Decode(into); err != nil {
 		return badRequest("unable to decode body: %s", decodeProblem(err))
 	}

@@ -26,6 +26,7 @@ type cache struct {
 	submitted sortedNames // names of units with a record
 	reported  sortedNames // keys of where
 	files     fileViews
+	needs     fileNeeds
 }
 
 func newCache() *cache {
@@ -42,16 +43,16 @@ func (c *cache) apply(u cluster.Update) {
 	defer c.mu.Unlock()
 
 	ids := c.machinesOf(u)
-	before := make(map[cluster.MachineID]*Machine, len(ids))
+	before := make(map[cluster.MachineID]machineState, len(ids))
 	for id := range ids {
-		before[id] = c.view().machine(id)
+		before[id] = c.machineState(id)
 	}
 	names := c.snapshot.Apply(u)
 	for id := range c.machinesOf(u) {
 		ids[id] = struct{}{}
 	}
 	for id := range ids {
-		if reflect.DeepEqual(before[id], c.view().machine(id)) {
+		if before[id].equal(c.machineState(id)) {
 			delete(ids, id)
 		}
 	}
@@ -66,6 +67,22 @@ func (c *cache) apply(u cluster.Update) {
 	c.told = true
 	close(c.advanced)
 	c.advanced = make(chan struct{})
+}
+
+// machineState is what a machine's event is made of.
+type machineState struct {
+	machine *Machine
+	units   map[unit.Name]cluster.Order // what is reserved follows from their files
+}
+
+func (c *cache) machineState(id cluster.MachineID) machineState {
+	orders, _ := c.snapshot.Orders(id)
+	return machineState{c.view().bareMachine(id), orders.Units}
+}
+
+func (m machineState) equal(o machineState) bool {
+	sameFile := func(a, b cluster.Order) bool { return a.Content == b.Content }
+	return reflect.DeepEqual(m.machine, o.machine) && maps.EqualFunc(m.units, o.units, sameFile)
 }
 
 // machinesOf collects the machines that u may concern, as the snapshot stands.
@@ -102,6 +119,7 @@ func (c *cache) machinesOf(u cluster.Update) map[cluster.MachineID]struct{} {
 func (c *cache) forget(u cluster.Update) {
 	if u.Reset {
 		c.files.clear()
+		c.needs.clear()
 		c.submitted.stale()
 	}
 	for _, change := range u.Changes {
@@ -110,9 +128,11 @@ func (c *cache) forget(u cluster.Update) {
 			c.submitted.stale()
 		case cluster.FileChanged:
 			c.files.drop(change.ID)
+			c.needs.drop(change.ID)
 		case cluster.Corrupted:
 			c.submitted.stale()
 			c.files.drop(unit.ContentID(change.ID))
+			c.needs.drop(unit.ContentID(change.ID))
 		}
 	}
 }
@@ -143,7 +163,7 @@ func (c *cache) read(fn func(view)) {
 	fn(c.view())
 }
 
-func (c *cache) view() view { return view{Snapshot: &c.snapshot, files: &c.files} }
+func (c *cache) view() view { return view{Snapshot: &c.snapshot, files: &c.files, needs: &c.needs} }
 
 func (c *cache) filled() bool {
 	c.mu.RLock()

@@ -85,6 +85,10 @@ func (sub *submission) readFile(r *http.Request) error {
 	if len(raw) == 0 {
 		return badRequest("unit file is empty: systemd would take the unit for masked")
 	}
+	return sub.addBytes(raw)
+}
+
+func (sub *submission) addBytes(raw []byte) error {
 	file, err := unit.Parse(raw)
 	if err != nil {
 		return badRequest("%v", err)
@@ -95,14 +99,18 @@ func (sub *submission) readFile(r *http.Request) error {
 // orderedState is what machines were last told to do with a unit whose record
 // cannot be read: submitting its file anew must not stop it.
 func (s *Server) orderedState(name unit.Name) cluster.DesiredState {
+	var desired cluster.DesiredState
+	s.cache.read(func(v view) { desired = v.orderedState(name) })
+	return desired
+}
+
+func (v view) orderedState(name unit.Name) cluster.DesiredState {
 	desired := cluster.Inactive
-	s.cache.read(func(v view) {
-		for _, c := range v.Status(name).Copies {
-			if c.Order != nil && desired != cluster.Launched {
-				desired = c.Order.Desired
-			}
+	for _, c := range v.Status(name).Copies {
+		if c.Order != nil && desired != cluster.Launched {
+			desired = c.Order.Desired
 		}
-	})
+	}
 	return desired
 }
 

@@ -3,65 +3,74 @@ package api
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"fleet/cluster"
+	"fleet/unit"
 )
 
-// patchOperation changes one key of one machine's metadata.
+// patchOperation changes one thing of an operator's settings for one machine.
 type patchOperation struct {
 	Op    string     `json:"op"`
 	Path  string     `json:"path"`
 	Value patchValue `json:"value"`
 }
 
-// patchValue is a string: plain, as in RFC 6902 and in the documentation of fleet 1, or nested
+// patchValue is what is to be set: plain, as in RFC 6902 and in the documentation of fleet 1, or a string nested
 // in an object once more, as fleet 1 really wanted it.
-type patchValue string
+type patchValue struct {
+	text   string
+	number bool // the text was a JSON number
+}
 
 func (v *patchValue) UnmarshalJSON(raw []byte) error {
-	if len(raw) > 0 && raw[0] == '"' {
-		return json.Unmarshal(raw, (*string)(v))
+	switch first := raw[0]; {
+	case first == '{':
+		var nested struct {
+			Value string `json:"value"`
+		}
+		if err := json.Unmarshal(raw, &nested); err != nil {
+			return err
+		}
+		v.text = nested.Value
+		return nil
+	case first == '-', first >= '0' && first <= '9':
+		*v = patchValue{text: string(raw), number: true}
+		return nil
+	case first == 't', first == 'f':
+		v.text = string(raw)
+		return nil
 	}
-	var nested struct {
-		Value string `json:"value"`
-	}
-	if err := json.Unmarshal(raw, &nested); err != nil {
-		return err
-	}
-	*v = patchValue(nested.Value)
-	return nil
+	return json.Unmarshal(raw, &v.text)
 }
 
-var metadataPath = regexp.MustCompile(`^/([A-Za-z0-9_.\-]{1,64})/metadata/([A-Za-z0-9_.\-]+)$`)
+var (
+	metadataPath = regexp.MustCompile(`^/(` + machineIDPattern + `)/metadata/([A-Za-z0-9_.\-]+)$`)
+	cordonedPath = regexp.MustCompile(`^/(` + machineIDPattern + `)/cordoned$`)
+	capacityPath = regexp.MustCompile(`^/(` + machineIDPattern + `)/capacity/(.+)$`)
+)
 
-// metadataEdit is what is done to one machine; a nil value hides the key.
-type metadataEdit struct {
-	id     cluster.MachineID
-	values map[string]*string
-}
-
-// patchMachines lays metadata over what machines say of themselves. All
+// patchMachines lays settings over what machines say of themselves. All
 // operations on one machine are one write.
 func (s *Server) patchMachines(w http.ResponseWriter, r *http.Request) error {
 	var operations []patchOperation
 	if err := decodeBody(r, &operations); err != nil {
 		return err
 	}
-	edits, err := metadataEdits(operations)
+	edits, err := settingsEdits(operations)
 	if err != nil {
 		return err
 	}
 	for _, e := range edits {
 		revision, err := s.store.UpdateSettings(r.Context(), e.id, e.apply)
 		if err != nil {
-			return fmt.Errorf("change metadata of machine %s: %w", e.id, err)
+			return fmt.Errorf("change settings of machine %s: %w", e.id, err)
 		}
-		s.o.Logger.Info("machine metadata changed", "machine", e.id, "keys", len(e.values), "rev", revision)
+		s.o.Logger.Info("machine settings changed", "machine", e.id, "changes", len(e.changes), "rev", revision)
 		s.awaitRevision(r.Context(), revision)
 	}
 	w.Header().Set("Content-Type", jsonType)
@@ -69,13 +78,13 @@ func (s *Server) patchMachines(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// metadataEdits checks all operations before any is carried out, and gathers
+// settingsEdits checks all operations before any is carried out, and gathers
 // them by machine in the order in which the machines are first named.
-func metadataEdits(operations []patchOperation) ([]metadataEdit, error) {
-	var edits []metadataEdit
+func settingsEdits(operations []patchOperation) ([]settingsEdit, error) {
+	var edits []settingsEdit
 	position := make(map[cluster.MachineID]int)
 	for _, o := range operations {
-		id, key, value, err := o.read()
+		id, change, err := o.read()
 		if err != nil {
 			return nil, err
 		}
@@ -83,55 +92,87 @@ func metadataEdits(operations []patchOperation) ([]metadataEdit, error) {
 		if !known {
 			i = len(edits)
 			position[id] = i
-			edits = append(edits, metadataEdit{id: id, values: make(map[string]*string)})
+			edits = append(edits, settingsEdit{id: id})
 		}
-		edits[i].values[key] = value
+		edits[i].changes = append(edits[i].changes, change)
 	}
 	return edits, nil
 }
 
-func (o patchOperation) read() (id cluster.MachineID, key string, value *string, err error) {
+func (o patchOperation) read() (cluster.MachineID, settingsChange, error) {
 	if o.Op != "add" && o.Op != "remove" && o.Op != "replace" {
-		return "", "", nil, badRequest("invalid op: expect add, remove, or replace")
+		return "", nil, badRequest("invalid op: expect add, remove, or replace")
 	}
-	parts := metadataPath.FindStringSubmatch(o.Path)
-	if parts == nil {
-		return "", "", nil, badRequest("machine metadata path invalid")
+	if parts := metadataPath.FindStringSubmatch(o.Path); parts != nil {
+		change, err := o.metadata(parts[2])
+		return cluster.MachineID(parts[1]), change, err
 	}
+	if parts := cordonedPath.FindStringSubmatch(o.Path); parts != nil {
+		change, err := o.cordoned()
+		return cluster.MachineID(parts[1]), change, err
+	}
+	if parts := capacityPath.FindStringSubmatch(o.Path); parts != nil {
+		change, err := o.capacity(parts[2])
+		return cluster.MachineID(parts[1]), change, err
+	}
+	return "", nil, badRequest("machine metadata path invalid") // v1's words; what else there is came later
+}
+
+var errNoValue = badRequest("invalid value: add and replace require a value")
+
+func (o patchOperation) metadata(key string) (settingsChange, error) {
 	if o.Op == "remove" {
-		return cluster.MachineID(parts[1]), parts[2], nil, nil
+		return hideMetadata(key), nil
 	}
-	text := string(o.Value)
+	text := o.Value.text
 	if text == "" {
-		return "", "", nil, badRequest("invalid value: add and replace require a value")
+		return nil, errNoValue
 	}
 	if strings.ContainsFunc(text, unicode.IsControl) {
-		return "", "", nil, badRequest("invalid value: no unit file can name a control character")
+		return nil, badRequest("invalid value: no unit file can name a control character")
 	}
-	return cluster.MachineID(parts[1]), parts[2], &text, nil
+	return setMetadata(key, text), nil
 }
 
-func (e metadataEdit) apply(current cluster.Settings) (cluster.Settings, error) {
-	metadata := maps.Clone(current.Metadata)
-	if metadata == nil {
-		metadata = make(map[string]*string, len(e.values))
+func (o patchOperation) cordoned() (settingsChange, error) {
+	if o.Op == "remove" {
+		return setCordoned(false), nil
 	}
-	maps.Copy(metadata, e.values)
-	if size(metadata) > maxMetadata {
-		return cluster.Settings{}, tooLarge("metadata of machine "+string(e.id), maxMetadata)
+	if o.Value.text == "" {
+		return nil, errNoValue
 	}
-	current.Metadata = metadata
-	return current, nil
+	cordoned, err := strconv.ParseBool(o.Value.text)
+	if err != nil {
+		return nil, badRequest("invalid value of cordoned: expect true or false")
+	}
+	return setCordoned(cordoned), nil
 }
 
-// size counts the bytes of keys and values.
-func size(metadata map[string]*string) int {
-	n := 0
-	for key, value := range metadata {
-		n += len(key)
-		if value != nil {
-			n += len(*value)
+// capacity takes amounts as they are written in unit files.
+func (o patchOperation) capacity(resource string) (settingsChange, error) {
+	resource = strings.NewReplacer("~1", "/", "~0", "~").Replace(resource) // RFC 6901
+	if !isOwn(resource) {
+		if err := unit.CheckResource(resource); err != nil {
+			return nil, badRequest("invalid capacity: %v", err)
 		}
 	}
-	return n
+	if o.Op == "remove" {
+		return resetCapacity(resource), nil
+	}
+	if o.Value.text == "" {
+		return nil, errNoValue
+	}
+	if o.Value.number && resource == unit.CPU {
+		return nil, badRequest(`invalid capacity of cpu: a number may mean CPUs or thousandths; send a string, such as "8" or "500m"`)
+	}
+	amount, err := unit.ParseAmount(resource, o.Value.text)
+	if err != nil {
+		return nil, badRequest("invalid capacity of %s: %v", resource, err)
+	}
+	return setCapacity(resource, amount), nil
+}
+
+// isOwn tells whether a resource is one of those that every fleet knows.
+func isOwn(resource string) bool {
+	return resource == unit.Memory || resource == unit.CPU || resource == unit.Disk || resource == unit.Slots
 }

@@ -69,6 +69,10 @@ func (s *Server) collection(name string) resource {
 		return resource{http.MethodGet: s.getEvents}
 	case "machines":
 		return resource{http.MethodGet: s.listMachines, http.MethodPatch: s.patchMachines}
+	case "plan":
+		return resource{http.MethodPost: s.postPlan}
+	case "rebalance":
+		return resource{http.MethodPost: s.postRebalance}
 	case "state":
 		return resource{http.MethodGet: s.listStates}
 	case "units":
@@ -88,8 +92,12 @@ func (s *Server) unitResource(name string, rest []string) resource {
 			http.MethodPut:    withName(name, s.putUnit),
 			http.MethodDelete: withName(name, s.deleteUnit),
 		}
+	case "explanation":
+		return resource{http.MethodGet: withName(name, s.getExplanation)}
 	case "file":
 		return resource{http.MethodGet: withName(name, s.getFile), http.MethodPut: withName(name, s.putFile)}
+	case "move":
+		return resource{http.MethodPost: withName(name, s.postMove)}
 	case "restart":
 		return resource{http.MethodPost: withName(name, s.restartUnit)}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,28 +24,35 @@ import (
 // store says of the cluster, and requests as they go over the wire; what
 // comes back is written down whole, but for Date and Content-Length.
 //
-//	machine M1 [ip=A] [metadata=(k=v,…)] [max=N] [version=V]   a machine that is present; "gone" removes it
+//	machine M1 [ip=A] [metadata=(k=v,…)] [max=N] [memory=N] [physical=N] [version=V]
+//	                                a machine that is present; "gone" removes it
 //	orders M1                       what the machine has to run: lines "NAME STATE"
 //	report M1                       what it says: lines "NAME LOAD ACTIVE SUB [error=TEXT]"
-//	pending NAME                    lines "RULE N DETAIL"
+//	pending NAME [remedy]           lines "RULE N DETAIL"
 //	corrupt KIND/ID                 a record that cannot be read
 //	leader M1
 //	submit NAME [STATE]             a unit, past the API; the input is its file
 //	ready / not-ready
 //	request                         a request line, headers, an empty line, the body
 //
+// The server's advisor is the one in advisor_test.go; in a file whose name begins with "no-advisor" there is none.
+//
 // A machine called M1 has the id 1111…, one called M2 has 2222….
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		s := newScript(t)
+		s := newScript(t, strings.HasPrefix(filepath.Base(path), "no-advisor"))
 		datadriven.RunTest(t, path, s.run)
 	})
 }
 
 type script struct{ *fixture }
 
-func newScript(t *testing.T) *script {
-	return &script{fixture: newFixture(t, api.Options{Version: "1.2.3", PageSize: 3})}
+func newScript(t *testing.T, alone bool) *script {
+	o := api.Options{Version: "1.2.3", PageSize: 3, Advisor: advisor{}}
+	if alone {
+		o.Advisor = nil
+	}
+	return &script{fixture: newFixture(t, o)}
 }
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) string {
@@ -102,6 +110,10 @@ func (s *script) machine(t *testing.T, d *datadriven.TestData) cluster.Change {
 			m.Address = arg.Vals[0]
 		case "max":
 			m.Capacity.MaxUnits, _ = strconv.Atoi(arg.Vals[0])
+		case "memory":
+			m.Capacity.Memory, _ = strconv.ParseInt(arg.Vals[0], 10, 64)
+		case "physical":
+			m.Capacity.PhysicalMemory, _ = strconv.ParseInt(arg.Vals[0], 10, 64)
 		case "version":
 			m.Version = arg.Vals[0]
 		case "session":
@@ -127,7 +139,7 @@ func (s *script) orders(t *testing.T, d *datadriven.TestData) cluster.Change {
 		u := s.store.unit(unit.Name(words[0]))
 		o.Units[unit.Name(words[0])] = cluster.Order{
 			Content: u.Content, Desired: cluster.DesiredState(words[1]), Generation: u.Generation,
-			Restart: u.Restart, Global: u.Global, Reason: "fewest units", Since: noon,
+			Restart: u.Restart, Move: u.Move, Global: u.Global, Reason: "fewest units", Since: noon,
 		}
 	}
 	return cluster.OrdersChanged{ID: id, Orders: &o}
@@ -169,6 +181,9 @@ func (s *script) pending(t *testing.T, d *datadriven.TestData) cluster.Change {
 		}
 		p.Excluded = append(p.Excluded, cluster.Exclusion{Rule: words[0], Machines: n, Detail: words[2]})
 		p.Machines += n
+	}
+	if d.HasArg("remedy") {
+		p.Remedy = &cluster.Remedy{Rule: p.Excluded[0].Rule, Machine: cluster.MachineID(strings.Repeat("1", 32)), Text: "do something about it"}
 	}
 	return cluster.PendingChanged{Name: name, Pending: &p}
 }

@@ -33,6 +33,8 @@ type Options struct {
 	// every path answers 503. It is called on every request. nil: always.
 	Ready  func() error
 	Logger *slog.Logger // nil: none
+	// Advisor answers for explanations and plans. nil: there are none.
+	Advisor Advisor
 	// PageSize is the greatest number of items in one page of a list; 0 means 100.
 	PageSize int
 }
@@ -43,6 +45,7 @@ type Server struct {
 	o         Options
 	cache     *cache
 	discovery []byte
+	advising  chan struct{} // holds one element while the advisor works
 
 	sameOrigin *http.CrossOriginProtection
 
@@ -67,6 +70,7 @@ func New(store Store, o Options) *Server {
 		o:         o,
 		cache:     newCache(),
 		discovery: discoveryDocument(),
+		advising:  make(chan struct{}, 1),
 
 		sameOrigin: http.NewCrossOriginProtection(),
 

@@ -66,7 +66,7 @@ func TestLimitsAreNamed(t *testing.T) {
 		{"a 1.2 MiB file as JSON", "PUT", "/fleet/v1/units/a.service", "application/json", manyOptions(1200), 413, "unit file is larger than the limit of 1048576 bytes"},
 		{"a line that systemd cannot read", "PUT", "/fleet/v1/units/a.service", "application/json", fmt.Sprintf(option, strings.Repeat("x", 1<<20)), 400, "line too long"},
 		{"a 10 MiB patch", "PATCH", "/fleet/v1/machines", "", "[" + strings.Repeat(" ", 10<<20) + "]", 413, "limit of 2097152 bytes"},
-		{"metadata of 100 KB", "PATCH", "/fleet/v1/machines", "", `[{"op":"add","path":"/m/metadata/a","value":{"value":"` + strings.Repeat("x", 100_000) + `"}}]`, 413, "metadata of machine m is larger than the limit of 65536 bytes"},
+		{"metadata of 100 KB", "PATCH", "/fleet/v1/machines", "", `[{"op":"add","path":"/m/metadata/a","value":{"value":"` + strings.Repeat("x", 100_000) + `"}}]`, 413, "what is laid over machine m is larger than the limit of 65536 bytes"},
 		{"a thousand braces", "PUT", "/fleet/v1/units/a.service", "application/json", strings.Repeat(`{"options":[`, 20_000), 400, "unable to decode body"},
 		{"a long name", "PUT", "/fleet/v1/units/" + strings.Repeat("a", 300) + ".service", "application/json", "{}", 400, "maximum length (255)"},
 	} {
@@ -124,7 +124,7 @@ func TestErrorsOfTheStoreSayWhatWasBeingDone(t *testing.T) {
 		}
 		patch := `[{"op":"add","path":"/m/metadata/k","value":{"value":"v"}}]`
 		code, message = f.call(t, "PATCH", "/fleet/v1/machines", "", strings.NewReader(patch))
-		if want := "change metadata of machine m: " + c.err.Error(); code != c.code || message != want {
+		if want := "change settings of machine m: " + c.err.Error(); code != c.code || message != want {
 			t.Errorf("PATCH: %d %q, want %d %q", code, message, c.code, want)
 		}
 	}

@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -172,6 +171,9 @@ func (s *fakeStore) UpdateUnit(
 	if edit.Restart {
 		u.Restart = u.Generation
 	}
+	if edit.Move {
+		u.Move = u.Generation
+	}
 	changes := []cluster.Change{cluster.UnitChanged{Name: name, Unit: &u}}
 	if edit.File != nil {
 		file, err := unit.Parse(edit.File)
@@ -203,7 +205,7 @@ func (s *fakeStore) UpdateSettings(
 	if s.fail != nil {
 		return 0, s.fail
 	}
-	settings, err := change(cluster.Settings{Metadata: maps.Clone(s.settings[id].Metadata)})
+	settings, err := change(s.settings[id])
 	if err != nil {
 		return 0, err
 	}

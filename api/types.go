@@ -18,15 +18,17 @@ type Unit struct {
 	// What follows is not in v1.
 
 	// Absent tells that no such unit is submitted. Its copies may still be stopping. Only in events.
-	Absent     bool           `json:"absent,omitempty"`
-	Global     bool           `json:"global,omitempty"`
-	Generation int64          `json:"generation,omitempty"`
-	Content    unit.ContentID `json:"content,omitempty"` // SHA-256 of the unit file
-	Hash       string         `json:"hash,omitempty"`    // fleet 1's hash of the unit file
-	Outcome    *Outcome       `json:"outcome,omitempty"`
-	Pending    *Pending       `json:"pending,omitempty"`
-	Copies     []Copy         `json:"copies,omitempty"`
-	Error      string         `json:"error,omitempty"` // why the record cannot be read
+	Absent     bool              `json:"absent,omitempty"`
+	Global     bool              `json:"global,omitempty"`
+	Generation int64             `json:"generation,omitempty"`
+	Content    unit.ContentID    `json:"content,omitempty"` // SHA-256 of the unit file
+	Hash       string            `json:"hash,omitempty"`    // fleet 1's hash of the unit file
+	Move       int64             `json:"move,omitempty"`    // generation of the last request to move it
+	MoveTo     cluster.MachineID `json:"moveTo,omitempty"`  // where to; empty: whichever is best, but where it was
+	Outcome    *Outcome          `json:"outcome,omitempty"`
+	Pending    *Pending          `json:"pending,omitempty"`
+	Copies     []Copy            `json:"copies,omitempty"`
+	Error      string            `json:"error,omitempty"` // why the record cannot be read
 }
 
 // Option is one assignment of a unit file.
@@ -42,23 +44,6 @@ type Outcome struct {
 	Message string        `json:"message,omitempty"`
 }
 
-// Pending is why a unit that should be on a machine is on none.
-type Pending struct {
-	Message  string      `json:"message"`
-	Machines int         `json:"machines"`        // how many were considered
-	Peers    []unit.Name `json:"peers,omitempty"` // units that have to be placed first (MachineOf)
-	Excluded []Exclusion `json:"excluded,omitempty"`
-	Waiting  bool        `json:"waiting,omitempty"` // it will be placed without anybody's help
-	Since    time.Time   `json:"since,omitzero"`
-}
-
-// Exclusion is one rule with the number of machines that it ruled out.
-type Exclusion struct {
-	Rule     string `json:"rule"`
-	Detail   string `json:"detail,omitempty"`
-	Machines int    `json:"machines"`
-}
-
 // Copy is a unit on one machine: what the machine was ordered and what it says.
 // If Presence is lost, or the machine has not reported yet, everything from
 // ObservedAt on is unknown and empty.
@@ -69,6 +54,7 @@ type Copy struct {
 	Ordered   bool              `json:"ordered"`          // the machine's orders have the unit
 	Reason    string            `json:"reason,omitempty"` // why here
 	Since     time.Time         `json:"since,omitzero"`   // when it was placed here
+	Move      int64             `json:"move,omitempty"`   // the last request to move the unit that was carried out or refused
 
 	ObservedAt   time.Time      `json:"observedAt,omitzero"` // when the machine said the rest, its clock
 	Hash         string         `json:"hash,omitempty"`      // fleet 1's hash of the file there
@@ -119,17 +105,20 @@ type Machine struct {
 
 	// What follows is not in v1.
 
-	Version  string    `json:"version,omitempty"` // of its fleetd
-	Since    time.Time `json:"since,omitzero"`    // when it joined, its clock
-	Units    int       `json:"units,omitempty"`   // how many it is ordered to have
-	Capacity *Capacity `json:"capacity,omitempty"`
-	Leader   bool      `json:"leader,omitempty"` // its engine leads
-	Error    string    `json:"error,omitempty"`  // why its record cannot be read
+	Version  string     `json:"version,omitempty"`  // of its fleetd
+	Since    time.Time  `json:"since,omitzero"`     // when it joined, its clock
+	Units    int        `json:"units,omitempty"`    // how many it is ordered to have
+	Capacity *Capacity  `json:"capacity,omitempty"` // the machine's own with the operator's laid over it
+	Reserved *Resources `json:"reserved,omitempty"` // by the units that it is ordered to have
+	Cordoned bool       `json:"cordoned,omitempty"` // it is given no further units
+	Leader   bool       `json:"leader,omitempty"`   // its engine leads
+	Error    string     `json:"error,omitempty"`    // why its record cannot be read
 }
 
-// Capacity is what a machine offers.
+// Capacity is what a machine offers to units.
 type Capacity struct {
-	MaxUnits int `json:"maxUnits,omitempty"`
+	MaxUnits int `json:"maxUnits,omitempty"` // 0: no limit
+	Resources
 }
 
 // UnitPage is one page of a list of units. An empty page is sent as "{}".

@@ -11,6 +11,7 @@ import (
 type view struct {
 	*cluster.Snapshot
 	files *fileViews
+	needs *fileNeeds
 }
 
 // detail is how much of a unit is shown.
@@ -47,6 +48,8 @@ func (v view) unit(name unit.Name, d detail) Unit {
 		Global:       st.Unit.Global,
 		Generation:   st.Unit.Generation,
 		Content:      st.Unit.Content,
+		Move:         st.Unit.Move,
+		MoveTo:       st.Unit.MoveTo,
 		Outcome:      &Outcome{Phase: phase, Message: message},
 		Pending:      pendingOf(st.Pending),
 		Error:        st.Corrupt,
@@ -77,17 +80,6 @@ func (v view) missing(id unit.ContentID) string {
 	return "its unit file is not in the store"
 }
 
-func pendingOf(p *cluster.Pending) *Pending {
-	if p == nil {
-		return nil
-	}
-	out := &Pending{Message: p.String(), Machines: p.Machines, Peers: p.Peers, Waiting: p.Waiting, Since: p.Since}
-	for _, e := range p.Excluded {
-		out.Excluded = append(out.Excluded, Exclusion{Rule: e.Rule, Detail: e.Detail, Machines: e.Machines})
-	}
-	return out
-}
-
 func (v view) copied(c cluster.Copy, d detail) Copy {
 	out := Copy{
 		MachineID: c.Machine,
@@ -96,7 +88,7 @@ func (v view) copied(c cluster.Copy, d detail) Copy {
 		Ordered:   c.Order != nil,
 	}
 	if c.Order != nil {
-		out.Reason, out.Since = c.Order.Reason, c.Order.Since
+		out.Reason, out.Since, out.Move = c.Order.Reason, c.Order.Since, c.Order.Move
 	}
 	if c.Report == nil {
 		return out
@@ -152,6 +144,15 @@ func (v view) states(name unit.Name) []UnitState {
 
 // machine returns a machine that is present, or nil.
 func (v view) machine(id cluster.MachineID) *Machine {
+	m := v.bareMachine(id)
+	if m != nil {
+		m.Reserved = v.reserved(id)
+	}
+	return m
+}
+
+// bareMachine leaves out what has to be added up over the machine's units.
+func (v view) bareMachine(id cluster.MachineID) *Machine {
 	record, present := v.Machine(id)
 	corrupt, broken := v.Corrupt(cluster.KindMachine, string(id))
 	if !present && !broken {
@@ -163,16 +164,22 @@ func (v view) machine(id cluster.MachineID) *Machine {
 		Metadata:  v.Metadata(id),
 		Version:   record.Version,
 		Since:     record.Since,
+		Cordoned:  v.Settings(id).Cordoned,
+		Capacity:  capacityOf(v.Settings(id).Limit(record.Capacity)),
 		Leader:    v.Leader == id,
 		Error:     corrupt,
 	}
 	if orders, ok := v.Orders(id); ok {
 		m.Units = len(orders.Units)
 	}
-	if record.Capacity.MaxUnits != 0 {
-		m.Capacity = &Capacity{MaxUnits: record.Capacity.MaxUnits}
-	}
 	return m
+}
+
+func capacityOf(c cluster.Capacity) *Capacity {
+	if c.MaxUnits == 0 && c.Memory == 0 && c.CPU == 0 && c.Disk == 0 && len(c.Named) == 0 {
+		return nil
+	}
+	return &Capacity{MaxUnits: c.MaxUnits, Resources: Resources(c.Resources)}
 }
 
 // machineIDs lists the machines that are present, those with an unreadable record included, sorted.
