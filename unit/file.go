@@ -8,6 +8,7 @@ type File struct {
 	id          ContentID
 	headers     []header
 	assignments []assignment
+	shared      bool // SharedRules
 }
 
 // header is one "[Section]" line.

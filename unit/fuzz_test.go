@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 type failer interface {
@@ -150,6 +152,8 @@ func FuzzRules(f *testing.F) {
 	f.Add("MachineOf=%p-data@%i.service\nMachineMetadata=\"a=b\" \"c!=d\" e !f\nConflicts=x*.service [ab].service")
 	f.Add("Global=yes\nConflicts=\nX-Conflicts=dev\\x2d*.service\nMachineMetadata=a=b c")
 	f.Add("MachineID=0123\nX-ConditionMachineID=1\nBogus=1\nReplaces=\"\x0b\"\nMachineMetadata=\x0b")
+	f.Add("MemoryReserve=1.5G\nCPUReserve=150%\nDiskReserve=infinity\nReserve=gpu=1 license=0\nPreferMetadata=50:disk in (ssd, nvme) !gpu\nSpread=zone:2:required machine\n[Service]\nMemoryMax=50%\nCPUQuota=12.5%")
+	f.Add("Strategy=pack\nPriority=1000\nPreempt=no\nMovable=no\nReschedule=on-failure\nMachineMetadata=\"a notin (b,c)\" \"d in (e)\"")
 	f.Fuzz(func(t *testing.T, body string) {
 		file, err := Parse([]byte("[X-Fleet]\n" + body))
 		if err != nil {
@@ -163,7 +167,26 @@ func FuzzRules(f *testing.F) {
 			}
 			checkRules(t, n, rules)
 		}
+		checkShared(t, file)
 	})
+}
+
+// checkShared holds what SharedRules promises.
+func checkShared(t failer, f *File) {
+	t.Helper()
+	if !f.SharedRules() {
+		return
+	}
+	one, err := f.Rules("web.service")
+	for _, n := range []Name{"app-web@1.service", "db.service", "a.service", "web.socket"} {
+		other, otherErr := f.Rules(n)
+		if n.Type() != Service {
+			one.Needs, other.Needs = Needs{}, Needs{}
+		}
+		if diff := cmp.Diff(one, other); diff != "" || (err == nil) != (otherErr == nil) {
+			t.Fatalf("rules of %s are others (errors %v, %v):\n%s", n, err, otherErr, diff)
+		}
+	}
 }
 
 // checkRules holds what a consumer of rules may rely on.
@@ -194,7 +217,70 @@ func checkRules(t failer, n Name, r Rules) {
 			t.Fatalf("%v does not match its own value", m)
 		}
 	}
+	checkNeeds(t, r.Needs)
+	for _, p := range r.Prefer {
+		if p.Weight < 1 || p.Weight > 1000 || p.Key == "" {
+			t.Fatalf("%s prefers %#v", n, p)
+		}
+	}
+	for _, s := range r.Spread {
+		if s.MaxSkew < 1 || s.Key == "" {
+			t.Fatalf("%s has spread %#v", n, s)
+		}
+	}
+	if r.Priority < 0 || r.Priority > 1000 || r.Global && (r.Reschedule || r.Spread != nil) {
+		t.Fatalf("%s may have impossible rules %+v", n, r)
+	}
 	if r.MachineID != "" && (r.Global || len(r.MachineOf)+len(r.Conflicts)+len(r.Replaces) > 0) || r.Global && len(r.Replaces) > 0 {
 		t.Fatalf("%s may have impossible rules %+v", n, r)
+	}
+}
+
+func checkNeeds(t failer, n Needs) {
+	t.Helper()
+	amounts := map[string]int64{Memory: n.Memory, CPU: n.CPU, Disk: n.Disk}
+	for name, amount := range n.Named {
+		if err := CheckResource(name); err != nil || amount == 0 {
+			t.Fatalf("%d of %q: %v", amount, name, err)
+		}
+		amounts[name] = amount
+	}
+	for resource, amount := range amounts {
+		if amount < 0 || amount > MaxAmount(resource) {
+			t.Fatalf("%d of %s", amount, resource)
+		}
+	}
+	if n.MemoryShare < 0 || n.MemoryShare > 10_000 || n.MemoryShare > 0 && n.Memory > 0 {
+		t.Fatalf("share %d and %d of memory", n.MemoryShare, n.Memory)
+	}
+}
+
+func FuzzParseAmount(f *testing.F) {
+	for _, seed := range []string{"512M", "1.5G", "1G 512M", "1G5", "10.K", "+5M", "16E", "8P", "1.5", "150%", "500m", "0.0001", ".5", "-1", "9223372036854775808", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, resource := range []string{Memory, CPU, Disk, Slots, "gpu"} {
+			amount, err := ParseAmount(resource, text)
+			if err != nil {
+				if !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\n\x00") {
+					t.Fatalf("message %q is no line of text", err)
+				}
+				continue
+			}
+			if amount < 0 || amount > MaxAmount(resource) {
+				t.Fatalf("%q is %d of %s", text, amount, resource)
+			}
+			checkFormat(t, resource, amount)
+		}
+	})
+}
+
+// checkFormat: an amount is said exactly, so that reading it gives it back.
+func checkFormat(t failer, resource string, amount int64) {
+	t.Helper()
+	text := FormatAmount(resource, amount)
+	if again, err := ParseAmount(resource, text); err != nil || again != amount {
+		t.Fatalf("%d of %s is said as %q, which is %d (%v)", amount, resource, text, again, err)
 	}
 }

@@ -14,6 +14,7 @@ type key struct {
 	legacy     []string                       // spellings of older fleets that mean the same
 	modernWins bool                           // legacy spellings count only where the modern one is absent
 	hidden     bool                           // never suggested
+	plain      bool                           // "%" is a percent sign, not the start of a specifier
 	split      func(string) ([]string, error) // a value into its words
 	add        func(*Rules, value) error      // one word into the rules
 }
@@ -25,6 +26,9 @@ type value struct {
 	unit Name   // whose rules these are; for text that depends on the instance, some instance
 }
 
+// maxPriority is the greatest Rules.Priority.
+const maxPriority = 1000
+
 const (
 	keyMachineID = "MachineID"
 	keyMachineOf = "MachineOf"
@@ -32,6 +36,19 @@ const (
 	keyConflicts = "Conflicts"
 	keyReplaces  = "Replaces"
 	keyGlobal    = "Global"
+
+	keyMemoryReserve = "MemoryReserve"
+	keyCPUReserve    = "CPUReserve"
+	keyDiskReserve   = "DiskReserve"
+	keyReserve       = "Reserve"
+
+	keyPrefer     = "PreferMetadata"
+	keySpread     = "Spread"
+	keyStrategy   = "Strategy"
+	keyPriority   = "Priority"
+	keyPreempt    = "Preempt"
+	keyMovable    = "Movable"
+	keyReschedule = "Reschedule"
 )
 
 var keys = []key{
@@ -41,6 +58,17 @@ var keys = []key{
 	{name: keyConflicts, legacy: []string{"X-Conflicts"}, split: nameWords, add: addConflicts},
 	{name: keyReplaces, split: nameWords, add: addReplaces},
 	{name: keyGlobal, split: words, add: addGlobal},
+	{name: keyMemoryReserve, plain: true, split: whole, add: addMemoryReserve},
+	{name: keyCPUReserve, plain: true, split: whole, add: addCPUReserve},
+	{name: keyDiskReserve, plain: true, split: whole, add: addDiskReserve},
+	{name: keyReserve, plain: true, split: words, add: addReserve},
+	{name: keyPrefer, split: preferenceWords, add: addPreference},
+	{name: keySpread, plain: true, split: words, add: addSpread},
+	{name: keyStrategy, plain: true, split: whole, add: addStrategy},
+	{name: keyPriority, plain: true, split: whole, add: addPriority},
+	{name: keyPreempt, plain: true, split: whole, add: addPreempt},
+	{name: keyMovable, plain: true, split: whole, add: addMovable},
+	{name: keyReschedule, plain: true, split: whole, add: addReschedule},
 	{name: "X-ConditionMachineBootID", hidden: true, split: words, add: refuseBootID},
 }
 
@@ -116,70 +144,60 @@ func addGlob(globs []Glob, v value) ([]Glob, error) {
 	return append(globs, Glob(v.keep)), nil
 }
 
-// addGlobal takes the words of fleet 1 and of systemd. The last one counts.
-func addGlobal(r *Rules, v value) error {
-	switch strings.ToLower(v.text) {
-	case "true", "yes", "1", "on", "t", "y":
-		r.Global = true
-	case "false", "no", "0", "off", "f", "n":
-		r.Global = false
+// addGlobal is one of the switches of which the last word counts.
+func addGlobal(r *Rules, v value) (err error) {
+	r.Global, err = parseBool(v.text)
+	return err
+}
+
+func addPriority(r *Rules, v value) (err error) {
+	r.Priority, err = parseWithin(v.text, 0, maxPriority)
+	return err
+}
+
+func addPreempt(r *Rules, v value) error {
+	preempt, err := parseBool(v.text)
+	r.Kept = !preempt
+	return err
+}
+
+func addMovable(r *Rules, v value) error {
+	movable, err := parseBool(v.text)
+	r.Fixed = !movable
+	return err
+}
+
+func addReschedule(r *Rules, v value) error {
+	switch v.text {
+	case "on-failure":
+		r.Reschedule = true
+	case "no":
+		r.Reschedule = false
 	default:
-		return fmt.Errorf("%s is neither true nor false", excerpt(v.text))
+		return fmt.Errorf("%s is neither on-failure nor no", excerpt(v.text))
 	}
 	return nil
 }
 
+// parseBool takes the words of fleet 1 and of systemd.
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "true", "yes", "1", "on", "t", "y":
+		return true, nil
+	case "false", "no", "0", "off", "f", "n":
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is neither true nor false", excerpt(s))
+}
+
+func parseWithin(s string, least, most uint64) (int, error) {
+	n, err := parseCount(s)
+	if err != nil || n < least || n > most {
+		return 0, fmt.Errorf("%s is no whole number from %d to %d", excerpt(s), least, most)
+	}
+	return int(n), nil
+}
+
 func refuseBootID(*Rules, value) error {
 	return errors.New("machines are not known by their boot ids; use " + keyMachineID)
-}
-
-// combine looks for rules that cannot be met together, in the words of fleet 1
-// where it had them.
-func (b *rulesBuilder) combine() {
-	r := b.rules
-	for _, peer := range r.MachineOf {
-		if strings.Contains(string(peer), "%") {
-			continue // of a template: known once there is an instance
-		}
-		for _, g := range r.Conflicts {
-			if g.Match(peer) {
-				b.clash(keyMachineOf, keyConflicts, fmt.Sprintf("unresolvable requirements: peer %q matches conflict %s", peer, excerpt(string(g))))
-			}
-		}
-		for _, g := range r.Replaces {
-			if g.Match(peer) {
-				b.clash(keyMachineOf, keyReplaces, fmt.Sprintf("unresolvable requirements: peer %q matches replace %s", peer, excerpt(string(g))))
-			}
-		}
-	}
-	if x, y, found := contradiction(r.Metadata); found {
-		b.clash(keyMetadata, keyMetadata, fmt.Sprintf("no machine can meet both %s and %s", excerpt(x.String()), excerpt(y.String())))
-	}
-	id, peers := r.MachineID != "", len(r.MachineOf) > 0
-	conflicts, replaces := len(r.Conflicts) > 0, len(r.Replaces) > 0
-	for _, c := range []struct {
-		both       bool
-		key, other string
-		msg        string
-	}{
-		{id && peers, keyMachineID, keyMachineOf, "MachineID cannot be used with MachineOf"},
-		{id && conflicts, keyMachineID, keyConflicts, "MachineID cannot be used with Conflicts"},
-		{id && r.Global, keyMachineID, keyGlobal, "MachineID cannot be used with Global"},
-		{id && replaces, keyMachineID, keyReplaces, "MachineID cannot be used with Replaces"},
-		{r.Global && peers, keyGlobal, keyMachineOf, "Global cannot be used with MachineOf"},
-		{r.Global && replaces, keyGlobal, keyReplaces, "Global cannot be used with Replaces"},
-		{conflicts && replaces, keyConflicts, keyReplaces, "Conflicts cannot be used with Replaces"},
-	} {
-		if c.both {
-			b.clash(c.key, c.other, c.msg)
-		}
-	}
-}
-
-// clash reports two keys at the later of them.
-func (b *rulesBuilder) clash(key, other, msg string) {
-	if b.lines[other] > b.lines[key] {
-		key = other
-	}
-	b.report(&SyntaxError{Line: b.lines[key], Section: FleetSection, Key: key, Msg: msg})
 }

@@ -28,6 +28,7 @@ func Parse(raw []byte) (*File, error) {
 	if err := join(p.mistakes); err != nil {
 		return nil, err
 	}
+	p.file.shared = sharedRules(p.file.assignments)
 	return p.file, nil
 }
 

@@ -60,9 +60,12 @@ func (r Requirement) String() string {
 	return strings.Join(terms, between)
 }
 
-// parseRequirement reads key=value, key!=value, key or !key. The first "="
-// ends the key, so a value may have more of them.
+// parseRequirement reads key=value, key!=value, key, !key, key in (a, b) or key
+// notin (a, b). The first "=" ends the key, so a value may have more of them.
 func parseRequirement(s string) (Requirement, error) {
+	if r, is, err := parseSet(s); is {
+		return r, err
+	}
 	key, value, found := strings.Cut(s, "=")
 	r := Requirement{Key: key}
 	switch {
@@ -75,18 +78,63 @@ func parseRequirement(s string) (Requirement, error) {
 	default:
 		r.Op, r.Values = OpEqual, []string{value}
 	}
-	const forms = "must be key=value, key!=value, key or !key"
 	switch {
 	case r.Key == "":
-		return r, fmt.Errorf("%s has no key; a requirement %s", excerpt(s), forms)
+		return r, fmt.Errorf("%s has no key; a requirement %s", excerpt(s), requirementForms)
 	case found && value == "":
-		return r, fmt.Errorf("%s has no value; a requirement %s", excerpt(s), forms)
+		return r, fmt.Errorf("%s has no value; a requirement %s", excerpt(s), requirementForms)
 	case strings.TrimSpace(r.Key) != r.Key || strings.TrimSpace(value) != value:
 		return r, fmt.Errorf("%s has white space around a key or value", excerpt(s))
-	case strings.ContainsAny(r.Key, "!<>"):
-		return r, fmt.Errorf("%s: a key cannot have any of \"!<>\"; a requirement %s", excerpt(s), forms)
 	}
-	return r, nil
+	return r, r.checkKey(s)
+}
+
+const requirementForms = "must be key=value, key!=value, key, !key, key in (a, b) or key notin (a, b)"
+
+func (r Requirement) checkKey(written string) error {
+	if strings.ContainsAny(r.Key, "!<>") {
+		return fmt.Errorf("%s: a key cannot have any of \"!<>\"; a requirement %s", excerpt(written), requirementForms)
+	}
+	return nil
+}
+
+// parseSet reads key in (a, b) and key notin (a, b), if s is meant as one of them.
+func parseSet(s string) (r Requirement, is bool, err error) {
+	key, rest := cutWord(s, space)
+	word, list := cutWord(rest, space+"(")
+	if !setWord(word) || strings.Contains(key, "=") {
+		return r, false, nil
+	}
+	r = Requirement{Key: key, Op: OpEqual}
+	if word == "notin" {
+		r.Op = OpNotEqual
+	}
+	list, opened := strings.CutPrefix(list, "(")
+	list, closed := strings.CutSuffix(list, ")")
+	if !opened || !closed || strings.ContainsAny(list, "()") {
+		return r, true, fmt.Errorf("%s: a set is written %s %s (a, b), with the parentheses", excerpt(s), shorten(key), word)
+	}
+	for value := range strings.SplitSeq(list, ",") {
+		value = strings.Trim(value, space)
+		if value == "" {
+			return r, true, fmt.Errorf("%s has an empty value", excerpt(s))
+		}
+		if !slices.Contains(r.Values, value) {
+			r.Values = append(r.Values, value)
+		}
+	}
+	return r, true, r.checkKey(s)
+}
+
+func setWord(s string) bool { return s == "in" || s == "notin" }
+
+// cutWord splits s before the first of the characters that end a word, and drops white space after it.
+func cutWord(s, ends string) (word, rest string) {
+	end := strings.IndexAny(s, ends)
+	if end < 0 {
+		return s, ""
+	}
+	return s[:end], strings.TrimLeft(s[end:], space)
 }
 
 // mergeRequirement adds r to what is demanded already. Values of one key are

@@ -1,5 +1,11 @@
 package unit
 
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
 // Resources are amounts of what a machine has and units reserve. The zero value is nothing.
 type Resources struct {
 	Memory int64            // bytes
@@ -15,6 +21,32 @@ const (
 	Disk   = "disk"
 	Slots  = "units" // how many units a machine accepts; every unit takes one
 )
+
+// CheckResource refuses what cannot be the name of a countable resource: 1-63 letters, digits and "-_./",
+// and none of the names that every fleet knows.
+func CheckResource(name string) error {
+	const longest = 63
+	switch name {
+	case "":
+		return errors.New("a resource needs a name")
+	case Memory:
+		return fmt.Errorf("%s is no resource to be counted; %s= reserves it", name, keyMemoryReserve)
+	case CPU:
+		return fmt.Errorf("%s is no resource to be counted; %s= reserves it", name, keyCPUReserve)
+	case Disk:
+		return fmt.Errorf("%s is no resource to be counted; %s= reserves it", name, keyDiskReserve)
+	case Slots:
+		return fmt.Errorf("every unit takes one of a machine's %s; nothing is reserved of them", name)
+	}
+	if len(name) > longest {
+		return fmt.Errorf("resource %s: a name has at most %d characters", excerpt(name), longest)
+	}
+	odd := func(r rune) bool { return !validNameRune(r) && r != '/' || r == ':' || r == '\\' || r == '@' }
+	if strings.ContainsFunc(name, odd) {
+		return fmt.Errorf("resource %s: a name has letters, digits and \"-_./\" only", excerpt(name))
+	}
+	return nil
+}
 
 // Needs is what a unit reserves on its machine.
 type Needs struct {

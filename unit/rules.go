@@ -2,6 +2,7 @@ package unit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,8 +13,8 @@ const FleetSection = "X-Fleet"
 // for every machine.
 const MaxValues = 1000
 
-// Rules is what the [X-Fleet] section of a unit demands. The zero value
-// demands nothing.
+// Rules is what a unit demands of a machine: its [X-Fleet] section, and in Needs
+// what the section of its own type limits it to. The zero value demands nothing.
 //
 // In the rules of a template, a value with a specifier that depends on the
 // instance (%i %n %N) stands as written, all of its specifiers included: such
@@ -44,9 +45,10 @@ func MatchMachineID(rule, id string) bool {
 	return rule == id || len(rule) == 8 && strings.HasPrefix(id, rule)
 }
 
-// Rules reads the [X-Fleet] section of the file for the unit named n, whose
-// parts the specifiers stand for. The error joins a *SyntaxError for every
-// mistake in the section, up to 32, in the order of lines.
+// Rules reads what the file demands of a machine for the unit named n, whose
+// parts the specifiers stand for: its [X-Fleet] section, and the limits in the
+// section of the unit's type, which it reserves. The error joins a *SyntaxError for every
+// mistake in [X-Fleet], up to 32, in the order of lines.
 //
 // An empty assignment drops what the key, in any of its spellings, said before.
 func (f *File) Rules(n Name) (Rules, error) {
@@ -60,17 +62,35 @@ func (f *File) Rules(n Name) (Rules, error) {
 		b.instance = instance
 	}
 	b.headers(f.headers)
+	b.rules.Needs = f.ownNeeds(n.Type())
 	for key, given := range b.group(f.assignments) {
 		room := MaxValues
 		for _, a := range given {
 			room -= b.read(keys[key], a, room)
 		}
 	}
+	b.rules.Needs.dropZeros()
 	b.combine()
 	if err := join(b.mistakes); err != nil {
 		return Rules{}, err
 	}
 	return b.rules, nil
+}
+
+// SharedRules tells that Rules says the same for all names of one type, but for those of templates:
+// nothing in [X-Fleet] depends on the name. It costs nothing, so that whoever keeps many units of one
+// file can read its rules once for each type. It may be false although they are the same.
+func (f *File) SharedRules() bool { return f.shared }
+
+// sharedRules looks for what depends on a unit's name: specifiers, and MachineOf, which may not name the unit itself.
+func sharedRules(all []assignment) bool {
+	return !slices.ContainsFunc(all, func(a assignment) bool {
+		if a.section != FleetSection {
+			return false
+		}
+		i, known := findKey(a.key)
+		return known && (keys[i].name == keyMachineOf || !keys[i].plain && strings.Contains(a.value, "%"))
+	})
 }
 
 type rulesBuilder struct {
@@ -147,7 +167,10 @@ func (b *rulesBuilder) read(k key, a assignment, room int) int {
 		b.lines[k.name] = a.line
 	}
 	for _, written := range split {
-		text, byInstance, err := expand(written, b.instance)
+		text, byInstance, err := written, false, error(nil)
+		if !k.plain {
+			text, byInstance, err = expand(written, b.instance)
+		}
 		if err != nil {
 			b.fail(a, excerpt(written)+": "+err.Error())
 			continue

@@ -2,6 +2,8 @@ package unit
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -147,10 +149,55 @@ func show(r Rules) string {
 	if r.Global {
 		b.WriteString("everywhere\n")
 	}
+	showNeeds(&b, r.Needs)
+	showPreferences(&b, r)
 	if b.Len() == 0 {
 		return "no rules\n"
 	}
 	return b.String()
+}
+
+func showNeeds(b *strings.Builder, n Needs) {
+	amounts := maps.Clone(n.Named)
+	if amounts == nil {
+		amounts = map[string]int64{}
+	}
+	amounts[Memory], amounts[CPU], amounts[Disk] = n.Memory, n.CPU, n.Disk
+	for _, resource := range slices.Sorted(maps.Keys(amounts)) {
+		if amount := amounts[resource]; amount != 0 {
+			fmt.Fprintf(b, "reserves %s of %s\n", FormatAmount(resource, amount), resource)
+		}
+	}
+	if n.MemoryShare != 0 {
+		fmt.Fprintf(b, "reserves %d/10000 of all memory\n", n.MemoryShare)
+	}
+}
+
+func showPreferences(b *strings.Builder, r Rules) {
+	for _, p := range r.Prefer {
+		fmt.Fprintf(b, "prefers %s by %d\n", p, p.Weight)
+	}
+	for _, s := range r.Spread {
+		fmt.Fprintf(b, "spread over %s, skew %d", s.Key, s.MaxSkew)
+		if s.Required {
+			b.WriteString(", required")
+		}
+		b.WriteByte('\n')
+	}
+	if r.Strategy != "" {
+		fmt.Fprintf(b, "strategy %s\n", r.Strategy)
+	}
+	if r.Priority != 0 {
+		fmt.Fprintf(b, "priority %d\n", r.Priority)
+	}
+	for _, flag := range []struct {
+		set  bool
+		says string
+	}{{r.Kept, "never displaced"}, {r.Fixed, "never moved"}, {r.Reschedule, "tried elsewhere when it fails"}} {
+		if flag.set {
+			b.WriteString(flag.says + "\n")
+		}
+	}
 }
 
 func (s *script) machine(d *datadriven.TestData) string {
