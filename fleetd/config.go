@@ -20,6 +20,7 @@ const defaultConfigFile = "/etc/fleet/fleet.conf"
 type invocation struct {
 	settings Settings
 	version  bool
+	check    bool // only say what is wrong with the settings
 	help     bool
 	warnings []string // settings that were accepted and have no effect
 }
@@ -32,9 +33,10 @@ func parse(args, environ []string, root bool) (invocation, error) {
 	flags.Usage = func() {}
 	file := flags.String("config", "", "configuration file (default "+defaultConfigFile+", if it exists)")
 	version := flags.Bool("version", false, "print the version and exit")
-	given := make(map[string]*string)
+	check := flags.Bool("check", false, "say what is wrong with the settings and exit")
+	words := make(map[string]*string)
 	for _, row := range table() {
-		given[row.key] = flags.String(flagName(row.key), "", row.help)
+		words[row.key] = flags.String(flagName(row.key), "", row.help)
 		if row.word == "" {
 			flags.Lookup(flagName(row.key)).NoOptDefVal = "true"
 		}
@@ -55,7 +57,8 @@ func parse(args, environ []string, root bool) (invocation, error) {
 		key, value, _ := strings.Cut(pair, "=")
 		env[key] = value
 	}
-	inv := invocation{settings: Defaults(root, func(key string) string { return env[key] }), version: *version}
+	inv := invocation{settings: Defaults(root, func(key string) string { return env[key] }), version: *version, check: *check}
+	inv.settings.given = make(map[string]given)
 	if inv.version {
 		return inv, nil
 	}
@@ -66,9 +69,11 @@ func parse(args, environ []string, root bool) (invocation, error) {
 		if !flags.Changed(flagName(row.key)) {
 			continue
 		}
-		if err := row.set(&inv.settings, *given[row.key]); err != nil {
-			errs = append(errs, fmt.Errorf("--%s: %w", flagName(row.key), err))
+		flag, value := "--"+flagName(row.key), *words[row.key]
+		if err := row.set(&inv.settings, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
 		}
+		inv.settings.given[row.key] = given{text: value, from: flag}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return inv, err
@@ -106,8 +111,9 @@ func (inv *invocation) readFile(path string) error {
 			continue
 		}
 		for _, key := range section.Keys() {
-			if err := inv.set(key.Name(), key.Value()); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", place(path, raw, key.Name()), err))
+			from := place(path, raw, key.Name())
+			if err := inv.set(key.Name(), given{text: key.Value(), from: from}); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", from, err))
 			}
 		}
 	}
@@ -121,21 +127,23 @@ func (inv *invocation) readEnvironment(env map[string]string) error {
 		if !ours {
 			continue
 		}
-		if err := inv.set(strings.ToLower(key), value); err != nil {
-			errs = append(errs, fmt.Errorf("environment %s: %w", name, err))
+		from := "environment " + name
+		if err := inv.set(strings.ToLower(key), given{text: value, from: from}); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", from, err))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
 }
 
-func (inv *invocation) set(key, value string) error {
+func (inv *invocation) set(key string, value given) error {
 	rows := table()
 	at := slices.IndexFunc(rows, func(row setting) bool { return row.key == key })
 	if at >= 0 {
-		if err := rows[at].set(&inv.settings, value); err != nil {
+		if err := rows[at].set(&inv.settings, value.text); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
+		inv.settings.given[key] = value
 		return nil
 	}
 	if why, ok := obsolete[key]; ok {
@@ -170,11 +178,11 @@ func help() string {
 	var b strings.Builder
 	b.WriteString(`fleetd is the daemon that every machine of a fleet cluster runs.
 
-Usage: fleetd [--config FILE] [--version] [SETTING…]
+Usage: fleetd [--config FILE] [--check | --version] [SETTING…]
 
 Settings are read from the configuration file (key = value, by default
 ` + defaultConfigFile + `), from the environment (FLEET_KEY) and from the command line (--key);
-the last one wins.
+the last one wins. --check only says what is wrong with them.
 
 `)
 	for _, row := range table() {

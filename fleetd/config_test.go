@@ -78,6 +78,16 @@ func TestWhatCannotBeReadIsAnErrorThatNamesTheWayOut(t *testing.T) {
 		"https without keys": {args: []string{"--api-listen", "https://0.0.0.0:1"}, want: "api_cafile"},
 		"half a certificate": {args: []string{"--etcd-certfile", "x"}, want: "etcd_keyfile"},
 		"no such file":       {args: []string{"--config", "/nonexistent"}, want: "/nonexistent"},
+		"bad size":           {file: "\ncapacity_memory = much\n", want: `:2: capacity_memory: expect a size such as 512M or 1.5G, or a share such as 25%, got "much"`},
+		"negative size":      {args: []string{"--reserve-disk=-1G"}, want: `--reserve-disk: expect a size such as 512M or 1.5G, or a share such as 25%, got "-1G"`},
+		"bad share":          {env: []string{"FLEET_RESERVE_MEMORY=101%"}, want: `environment FLEET_RESERVE_MEMORY: reserve_memory: expect a size such as 512M or 1.5G, or a share such as 25%, got "101%": a share is from 0% to 100%`},
+		"strange share":      {args: []string{"--reserve-memory=NaN%"}, want: `from 0% to 100%`},
+		"bad CPUs":           {args: []string{"--capacity-cpu=two"}, want: `--capacity-cpu: expect CPUs such as 4, 1.5 or 400%, got "two"`},
+		"uncountable":        {args: []string{"--resources=gpu"}, want: `expect NAME=NUMBER separated by commas, such as gpu=2,license=1, got "gpu"`},
+		"not a number":       {args: []string{"--resources=gpu=all"}, want: `gpu: `},
+		"counted twice":      {args: []string{"--resources=gpu=1,gpu=2"}, want: `gpu is given twice`},
+		"one of fleet's own": {args: []string{"--resources=memory=1"}, want: `memory`},
+		"bad strategy":       {args: []string{"--placement-strategy=heap"}, want: `expect pack or spread, got "heap"`},
 		"bad endpoint":       {args: []string{"--etcd-servers", "10.0.0.1:2379"}, want: "expect URLs such as"},
 	} {
 		t.Run(name, func(t *testing.T) {

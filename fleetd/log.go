@@ -9,20 +9,19 @@ import (
 	"github.com/coreos/go-systemd/v22/journal"
 )
 
-// newLogger returns the logger that settings ask for. Format auto is the
+// newLogger returns a logger of the format that is asked for. auto is the
 // journal when standard error is connected to it, and text otherwise.
-func newLogger(s Settings, stderr io.Writer) *slog.Logger {
-	format := s.LogFormat
+func newLogger(format string, level slog.Leveler, stderr io.Writer) *slog.Logger {
 	if format == "auto" {
 		format = "text"
 		if ok, err := journal.StderrIsJournalStream(); err == nil && ok {
 			format = "journal"
 		}
 	}
-	options := &slog.HandlerOptions{Level: s.LogLevel}
+	options := &slog.HandlerOptions{Level: level}
 	switch format {
 	case "journal":
-		return slog.New(&journalHandler{level: s.LogLevel})
+		return slog.New(&journalHandler{level: level})
 	case "json":
 		return slog.New(slog.NewJSONHandler(stderr, options))
 	}
@@ -33,12 +32,12 @@ func newLogger(s Settings, stderr io.Writer) *slog.Logger {
 // FLEET_<KEY>, and repeated in the message, so that both `journalctl` and
 // `journalctl FLEET_UNIT=…` are of use.
 type journalHandler struct {
-	level slog.Level
+	level slog.Leveler
 	attrs []slog.Attr
 	group string
 }
 
-func (h *journalHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+func (h *journalHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
 
 func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *h

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,7 +17,11 @@ func main() {
 
 // fleetd returns 0 after an orderly stop, 1 after a failure, 2 for settings that cannot be used.
 func fleetd() int {
-	inv, err := parse(os.Args[1:], os.Environ(), os.Geteuid() == 0)
+	read := func() (invocation, error) { return parse(os.Args[1:], os.Environ(), os.Geteuid() == 0) }
+	inv, err := read()
+	if err == nil && !inv.help && !inv.version {
+		_, err = inv.settings.offer()
+	}
 	switch {
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "fleetd: %v\n", err)
@@ -27,14 +32,24 @@ func fleetd() int {
 	case inv.version:
 		fmt.Printf("fleetd version %s\n", cluster.Version)
 		return 0
+	case inv.check:
+		return 0
 	}
-	log := newLogger(inv.settings, os.Stderr)
+	level := new(slog.LevelVar)
+	level.Set(inv.settings.LogLevel)
+	log := newLogger(inv.settings.LogFormat, level, os.Stderr)
 	for _, warning := range inv.warnings {
 		log.Warn(warning)
 	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := Run(ctx, inv.settings, log); err != nil {
+	reload := Reload{Requests: hangups, Level: level, Read: func() (Settings, error) {
+		again, err := read()
+		return again.settings, err
+	}}
+	if err := Run(ctx, inv.settings, reload, log); err != nil {
 		log.Error("fleetd stops", "err", err)
 		return 1
 	}

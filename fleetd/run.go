@@ -20,7 +20,7 @@ import (
 
 // Run is the whole daemon. It returns nil when ctx ends, and the reason when it
 // cannot go on. Units that it has started stay as they are in either case.
-func Run(ctx context.Context, s Settings, log *slog.Logger) error {
+func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error {
 	unlock, err := lockDir(s.StateDir)
 	if err != nil {
 		return err
@@ -60,6 +60,11 @@ func Run(ctx context.Context, s Settings, log *slog.Logger) error {
 		Status:        func(words string) { notify(log, "STATUS="+words) },
 		Logger:        log,
 	})
+	changes := &live{
+		started: s, now: s, offered: machine.Capacity, offer: Settings.offer,
+		reload: reload, change: member.Change, log: log,
+	}
+	log.Info("this machine has room for units", offered(machine.Capacity))
 	server := api.New(records, api.Options{Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit, Logger: log})
 	listeners, err := listen(s)
 	if err != nil {
@@ -78,6 +83,7 @@ func Run(ctx context.Context, s Settings, log *slog.Logger) error {
 			g.Go(func() error { return worker.Run(ctx) })
 			g.Go(func() error { return server.Run(ctx) })
 			g.Go(func() error { return member.Run(ctx) })
+			g.Go(func() error { return changes.Run(ctx) })
 			g.Go(func() error { return serve(ctx, listeners, server.Handler(), log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })
 			notify(log, "READY=1")

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fleet/fleetd/capacity"
+	"fleet/unit"
 )
 
 // Settings are everything that can be set of fleetd. Defaults returns working
@@ -39,8 +42,20 @@ type Settings struct {
 	PublicIP      string
 	Metadata      map[string]string
 	AgentTTL      time.Duration // a machine that is silent for so long is lost
-	MaxUnits      int
 	DisableEngine bool
+
+	// What this machine offers. A nil amount is not set.
+	MaxUnits       int
+	CapacityMemory *capacity.Amount
+	CapacityCPU    *capacity.Amount
+	CapacityDisk   *capacity.Amount
+	ReserveMemory  *capacity.Amount
+	ReserveCPU     *capacity.Amount
+	ReserveDisk    *capacity.Amount
+	DiskDirectory  string // on the file system whose size counts
+	Resources      map[string]int64
+
+	PlacementStrategy unit.Strategy
 
 	StateDir       string
 	UnitsDirectory string
@@ -53,6 +68,22 @@ type Settings struct {
 	APIKeyFile  string
 	APICAFile   string // authority of client certificates
 	TokenLimit  int
+
+	given map[string]given // what was set, by key
+}
+
+// given is the text of a setting, and which file, variable or flag has it.
+type given struct {
+	text string
+	from string
+}
+
+// said is a setting as whoever set it wrote it, for messages.
+func (s Settings) said(key string) string {
+	if s.given[key].from == "" {
+		return key
+	}
+	return fmt.Sprintf("%s = %s (%s)", key, s.given[key].text, s.given[key].from)
 }
 
 // MinAgentTTL is the shortest agent_ttl: below it an election inside etcd would look like a lost machine.
@@ -73,6 +104,8 @@ func Defaults(root bool, env func(string) string) Settings {
 		Metadata:                map[string]string{},
 		AgentTTL:                10 * time.Second,
 		MaxUnits:                2000,
+		DiskDirectory:           "/",
+		PlacementStrategy:       unit.Pack,
 		StateDir:                "/run/fleet",
 		APISocket:               "/run/fleet.sock",
 		TokenLimit:              100,
@@ -87,6 +120,9 @@ func Defaults(root bool, env func(string) string) Settings {
 		s.EtcdDataDir = filepath.Join(state, "fleet", "etcd")
 		s.StateDir = filepath.Join(runtime, "fleet")
 		s.APISocket = filepath.Join(runtime, "fleet.sock")
+		if home := env("HOME"); home != "" {
+			s.DiskDirectory = home
+		}
 	}
 	return s
 }

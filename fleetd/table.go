@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fleet/fleetd/capacity"
+	"fleet/unit"
 )
 
 // setting is one row of the table: how its text becomes a value.
@@ -44,8 +47,18 @@ func table() []setting {
 		{"public_ip", "ADDRESS", "address that this machine announces; by default that of the interface with the default route", text(func(s *Settings) *string { return &s.PublicIP })},
 		{"metadata", "KEY=VALUE,…", "metadata of this machine: KEY=VALUE, separated by commas", setMetadata},
 		{"agent_ttl", "DURATION", "a machine that is silent for this long is lost; whole seconds, at least 4", duration(func(s *Settings) *time.Duration { return &s.AgentTTL })},
-		{"max_units", "N", "the most units that this machine accepts", number(func(s *Settings) *int { return &s.MaxUnits })},
 		{"disable_engine", "", "never become the engine", boolean(func(s *Settings) *bool { return &s.DisableEngine })},
+		{"placement_strategy", "WORD", "how the engine chooses among machines that fit: pack or spread", setStrategy},
+
+		{"max_units", "N", "the most units that this machine accepts", number(func(s *Settings) *int { return &s.MaxUnits })},
+		{"capacity_memory", "SIZE", "memory that this machine offers, in place of what is detected", amount(unit.Memory, func(s *Settings) **capacity.Amount { return &s.CapacityMemory })},
+		{"capacity_cpu", "CPUS", "CPUs that this machine offers, in place of what is detected", amount(unit.CPU, func(s *Settings) **capacity.Amount { return &s.CapacityCPU })},
+		{"capacity_disk", "SIZE", "disk space that this machine offers, in place of what is detected", amount(unit.Disk, func(s *Settings) **capacity.Amount { return &s.CapacityDisk })},
+		{"reserve_memory", "SIZE", "how much of the memory is kept for the host", amount(unit.Memory, func(s *Settings) **capacity.Amount { return &s.ReserveMemory })},
+		{"reserve_cpu", "CPUS", "how many CPUs are kept for the host", amount(unit.CPU, func(s *Settings) **capacity.Amount { return &s.ReserveCPU })},
+		{"reserve_disk", "SIZE", "how much of the disk space is kept for the host", amount(unit.Disk, func(s *Settings) **capacity.Amount { return &s.ReserveDisk })},
+		{"disk_directory", "DIR", "disk space is that of the file system of this directory", text(func(s *Settings) *string { return &s.DiskDirectory })},
+		{"resources", "NAME=N,…", "what else this machine has and units reserve, by number: gpu=2,license=1", setResources},
 
 		{"state_dir", "DIR", "directory for what fleetd remembers until the next boot", text(func(s *Settings) *string { return &s.StateDir })},
 		{"units_directory", "DIR", "directory for unit files; by default units in state_dir", text(func(s *Settings) *string { return &s.UnitsDirectory })},
@@ -59,6 +72,12 @@ func table() []setting {
 		{"api_cafile", "FILE", "authority that signs client certificates", text(func(s *Settings) *string { return &s.APICAFile })},
 		{"token_limit", "N", "the most entities on one page of an API list", number(func(s *Settings) *int { return &s.TokenLimit })},
 	}
+}
+
+// atRunTime are the settings that take effect when they are read again. The others do when fleetd is restarted.
+var atRunTime = []string{
+	"log_level", "verbosity", "metadata", "max_units", "resources", "disk_directory",
+	"capacity_memory", "capacity_cpu", "capacity_disk", "reserve_memory", "reserve_cpu", "reserve_disk",
 }
 
 // obsolete are the settings of fleet 1.0 that mean nothing any more, with the

@@ -29,12 +29,16 @@ func self(s Settings) (cluster.Machine, error) {
 			return cluster.Machine{}, err
 		}
 	}
+	offer, err := s.offer()
+	if err != nil {
+		return cluster.Machine{}, err
+	}
 	return cluster.Machine{
 		ID:       id,
 		Session:  cluster.Session{BootID: boot},
 		Address:  ip,
 		Metadata: s.Metadata,
-		Capacity: cluster.Capacity{MaxUnits: s.MaxUnits},
+		Capacity: offer,
 		Version:  cluster.Version,
 	}, nil
 }

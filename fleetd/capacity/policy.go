@@ -68,6 +68,7 @@ func (p Policy) Offer(h Host) (cluster.Capacity, error) {
 
 // offer takes the default reserve off only what was detected: who sets a capacity means what is to be offered.
 func (r Rule) offer(resource string, detected int64, fallback func(int64) int64) (int64, error) {
+	detected = min(detected, unit.MaxAmount(resource))
 	capacity, reserve := detected, fallback(detected)
 	if r.Capacity != nil {
 		capacity, reserve = r.Capacity.Of(detected), 0

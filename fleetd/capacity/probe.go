@@ -3,6 +3,7 @@ package capacity
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -130,11 +131,11 @@ func cpuList(list string) (map[int]bool, error) {
 
 // size is that of the file system on which the directory is, its used part included.
 func size(directory string) (int64, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(directory, &fs); err != nil {
-		return 0, fmt.Errorf("find the size of the file system of %s: %w", directory, err)
+	var stat unix.Statfs_t
+	if err := unix.Statfs(directory, &stat); err != nil {
+		return 0, fmt.Errorf("find the size of a file system: %w", &fs.PathError{Op: "statfs", Path: directory, Err: err})
 	}
-	return int64(fs.Blocks) * fs.Frsize, nil
+	return int64(stat.Blocks) * stat.Frsize, nil
 }
 
 func (p Probe) path(name string) string { return filepath.Join("/", p.Root, name) }

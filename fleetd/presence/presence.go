@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,12 @@ type Presence struct {
 	agent   *agent.Agent
 
 	member atomic.Pointer[registry.Member] // nil between sessions
+
+	changed chan struct{} // a doorbell: the machine is another than was told
+	mu      struct {
+		sync.Mutex
+		machine cluster.Machine
+	}
 }
 
 // New returns the presence of the machine whose agent is a. It begins with Run.
@@ -46,7 +53,27 @@ func New(records *registry.Registry, a *agent.Agent, o Options) *Presence {
 	if o.Status == nil {
 		o.Status = func(string) {}
 	}
-	return &Presence{o: o, records: records, agent: a}
+	p := &Presence{o: o, records: records, agent: a, changed: make(chan struct{}, 1)}
+	p.mu.machine = o.Machine
+	return p
+}
+
+// Change has the cluster told what this machine now offers and is called: within
+// the session, as soon as the store takes it.
+func (p *Presence) Change(metadata map[string]string, capacity cluster.Capacity) {
+	p.mu.Lock()
+	p.mu.machine.Metadata, p.mu.machine.Capacity = metadata, capacity
+	p.mu.Unlock()
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (p *Presence) machine() cluster.Machine {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.machine
 }
 
 // retryAfter is the pause before another try at what the store refused.
@@ -56,7 +83,7 @@ const retryAfter = time.Second
 func (p *Presence) Run(ctx context.Context) error {
 	for {
 		p.o.Status("Joining the cluster: waiting for etcd, or for an older session of this machine to end")
-		machine := p.o.Machine
+		machine := p.machine()
 		machine.Since = time.Now()
 		err := p.records.Join(ctx, machine, registry.JoinOptions{
 			TTL:      p.o.LeaseTTL,
@@ -90,10 +117,35 @@ func (p *Presence) serve(ctx context.Context, m *registry.Member) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.agent.Serve(ctx, m) })
+	g.Go(func() error { return p.amend(ctx, m) })
 	if !p.o.DisableEngine {
 		g.Go(func() error { return p.campaign(ctx, m) })
 	}
 	return g.Wait()
+}
+
+// amend keeps the machine's record what the machine is. A change that came before the session is in the record
+// already, or is written again, which the registry finds to be nothing.
+func (p *Presence) amend(ctx context.Context, m *registry.Member) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.changed:
+		}
+		for failed := false; ; failed = true {
+			err := m.Amend(ctx, p.machine())
+			if err == nil {
+				break
+			}
+			if ctx.Err() == nil && !failed {
+				p.o.Logger.Warn("cannot tell the cluster what has changed of this machine, trying again", "err", err)
+			}
+			if !pause(ctx, retryAfter) {
+				return nil
+			}
+		}
+	}
 }
 
 // campaign stands for election term after term. A term that fails is over, the
