@@ -19,4 +19,7 @@
 // (key = value), then from the environment (FLEET_KEY), then from the command
 // line (--key, with dashes); the last one wins. A setting that is unknown or
 // cannot be read is an error at start. See table.go for all of them.
+//
+// SIGHUP has them read again. Those in table.go's atRunTime take effect; if any
+// setting is wrong, none does.
 package main
