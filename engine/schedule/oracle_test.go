@@ -35,17 +35,30 @@ func (a amounts) most(b amounts) amounts {
 	return sum
 }
 
+// rulesOf reads a file for a unit. What cannot be read demands nothing.
+func (s *sim) rulesOf(name unit.Name, content unit.ContentID) unit.Rules {
+	key := reading{name, content}
+	rules, ok := s.read[key]
+	if !ok {
+		if f := s.texts[content]; f != nil {
+			rules, _ = f.Rules(name)
+		}
+		s.read[key] = rules
+	}
+	return rules
+}
+
+type reading struct {
+	name    unit.Name
+	content unit.ContentID
+}
+
+// rules are those of the content that is wanted now.
+func (s *sim) rules(name unit.Name) unit.Rules { return s.rulesOf(name, s.units[name].Content) }
+
 // needs is what the unit reserves on a machine with that much physical memory.
 func (s *sim) needs(name unit.Name, content unit.ContentID, physical int64) amounts {
-	f := s.texts[content]
-	if f == nil {
-		return amounts{unit.Slots: 1}
-	}
-	rules, err := f.Rules(name)
-	if err != nil {
-		return amounts{unit.Slots: 1}
-	}
-	n := rules.Needs
+	n := s.rulesOf(name, content).Needs
 	a := amounts{unit.Slots: 1}
 	a.add(n.Named)
 	a.add(amounts{unit.Memory: n.Memory, unit.CPU: n.CPU, unit.Disk: n.Disk})

@@ -33,6 +33,7 @@ type sim struct {
 	hosts    map[cluster.MachineID]*host
 
 	texts map[unit.ContentID]*unit.File // every file that ever was: a host keeps what the store has forgotten
+	read  map[reading]unit.Rules
 }
 
 // fataler is a test, be it of testing or of rapid.
@@ -46,7 +47,7 @@ func newSim(t fataler) *sim {
 		units: map[unit.Name]cluster.Unit{}, files: map[unit.ContentID]cluster.File{},
 		settings: map[cluster.MachineID]cluster.Settings{}, orders: map[cluster.MachineID]cluster.Orders{},
 		pending: map[unit.Name]cluster.Pending{}, failures: map[unit.Name]cluster.Failures{},
-		corrupt: map[record]bool{}, hosts: map[cluster.MachineID]*host{}, texts: map[unit.ContentID]*unit.File{},
+		corrupt: map[record]bool{}, hosts: map[cluster.MachineID]*host{}, texts: map[unit.ContentID]*unit.File{}, read: map[reading]unit.Rules{},
 	}
 	s.elect()
 	return s

@@ -1,0 +1,63 @@
+package schedule
+
+import (
+	"strings"
+
+	"pgregory.net/rapid"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// packs tells whether the engine knows resources, priorities and wishes.
+const packs = false
+
+// The worlds are small, so that units get into each other's way.
+var (
+	someMachines = []cluster.MachineID{"m1", "m2", "m3", "m4"}
+	someUnits    = []unit.Name{
+		"a.service", "b.service", "c.service", "d.service", "web@1.service", "web@2.service", "web@3.service",
+	}
+	someGlobs = []string{"a.service", "b.service", "c.service", "web@*.service", "web@1.service", "?.service"}
+)
+
+func someCapacity() *rapid.Generator[cluster.Capacity] {
+	return rapid.Custom(func(t *rapid.T) cluster.Capacity {
+		c := cluster.Capacity{MaxUnits: rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3}).Draw(t, "units")}
+		c.Memory = int64(rapid.SampledFrom([]int{8, 4, 2, 0}).Draw(t, "memory")) << 30
+		c.PhysicalMemory = c.Memory + 1<<30
+		c.CPU = int64(rapid.SampledFrom([]int{4000, 1000}).Draw(t, "cpu"))
+		if gpu := rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "gpu"); gpu > 0 {
+			c.Named = map[string]int64{"gpu": int64(gpu)}
+		}
+		return c
+	})
+}
+
+// someText is a unit file with up to two rules, and perhaps needs and wishes.
+func someText() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
+		lines := []string{"[Service]", "ExecStart=/bin/" + pick("version", "true", "false"), "[X-Fleet]"}
+		rules := []string{
+			"",
+			"MachineMetadata=zone=" + pick("zone", "x", "y"),
+			"MachineMetadata=zone!=" + pick("not zone", "x", "y"),
+			"MachineID=" + string(rapid.SampledFrom(someMachines).Draw(t, "on")),
+			"MachineOf=" + string(rapid.SampledFrom(someUnits).Draw(t, "peer")),
+			"Conflicts=" + rapid.SampledFrom(someGlobs).Draw(t, "conflict"),
+			"Replaces=" + rapid.SampledFrom(someGlobs).Draw(t, "replace"),
+			"Global=true",
+		}
+		lines = append(lines, rapid.SliceOfN(rapid.SampledFrom(rules), 0, 2).Draw(t, "rules")...)
+		if !packs {
+			return strings.Join(lines, "\n") + "\n"
+		}
+		lines = append(lines, pick("needs", "", "", "MemoryReserve=1G", "MemoryReserve=2G", "MemoryReserve=3G", "MemoryReserve=4G",
+			"Reserve=gpu=1", "CPUReserve=1", "[Service]\nMemoryMax=50%\n[X-Fleet]"))
+		lines = append(lines, pick("priority", "", "", "", "Priority=100", "Priority=500", "Priority=1000"))
+		lines = append(lines, pick("wish", "", "", "PreferMetadata=zone=x", "PreferMetadata=5:zone=x 3:zone=y", "Spread=zone",
+			"Spread=zone:1:required", "MachineMetadata=zone in (x, y)", "Spread=zone machine", "Strategy=spread", "Preempt=no", "Movable=no", "Reschedule=on-failure"))
+		return strings.Join(lines, "\n") + "\n"
+	})
+}

@@ -1,0 +1,209 @@
+package schedule
+
+import (
+	"fmt"
+	"slices"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// names is a set of units.
+type names map[unit.Name]bool
+
+func setOf(list ...unit.Name) names {
+	set := make(names)
+	for _, name := range list {
+		set[name] = true
+	}
+	return set
+}
+
+// there are the units that are or may be on a present machine: ordered, reported, really
+// there, or awaited on a place that is being cleared for them.
+func (s *sim) there(h *host) names {
+	all := make(names)
+	for name := range s.orders[h.id].Units {
+		all[name] = true
+	}
+	for name := range h.copies {
+		all[name] = true
+	}
+	for name, p := range s.pending {
+		if p.Place == h.id {
+			all[name] = true
+		}
+	}
+	return all
+}
+
+// bars is why h may not be given the units of g together, were it not for those in away; empty if it may.
+func (s *sim) bars(h *host, g []unit.Name, away names) string {
+	there := s.there(h)
+	for name := range away {
+		delete(there, name)
+	}
+	if !h.hears() || s.corrupt[record{cluster.KindMachine, string(h.id)}] {
+		return "it has not said what is there"
+	}
+	for _, name := range g {
+		if why := s.barsOne(h, name, g, there); why != "" {
+			return fmt.Sprintf("%s: %s", name, why)
+		}
+	}
+	taken := make(map[unit.Name]amounts)
+	for name, a := range s.taken(h) {
+		if there[name] {
+			taken[name] = a
+		}
+	}
+	for name := range there {
+		if _, ok := taken[name]; !ok {
+			taken[name] = s.needs(name, s.units[name].Content, h.record.Capacity.PhysicalMemory)
+		}
+	}
+	had := total(taken)
+	for _, name := range g {
+		taken[name] = s.needs(name, s.units[name].Content, h.record.Capacity.PhysicalMemory).most(taken[name])
+	}
+	limits := s.limits(h)
+	before := over(had, limits)
+	for key, n := range over(total(taken), limits) {
+		if n > before[key] {
+			return "lacks " + key
+		}
+	}
+	return ""
+}
+
+func (s *sim) barsOne(h *host, name unit.Name, g []unit.Name, there names) string {
+	if s.settings[h.id].Cordoned && !there[name] {
+		return "cordoned"
+	}
+	if why := s.static(name, h); why != "" {
+		return why
+	}
+	for _, peer := range s.rules(name).MachineOf {
+		_, ordered := s.live(h)[peer]
+		if peer != name && !(ordered && there[peer]) && !slices.Contains(g, peer) {
+			return "lacks its peer " + string(peer)
+		}
+	}
+	for other := range there {
+		if s.rivals(name, other) {
+			return "rival " + string(other)
+		}
+	}
+	for _, other := range g {
+		if s.rivals(name, other) {
+			return "rival " + string(other)
+		}
+	}
+	return ""
+}
+
+// static is the rule about the machine alone that name fails on h.
+func (s *sim) static(name unit.Name, h *host) string {
+	rules := s.rules(name)
+	if rules.MachineID != "" && rules.MachineID != string(h.id) {
+		return "is not on its machine"
+	}
+	metadata := s.settings[h.id].Overlay(h.record.Metadata)
+	for _, r := range rules.Metadata {
+		if !r.Match(metadata) {
+			return "lacks " + r.String()
+		}
+	}
+	return ""
+}
+
+// rivals tells whether the two may not share a machine.
+func (s *sim) rivals(a, b unit.Name) bool {
+	if a == b {
+		return false
+	}
+	return s.aims(a, b, false) || s.aims(b, a, false) || s.aims(a, b, true) || s.aims(b, a, true)
+}
+
+// aims tells whether a names b in Conflicts=, or in Replaces=.
+func (s *sim) aims(a, b unit.Name, replaces bool) bool {
+	if _, exists := s.units[a]; !exists {
+		return false
+	}
+	globs := s.rules(a).Conflicts
+	if replaces {
+		globs = s.rules(a).Replaces
+	}
+	return slices.ContainsFunc(globs, func(g unit.Glob) bool { return g.Match(b) })
+}
+
+// tied are the units that have to be placed with name, as they want a place too and name each other, directly
+// or through others, in MachineOf; name among them, by age.
+func (s *sim) tied(name unit.Name, homeless func(unit.Name) bool) []unit.Name {
+	g := []unit.Name{name}
+	for i := 0; i < len(g); i++ {
+		for other := range s.units {
+			names := slices.Contains(s.rules(g[i]).MachineOf, other) || slices.Contains(s.rules(other).MachineOf, g[i])
+			if names && homeless(other) && !slices.Contains(g, other) {
+				g = append(g, other)
+			}
+		}
+	}
+	slices.SortFunc(g, func(a, b unit.Name) int { return int(s.units[a].Generation - s.units[b].Generation) })
+	return g
+}
+
+// victims is the fewest units of lower priority that would have to leave h for g to come, those that
+// follow them included; false if there are none, or that would not help.
+func (s *sim) victims(h *host, g []unit.Name) (int, bool) {
+	priority := 0
+	for _, name := range g {
+		priority = max(priority, s.rules(name).Priority)
+	}
+	var may []unit.Name
+	for name := range s.live(h) {
+		if s.displaceable(name, h, priority) && !slices.Contains(g, name) {
+			may = append(may, name)
+		}
+	}
+	best, found := 0, false
+	for mask := 1; mask < 1<<len(may); mask++ {
+		away := make(names)
+		for i, name := range may {
+			if mask&(1<<i) != 0 {
+				for _, follower := range s.followers(name, h) {
+					away[follower] = true
+				}
+			}
+		}
+		if found && len(away) >= best || s.bars(h, g, away) != "" {
+			continue
+		}
+		best, found = len(away), true
+	}
+	return best, found
+}
+
+// displaceable tells whether a unit on h, and whoever has to follow it, may be displaced by that priority.
+func (s *sim) displaceable(name unit.Name, h *host, priority int) bool {
+	for _, follower := range s.followers(name, h) {
+		rules := s.rulesOf(follower, s.orders[h.id].Units[follower].Content)
+		if rules.Priority >= priority || rules.Kept || rules.Global {
+			return false
+		}
+	}
+	return true
+}
+
+// followers are the units on h that cannot stay there without name, itself included.
+func (s *sim) followers(name unit.Name, h *host) []unit.Name {
+	all := []unit.Name{name}
+	for i := 0; i < len(all); i++ {
+		for other, o := range s.live(h) {
+			if slices.Contains(s.rulesOf(other, o.Content).MachineOf, all[i]) && !slices.Contains(all, other) {
+				all = append(all, other)
+			}
+		}
+	}
+	return all
+}
