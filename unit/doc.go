@@ -23,7 +23,13 @@
 // # Rules
 //
 // File.Rules reads [X-Fleet]. Every mistake in it is an error with its line:
-// a rule that is dropped is a unit that runs where it must not.
+// a rule that is dropped is a unit that runs where it must not. Of the other
+// sections it reads only the limits to memory and CPU in that of the unit's
+// type, to reserve what systemd will grant; there systemd's own leniency
+// holds, and what systemd ignores limits and reserves nothing.
+//
+// Amounts of resources have one spelling wherever people meet them:
+// ParseAmount reads it, FormatAmount says it.
 //
 // The package does not tell whether rules can be met: that takes the machines
 // and the other units, which are the engine's.

@@ -8,7 +8,7 @@ import (
 )
 
 // key is one key of [X-Fleet]. A new one is a new entry of keys, a field of
-// Rules, and its forbidden combinations in combine.
+// Rules, and its forbidden combinations in exclusive.
 type key struct {
 	name       string
 	legacy     []string                       // spellings of older fleets that mean the same
