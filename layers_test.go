@@ -25,7 +25,8 @@ var mayImport = map[string][]string{
 	"registry/embedded":     {},
 	"registry/storetest":    {"registry", "cluster"},
 	"engine":                {"engine/schedule", "cluster", "unit"},
-	"engine/schedule":       {"cluster", "unit"},
+	"engine/schedule":       {"engine/schedule/index", "cluster", "unit"},
+	"engine/schedule/index": {},
 	"agent":                 {"agent/reconcile", "cluster", "unit"},
 	"agent/reconcile":       {"cluster", "unit"},
 	"systemd":               {"unit"},
@@ -41,7 +42,7 @@ var mayImport = map[string][]string{
 }
 
 // brains do no I/O, read no clock, do not log and draw no lots.
-var brains = []string{"engine/schedule", "agent/reconcile"}
+var brains = []string{"engine/schedule", "engine/schedule/index", "agent/reconcile"}
 
 var forbiddenToBrains = []string{
 	"bufio", "context", "crypto/rand", "io", "io/fs", "log", "log/slog", "math/rand", "math/rand/v2",
