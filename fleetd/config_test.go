@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,24 @@ func TestWhatCannotBeReadIsAnErrorThatNamesTheWayOut(t *testing.T) {
 	}
 }
 
+func TestEverySettingIsInTheHandbook(t *testing.T) {
+	raw, err := os.ReadFile("../docs/fleetd.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, _, _ := strings.Cut(string(raw), "\n## Capacity\n")
+	for _, row := range table() {
+		if !strings.Contains(settings, "`"+row.key+"`") {
+			t.Errorf("docs/fleetd.md does not mention %s", row.key)
+		}
+	}
+	for _, key := range atRunTime {
+		if !slices.ContainsFunc(table(), func(row setting) bool { return row.key == key }) {
+			t.Errorf("there is no setting %s that could change at run time", key)
+		}
+	}
+}
+
 func TestAUserDrivesTheUsersSystemd(t *testing.T) {
 	inv, err := parse([]string{"--config", writeConfig(t, "")}, []string{"XDG_RUNTIME_DIR=/run/user/1000", "HOME=/home/ann"}, false)
 	if err != nil {
@@ -116,6 +135,7 @@ func TestAUserDrivesTheUsersSystemd(t *testing.T) {
 
 func FuzzConfigurationFile(f *testing.F) {
 	f.Add("public_ip=10.0.0.1\nmetadata=\"a=b\"\n")
+	f.Add("capacity_memory=1.5G\nreserve_memory=10%\nreserve_cpu=50%\nresources=gpu=2\n")
 	f.Add("[x]\n=\n\\\n\"\"\"")
 	f.Fuzz(func(t *testing.T, content string) {
 		path := filepath.Join(t.TempDir(), "fleet.conf")
@@ -123,8 +143,14 @@ func FuzzConfigurationFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		inv, err := parse([]string{"--config", path}, nil, true)
-		if err == nil && inv.settings.Validate() != nil {
+		if err != nil {
+			return
+		}
+		if inv.settings.Validate() != nil {
 			t.Errorf("accepted settings that do not validate: %+v", inv.settings)
+		}
+		if c, err := inv.settings.offerOf(testHost); err == nil && min(c.MaxUnits, int(c.Memory), int(c.CPU), int(c.Disk)) < 0 {
+			t.Errorf("offers less than nothing: %+v", c)
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,7 +37,7 @@ func (p Probe) groups(pid int, root func(string) string) []group {
 			}
 		}
 	}
-	return slices.Compact(all)
+	return all
 }
 
 // mounts are the places of a hierarchy, by the controllers that /proc/PID/cgroup names: none is version 2.
