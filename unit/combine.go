@@ -28,7 +28,7 @@ var exclusive = [][2]string{
 // combine looks for rules that cannot be met together, in the words of fleet 1
 // where it had them.
 func (b *rulesBuilder) combine() {
-	r := b.rules
+	r := &b.rules
 	for _, peer := range r.MachineOf {
 		if strings.Contains(string(peer), "%") {
 			continue // of a template: known once there is an instance
@@ -47,22 +47,36 @@ func (b *rulesBuilder) combine() {
 	if x, y, found := contradiction(r.Metadata); found {
 		b.clash(keyMetadata, keyMetadata, fmt.Sprintf("no machine can meet both %s and %s", excerpt(x.String()), excerpt(y.String())))
 	}
-	given := map[string]bool{
-		keyMachineID:  r.MachineID != "",
-		keyMachineOf:  len(r.MachineOf) > 0,
-		keyConflicts:  len(r.Conflicts) > 0,
-		keyReplaces:   len(r.Replaces) > 0,
-		keyGlobal:     r.Global,
-		keyPrefer:     len(r.Prefer) > 0,
-		keySpread:     len(r.Spread) > 0,
-		keyStrategy:   r.Strategy != "",
-		keyReschedule: r.Reschedule,
-	}
 	for _, pair := range exclusive {
-		if given[pair[0]] && given[pair[1]] {
+		if r.says(pair[0]) && r.says(pair[1]) {
 			b.clash(pair[0], pair[1], fmt.Sprintf("%s cannot be used with %s", pair[0], pair[1]))
 		}
 	}
+}
+
+// says tells whether the rules hold anything of one of the exclusive keys.
+func (r *Rules) says(key string) bool {
+	switch key {
+	case keyMachineID:
+		return r.MachineID != ""
+	case keyMachineOf:
+		return len(r.MachineOf) > 0
+	case keyConflicts:
+		return len(r.Conflicts) > 0
+	case keyReplaces:
+		return len(r.Replaces) > 0
+	case keyGlobal:
+		return r.Global
+	case keyPrefer:
+		return len(r.Prefer) > 0
+	case keySpread:
+		return len(r.Spread) > 0
+	case keyStrategy:
+		return r.Strategy != ""
+	case keyReschedule:
+		return r.Reschedule
+	}
+	return false
 }
 
 // clash reports two keys at the later of them.

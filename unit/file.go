@@ -6,9 +6,8 @@ import "slices"
 type File struct {
 	raw         string
 	id          ContentID
-	headers     []header
 	assignments []assignment
-	shared      bool // SharedRules
+	fleet       fleetSection
 }
 
 // header is one "[Section]" line.

@@ -28,12 +28,13 @@ func Parse(raw []byte) (*File, error) {
 	if err := join(p.mistakes); err != nil {
 		return nil, err
 	}
-	p.file.shared = sharedRules(p.file.assignments)
+	p.file.fleet = readSection(p.headers, p.file.assignments)
 	return p.file, nil
 }
 
 type parser struct {
 	file      *File
+	headers   []header
 	section   string
 	inSection bool
 	strayText bool // text before the first section was reported
@@ -182,7 +183,7 @@ func (p *parser) header(number int, line string) {
 		p.fail(number, "", fmt.Sprintf("section header %s: %s", excerpt(line), msg))
 	}
 	p.section, p.inSection = name, true
-	p.file.headers = append(p.file.headers, header{number, name})
+	p.headers = append(p.headers, header{number, name})
 }
 
 // checkSection says what is wrong with a section's name, or nothing.

@@ -61,12 +61,12 @@ func (f *File) Rules(n Name) (Rules, error) {
 		}
 		b.instance = instance
 	}
-	b.headers(f.headers)
+	b.mistakes = slices.Clone(f.fleet.mistakes)
 	b.rules.Needs = f.ownNeeds(n.Type())
-	for key, given := range b.group(f.assignments) {
+	for _, given := range f.fleet.given {
 		room := MaxValues
-		for _, a := range given {
-			room -= b.read(keys[key], a, room)
+		for _, a := range given.all {
+			room -= b.read(keys[given.key], a, room)
 		}
 	}
 	b.rules.Needs.dropZeros()
@@ -77,79 +77,12 @@ func (f *File) Rules(n Name) (Rules, error) {
 	return b.rules, nil
 }
 
-// SharedRules tells that Rules says the same for all names of one type, but for those of templates:
-// nothing in [X-Fleet] depends on the name. It costs nothing, so that whoever keeps many units of one
-// file can read its rules once for each type. It may be false although they are the same.
-func (f *File) SharedRules() bool { return f.shared }
-
-// sharedRules looks for what depends on a unit's name: specifiers, and MachineOf, which may not name the unit itself.
-func sharedRules(all []assignment) bool {
-	return !slices.ContainsFunc(all, func(a assignment) bool {
-		if a.section != FleetSection {
-			return false
-		}
-		i, known := findKey(a.key)
-		return known && (keys[i].name == keyMachineOf || !keys[i].plain && strings.Contains(a.value, "%"))
-	})
-}
-
 type rulesBuilder struct {
 	unit     Name
 	instance Name // unit itself, or what stands for any instance of it while values are checked
 	rules    Rules
 	lines    map[string]int // key, in its modern spelling, to the line that first gave it
 	mistakes []*SyntaxError
-}
-
-// headers finds sections that are meant to be [X-Fleet] and are not.
-func (b *rulesBuilder) headers(all []header) {
-	for _, h := range all {
-		if h.section != FleetSection && distance(letters(h.section), letters(FleetSection)) <= 1 {
-			b.report(&SyntaxError{
-				Line: h.line, Section: h.section, Msg: "unknown section; did you mean [" + FleetSection + "]?",
-			})
-		}
-	}
-}
-
-// group returns the assignments that count for each of the known keys, by its index.
-func (b *rulesBuilder) group(all []assignment) [][]assignment {
-	given := make([][]assignment, len(keys))
-	for _, a := range all {
-		if a.section != FleetSection {
-			continue
-		}
-		i, known := findKey(a.key)
-		switch {
-		case a.ignored:
-			b.fail(a, "not UTF-8")
-		case !known:
-			b.fail(a, unknownKey(a.key))
-		case a.value == "":
-			given[i] = nil
-		default:
-			given[i] = append(given[i], a)
-		}
-	}
-	for i, k := range keys {
-		if k.modernWins {
-			given[i] = dropLegacy(k, given[i])
-		}
-	}
-	return given
-}
-
-func dropLegacy(k key, all []assignment) []assignment {
-	var modern []assignment
-	for _, a := range all {
-		if a.key == k.name {
-			modern = append(modern, a)
-		}
-	}
-	if modern == nil {
-		return all
-	}
-	return modern
 }
 
 // read adds what one assignment says to the rules, and returns the number of its values.
