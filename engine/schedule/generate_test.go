@@ -21,6 +21,18 @@ var (
 	someGlobs = []string{"a.service", "b.service", "c.service", "web@*.service", "web@1.service", "?.service"}
 )
 
+var (
+	someNeeds = []string{
+		"", "", "MemoryReserve=1G", "MemoryReserve=2G", "MemoryReserve=3G", "MemoryReserve=4G",
+		"Reserve=gpu=1", "CPUReserve=1", "[Service]\nMemoryMax=50%\n[X-Fleet]",
+	}
+	somePriorities = []string{"", "", "", "Priority=100", "Priority=500", "Priority=1000"}
+	someWishes     = []string{
+		"", "", "PreferMetadata=zone=x", "PreferMetadata=5:zone=x 3:zone=y", "Spread=zone", "Spread=zone:1:required",
+		"Spread=zone machine", "Strategy=spread", "Preempt=no", "Movable=no", "Reschedule=on-failure", "MachineMetadata=zone in (x, y)",
+	}
+)
+
 func someCapacity() *rapid.Generator[cluster.Capacity] {
 	return rapid.Custom(func(t *rapid.T) cluster.Capacity {
 		c := cluster.Capacity{MaxUnits: rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3}).Draw(t, "units")}
@@ -31,6 +43,17 @@ func someCapacity() *rapid.Generator[cluster.Capacity] {
 			c.Named = map[string]int64{"gpu": int64(gpu)}
 		}
 		return c
+	})
+}
+
+// someLooseText is a unit file of a unit that has nothing to do with others, but for their room.
+func someLooseText() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		lines := []string{"[X-Fleet]"}
+		for _, choices := range [][]string{someNeeds, somePriorities, someWishes, {"", "", "MachineMetadata=zone=x", "MachineMetadata=zone"}} {
+			lines = append(lines, rapid.SampledFrom(choices).Draw(t, "line"))
+		}
+		return strings.Join(lines, "\n") + "\n"
 	})
 }
 
@@ -53,11 +76,7 @@ func someText() *rapid.Generator[string] {
 		if !packs {
 			return strings.Join(lines, "\n") + "\n"
 		}
-		lines = append(lines, pick("needs", "", "", "MemoryReserve=1G", "MemoryReserve=2G", "MemoryReserve=3G", "MemoryReserve=4G",
-			"Reserve=gpu=1", "CPUReserve=1", "[Service]\nMemoryMax=50%\n[X-Fleet]"))
-		lines = append(lines, pick("priority", "", "", "", "Priority=100", "Priority=500", "Priority=1000"))
-		lines = append(lines, pick("wish", "", "", "PreferMetadata=zone=x", "PreferMetadata=5:zone=x 3:zone=y", "Spread=zone",
-			"Spread=zone:1:required", "MachineMetadata=zone in (x, y)", "Spread=zone machine", "Strategy=spread", "Preempt=no", "Movable=no", "Reschedule=on-failure"))
+		lines = append(lines, pick("needs", someNeeds...), pick("priority", somePriorities...), pick("wish", someWishes...))
 		return strings.Join(lines, "\n") + "\n"
 	})
 }

@@ -11,14 +11,6 @@ import (
 // names is a set of units.
 type names map[unit.Name]bool
 
-func setOf(list ...unit.Name) names {
-	set := make(names)
-	for _, name := range list {
-		set[name] = true
-	}
-	return set
-}
-
 // there are the units that are or may be on a present machine: ordered, reported, really
 // there, or awaited on a place that is being cleared for them.
 func (s *sim) there(h *host) names {

@@ -20,12 +20,6 @@ func (a amounts) add(b amounts) {
 	}
 }
 
-func (a amounts) with(b amounts) amounts {
-	sum := maps.Clone(a)
-	sum.add(b)
-	return sum
-}
-
 // most is what both take at the worst, resource by resource.
 func (a amounts) most(b amounts) amounts {
 	sum := maps.Clone(a)

@@ -15,10 +15,13 @@ import (
 
 // TestHistories lets a cluster live through random histories, and holds every
 // decision of them against a naive reading of the rules.
+func TestHistories(t *testing.T) { eachSeed(t, live) }
+
+// eachSeed checks a property of random cases.
 //
-// Unless a seed is given these are the same histories every time, so that a failure is about the
+// Unless a seed is given these are the same cases every time, so that a failure is about the
 // change at hand. To look for what nobody has seen yet: -rapid.seed=$RANDOM -rapid.checks=10000.
-func TestHistories(t *testing.T) {
+func eachSeed(t *testing.T, prop func(*rapid.T)) {
 	const flagName = "rapid.seed"
 	given := flag.Lookup(flagName).Value.String()
 	defer flag.Set(flagName, given)
@@ -28,12 +31,12 @@ func TestHistories(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		t.Run(strconv.Itoa(n), func(t *testing.T) { rapid.Check(t, live) })
+		t.Run(strconv.Itoa(n), func(t *testing.T) { rapid.Check(t, prop) })
 	}
 }
 
 func live(t *rapid.T) {
-	w := &world{sim: newSim(t), t: t, multi: names{}, ran: names{}}
+	w := newWorld(t)
 	actions := map[string]func(*rapid.T){
 		"join":     w.joinSome,
 		"lose":     w.loseSome,
@@ -72,6 +75,8 @@ type world struct {
 	multi names // units that have been global: several copies may be left of that
 	ran   names // units that have had a place since they were there
 }
+
+func newWorld(t *rapid.T) *world { return &world{sim: newSim(t), t: t, multi: names{}, ran: names{}} }
 
 func machineAmong(t *rapid.T, ids []cluster.MachineID) cluster.MachineID {
 	if len(ids) == 0 {
