@@ -18,6 +18,7 @@ import (
 
 // app is one run of fleetctl: where it writes, and the settings that all commands share.
 type app struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 
@@ -84,8 +85,10 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.submitCommand(), a.loadCommand(), a.startCommand(),
 		a.stopCommand(), a.unloadCommand(), a.destroyCommand(), a.restartCommand(),
-		a.catCommand(), a.statusCommand(),
+		a.moveCommand(), a.rebalanceCommand(),
+		a.catCommand(), a.statusCommand(), a.explainCommand(), a.planCommand(),
 		a.listUnitsCommand(), a.listUnitFilesCommand(), a.listMachinesCommand(),
+		a.cordonCommand(), a.uncordonCommand(),
 		a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()

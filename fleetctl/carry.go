@@ -22,6 +22,7 @@ type order struct {
 	unit   unit.Name
 	goal   goal
 	global bool
+	move   *moving // of goalMoved
 	send   func(context.Context) (api.Result, error)
 }
 
@@ -121,7 +122,7 @@ func (a *app) send(ctx context.Context, orders []order) ([]*request, exitCode) {
 			}
 			result, err := o.send(context.WithoutCancel(ctx))
 			if err == nil {
-				requests[i] = &request{unit: o.unit, goal: o.goal, generation: result.Generation}
+				requests[i] = &request{unit: o.unit, goal: o.goal, move: o.move, generation: result.Generation}
 				return nil
 			}
 			errs[i] = err

@@ -12,6 +12,7 @@ import (
 
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 func machineColumns() []column[api.Machine] {
@@ -26,8 +27,50 @@ func machineColumns() []column[api.Machine] {
 			return strings.Join(pairs, ",")
 		}},
 		{"units", func(m api.Machine, _ bool) string { return fmt.Sprint(m.Units) }},
+		{"state", func(m api.Machine, _ bool) string { return machineState(m) }},
+		{"capacity", func(m api.Machine, _ bool) string {
+			if m.Capacity == nil {
+				return ""
+			}
+			return amounts(m.Capacity.Resources, m.Capacity.MaxUnits)
+		}},
+		{"reserved", func(m api.Machine, _ bool) string {
+			if m.Reserved == nil {
+				return ""
+			}
+			return amounts(*m.Reserved, 0)
+		}},
 		{"version", func(m api.Machine, _ bool) string { return m.Version }},
 	}
+}
+
+// machineState is what an operator has to know of a machine before all else.
+func machineState(m api.Machine) string {
+	switch {
+	case m.Error != "":
+		return "unreadable"
+	case m.Cordoned:
+		return "cordoned"
+	}
+	return "ready"
+}
+
+// amounts are resources in one cell: "memory=16G,cpu=8,gpu=2,units=100".
+func amounts(r api.Resources, units int) string {
+	var parts []string
+	add := func(resource string, amount int64) {
+		if amount != 0 {
+			parts = append(parts, resource+"="+unit.FormatAmount(resource, amount))
+		}
+	}
+	add(unit.Memory, r.Memory)
+	add(unit.CPU, r.CPU)
+	add(unit.Disk, r.Disk)
+	for _, name := range slices.Sorted(maps.Keys(r.Named)) {
+		add(name, r.Named[name])
+	}
+	add(unit.Slots, int64(units))
+	return strings.Join(parts, ",")
 }
 
 func (a *app) listMachinesCommand() *cobra.Command {

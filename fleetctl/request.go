@@ -29,13 +29,17 @@ func (g goal) desired() cluster.DesiredState {
 	return cluster.DesiredState(g)
 }
 
-func (g goal) starts() bool { return g == goalLaunched || g == goalRestarted }
-
 // request is something asked of one unit. Its methods judge what the cluster says of the unit afterwards.
 type request struct {
 	unit       unit.Name
 	goal       goal
-	generation int64 // of the unit that expresses it
+	generation int64   // of the unit that expresses it
+	move       *moving // of goalMoved
+}
+
+// starts tells whether the unit is to run when the request has been carried out.
+func (r *request) starts() bool {
+	return r.goal == goalLaunched || r.goal == goalRestarted || r.goal == goalMoved && r.move.launched
 }
 
 // verdict is how a request ended.
@@ -56,17 +60,19 @@ func (r *request) judge(u api.Unit) (v verdict, ok bool) {
 		return r.superseded("somebody else destroyed the unit"), true
 	case u.Generation < r.generation:
 		return verdict{}, false // from before the request
+	case r.goal == goalMoved:
+		return r.judgeMoved(u, phase, message)
 	}
 	if u.DesiredState != "" && u.DesiredState != r.goal.desired() {
 		return r.superseded("somebody else asked for %s meanwhile", u.DesiredState), true
 	}
 	switch phase {
 	case cluster.Done:
-		if message, died := restarting(u); died && r.goal.starts() {
+		if message, died := restarting(u); died && r.starts() {
 			return r.failed(u, message), true
 		}
 		line := fmt.Sprintf("Unit %s %s%s", r.unit, r.goal, where(u))
-		if r.goal.starts() {
+		if r.starts() {
 			line += skipped(u)
 		}
 		if r.goal == goalInactive {

@@ -33,9 +33,9 @@ type replacing struct {
 }
 
 // resolve finds out what each argument means and reads the files that are to
-// be sent. It changes nothing, so that a mistake in the last argument does not
+// be sent, which source chooses. It changes nothing, so that a mistake in the last argument does not
 // leave the first ones half done.
-func (a *app) resolve(ctx context.Context, c *api.Client, args []string, r replacing) ([]*candidate, error) {
+func (a *app) resolve(ctx context.Context, c *api.Client, args []string, source func(*candidate) error) ([]*candidate, error) {
 	all, err := candidates(args)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (a *app) resolve(ctx context.Context, c *api.Client, args []string, r repla
 	}
 	code := exitOK
 	for _, x := range all {
-		err := a.source(ctx, c, x, r)
+		err := source(x)
 		if err == nil && x.raw != nil {
 			err = x.check()
 		}

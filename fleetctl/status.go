@@ -109,6 +109,9 @@ func writeStatus(w io.Writer, u api.Unit, now time.Time) {
 	if u.Pending != nil && u.Pending.Message != message {
 		line("Pending", "%s", u.Pending.Message)
 	}
+	if u.Pending != nil && u.Pending.Remedy != nil && u.Pending.Remedy.Text != "" {
+		line("Remedy", "%s", u.Pending.Remedy.Text)
+	}
 	for i, c := range u.Copies {
 		if i > 0 && len(u.Copies) > 1 {
 			fmt.Fprintln(w)

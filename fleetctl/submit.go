@@ -46,7 +46,9 @@ func (a *app) bring(cmd *cobra.Command, args []string, w *waiting, b bringing) e
 		return err
 	}
 	defer c.Close()
-	all, err := a.resolve(cmd.Context(), c, args, b.replacing)
+	all, err := a.resolve(cmd.Context(), c, args, func(x *candidate) error {
+		return a.source(cmd.Context(), c, x, b.replacing)
+	})
 	if err != nil {
 		return err
 	}

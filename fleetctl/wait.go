@@ -110,7 +110,7 @@ func (x *waiter) take(u api.Unit) {
 		x.wants[u.Name] = true
 		return
 	}
-	if v.code == exitOK && r.goal.starts() {
+	if v.code == exitOK && r.starts() {
 		if _, held := x.held[u.Name]; held {
 			return // until it is released
 		}

@@ -23,6 +23,8 @@ import (
 //	MachineOf=OTHER     no machine fits until OTHER is on one
 //	Global=true         a copy on each of the two machines
 //	ExecStart=/fails    the start fails
+//	ExecStart=/homesick the start fails on every machine but the first
+//	MachineID=…         it is moved nowhere
 //	ExecStart=/skipped  a condition is not met
 //	ExecStart=/dies     the start succeeds, and the process ends shortly after
 //	ExecStart=/flaps    likewise, and systemd is to start it again
@@ -31,6 +33,7 @@ type world struct {
 	mu       sync.Mutex
 	revision int64
 	units    map[unit.Name]cluster.Unit
+	settings map[cluster.MachineID]cluster.Settings
 	files    map[unit.ContentID]*unit.File
 	orders   map[cluster.MachineID]cluster.Orders
 	reports  map[cluster.MachineID]cluster.Report
@@ -47,6 +50,7 @@ const (
 func newWorld() *world {
 	w := &world{
 		units:    make(map[unit.Name]cluster.Unit),
+		settings: make(map[cluster.MachineID]cluster.Settings),
 		files:    make(map[unit.ContentID]*unit.File),
 		orders:   make(map[cluster.MachineID]cluster.Orders),
 		reports:  make(map[cluster.MachineID]cluster.Report),
@@ -59,6 +63,7 @@ func newWorld() *world {
 		w.commit(cluster.MachineChanged{ID: id, Machine: &cluster.Machine{
 			ID: id, Session: session, Address: fmt.Sprintf("10.0.0.%d", i+1),
 			Metadata: map[string]string{"zone": "z" + fmt.Sprint(i+1), "disk": "hdd"}, Version: "2.0.0",
+			Capacity: cluster.Capacity{Resources: unit.Resources{Memory: int64(i+1) << 30, CPU: 4000}},
 		}})
 	}
 	w.log[0].Reset = true
@@ -77,7 +82,7 @@ func (w *world) commit(changes ...cluster.Change) {
 func (w *world) serve(version string) (h http.Handler, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan struct{})
-	server := api.New(followed{w, sync.OnceFunc(func() { close(ready) })}, api.Options{Version: version})
+	server := api.New(followed{w, sync.OnceFunc(func() { close(ready) })}, api.Options{Version: version, Advisor: advisor{}})
 	go func() {
 		defer close(done)
 		_ = server.Run(ctx) // ends with ctx
@@ -142,9 +147,12 @@ func (w *world) UpdateUnit(_ context.Context, name unit.Name, change func(*clust
 	}
 	u := edit.Unit
 	u.Generation = max(old.Generation, w.revision) + 1
-	u.Restart = old.Restart
+	u.Restart, u.Move = old.Restart, old.Move
 	if edit.Restart {
 		u.Restart = u.Generation
+	}
+	if edit.Move {
+		u.Move = u.Generation
 	}
 	u.Revision = w.revision + 1
 	var changes []cluster.Change
@@ -158,13 +166,52 @@ func (w *world) UpdateUnit(_ context.Context, name unit.Name, change func(*clust
 	}
 	w.units[name] = u
 	w.commit(append(changes, cluster.UnitChanged{Name: name, Unit: &u})...)
+	if edit.Move {
+		w.move(u)
+		return u, nil
+	}
 	w.act(u)
 	return u, nil
 }
 
 // UpdateSettings implements api.Store.
-func (w *world) UpdateSettings(context.Context, cluster.MachineID, func(cluster.Settings) (cluster.Settings, error)) (int64, error) {
-	return 0, cluster.ErrUnavailable
+func (w *world) UpdateSettings(_ context.Context, id cluster.MachineID, change func(cluster.Settings) (cluster.Settings, error)) (int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s, err := change(w.settings[id])
+	if err != nil {
+		return 0, err
+	}
+	w.settings[id] = s
+	w.commit(cluster.SettingsChanged{ID: id, Settings: &s})
+	return w.revision, nil
+}
+
+// move is the engine asked to move a unit.
+func (w *world) move(u cluster.Unit) {
+	from := firstMachine
+	if _, there := w.orders[secondMachine].Units[u.Name]; there {
+		from = secondMachine
+	}
+	if len(w.files[u.Content].Values(unit.FleetSection, "MachineID")) > 0 {
+		w.orderBecause(from, u, "MachineID= allows no other machine")
+		w.finishOn(from, u)
+		return
+	}
+	w.clear(u.Name)
+	to := u.MoveTo
+	if to == "" {
+		to = firstMachine
+		if from == firstMachine {
+			to = secondMachine
+		}
+	}
+	w.orderBecause(to, u, "it was moved here")
+	if w.says(u.Name, "ExecStart=/slow") {
+		w.report(to, u.Name, unit.State{Load: "loaded", Active: "activating", Sub: "start"}, u.Generation-1)
+		return
+	}
+	w.finishOn(to, u)
 }
 
 // act is the engine and the machines.
@@ -178,6 +225,7 @@ func (w *world) act(u cluster.Unit) {
 		w.commit(cluster.PendingChanged{Name: u.Name, Pending: &cluster.Pending{
 			Generation: u.Generation, Machines: 2,
 			Excluded: []cluster.Exclusion{{Rule: "MachineMetadata", Detail: "lack " + metadata[0], Machines: 2}},
+			Remedy:   &cluster.Remedy{Rule: "MachineMetadata", Machine: firstMachine, Text: "give 1111aaaa the metadata " + metadata[0]},
 		}})
 		return
 	}
@@ -223,7 +271,7 @@ func (w *world) finishOn(id cluster.MachineID, u cluster.Unit) {
 		w.report(id, u.Name, unit.State{Load: "loaded", Active: "inactive", Sub: "dead"}, u.Generation)
 	case w.says(u.Name, "ExecStart=/skipped"):
 		w.report(id, u.Name, unit.State{Load: "loaded", Active: "inactive", Sub: "dead", Skipped: true}, u.Generation)
-	case w.says(u.Name, "ExecStart=/fails"):
+	case w.says(u.Name, "ExecStart=/fails"), w.says(u.Name, "ExecStart=/homesick") && id != firstMachine:
 		w.report(id, u.Name, dead, u.Generation)
 	case w.says(u.Name, "ExecStart=/dies"):
 		w.report(id, u.Name, running, u.Generation)
@@ -292,15 +340,17 @@ func (w *world) finish(name unit.Name) {
 	}
 }
 
-func (w *world) order(id cluster.MachineID, u cluster.Unit) {
+func (w *world) order(id cluster.MachineID, u cluster.Unit) { w.orderBecause(id, u, "fewest units") }
+
+func (w *world) orderBecause(id cluster.MachineID, u cluster.Unit, reason string) {
 	o := w.orders[id]
 	o.Units = maps.Clone(o.Units)
 	if o.Units == nil {
 		o.Units = make(map[unit.Name]cluster.Order)
 	}
 	o.Units[u.Name] = cluster.Order{
-		Content: u.Content, Desired: u.Desired, Generation: u.Generation, Restart: u.Restart, Global: u.Global,
-		Reason: "fewest units", Since: time.Now(),
+		Content: u.Content, Desired: u.Desired, Generation: u.Generation, Restart: u.Restart, Move: u.Move, Global: u.Global,
+		Reason: reason, Since: time.Now(),
 	}
 	o.Revision = w.revision + 1
 	w.orders[id] = o

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"fleet/api"
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var destroy bool
+	cmd := &cobra.Command{
+		Use:   "plan UNIT...",
+		Short: "Tell what starting units would lead to, and change nothing",
+		Long: `Tell what would follow from "start --replace" of these units: what would be placed, moved,
+displaced, or would find no machine. Nothing is sent to any machine, and nothing is stored.
+
+UNIT is the path of a unit file, the name of a unit in the cluster, or of an instance
+of a template. With --destroy it is a name or, in quotes, a shell pattern for names, and the plan
+is for these units being destroyed.
+
+  +  gets a machine              ~  moves, or changes where it is
+  -  leaves its machine          !  gets no machine
+
+The exit code is 5 if a unit that is wanted would be without a machine, else 0.`,
+		Args: needUnits,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.plan(cmd.Context(), args, destroy) },
+	}
+	cmd.Flags().BoolVar(&destroy, "destroy", false, "plan for the units being destroyed")
+	return cmd
+}
+
+func (a *app) plan(ctx context.Context, args []string, destroy bool) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	gather := a.toStart
+	if destroy {
+		gather = a.toDestroy
+	}
+	units, err := gather(ctx, c, args)
+	if err != nil {
+		return err
+	}
+	p, err := c.Plan(ctx, units)
+	if err != nil {
+		return remote(fmt.Errorf("plan for %s: %w", count(len(units), "unit"), err))
+	}
+	if a.json() {
+		err = entities(a, []api.Plan{p})
+	} else {
+		err = a.showPlan(ctx, c, p)
+	}
+	if err != nil {
+		return err
+	}
+	for _, step := range p.Steps {
+		if homeless(step) {
+			return ended(exitNowhere)
+		}
+	}
+	return nil
+}
+
+// toStart is what "start --replace" would send.
+func (a *app) toStart(ctx context.Context, c *api.Client, args []string) ([]api.PlanUnit, error) {
+	all, err := a.resolve(ctx, c, args, func(x *candidate) error {
+		if x.existing == nil {
+			return a.newSource(ctx, c, x)
+		}
+		path, local, err := x.local()
+		if err == nil && local != nil && unit.IDOf(local) != x.existing.Content {
+			x.raw, x.origin = local, path
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	units := make([]api.PlanUnit, len(all))
+	for i, x := range all {
+		if x.name.IsTemplate() {
+			return nil, &fault{exitRefused, fmt.Errorf("unit %s is a template, which is never on a machine; name an instance", x.name)}
+		}
+		units[i] = api.PlanUnit{Name: x.name, File: string(x.raw), DesiredState: cluster.Launched}
+	}
+	return units, nil
+}
+
+func (a *app) toDestroy(ctx context.Context, c *api.Client, args []string) ([]api.PlanUnit, error) {
+	s, err := selectUnits(ctx, c, args)
+	if err != nil {
+		return nil, err
+	}
+	if code := a.reportMissing(s); code != exitOK {
+		return nil, ended(code)
+	}
+	units := make([]api.PlanUnit, len(s.units))
+	for i, u := range s.units {
+		units[i] = api.PlanUnit{Name: u.Name, Destroy: true}
+	}
+	return units, nil
+}
+
+// homeless tells whether a step leaves a unit that is wanted without a machine.
+func homeless(s api.PlanStep) bool {
+	return s.Action == cluster.PlanPend || s.Action == cluster.PlanDisplace && s.To == ""
+}

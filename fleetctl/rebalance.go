@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fleet/api"
+	"fleet/cluster"
+)
+
+// rebalancing is the flags of rebalance.
+type rebalancing struct {
+	planOnly, yes bool
+	max           int
+	goal          string
+	timeout       seconds
+}
+
+func (a *app) rebalanceCommand() *cobra.Command {
+	r := rebalancing{timeout: seconds(defaultTimeout)}
+	cmd := &cobra.Command{
+		Use:   "rebalance",
+		Short: "Move units so that machines become free, or evenly full",
+		Long: `Work out the fewest moves that reach a goal, show them with what they gain, and make them one
+after another. Each unit has to run on its new machine before the next is moved; at the
+first that does not, fleetctl stops and says so. What was moved stays where it is.
+
+Goals:
+  free  free the emptiest machines: as few machines as possible have units
+  even  even them out: the fullest machine as little full as possible
+
+Units whose file says Movable=no stay where they are. The exit code is 0 if every move was
+made, or there was none to make; else that of the move at which it stopped.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.rebalance(cmd.Context(), r) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&r.planOnly, "plan", false, "show the moves and make none")
+	flags.BoolVarP(&r.yes, "yes", "y", false, "do not ask")
+	flags.IntVar(&r.max, "max", 0, "make at most this many moves; 0: as many as it takes")
+	flags.StringVar(&r.goal, "goal", string(cluster.GoalFree), "free or even")
+	flags.Var(&r.timeout, "timeout", "give up waiting for one move after this time, in seconds or as a duration such as 1m30s; 0: never")
+	return cmd
+}
+
+func (a *app) rebalance(ctx context.Context, r rebalancing) error {
+	goal := cluster.Goal(r.goal)
+	if goal != cluster.GoalFree && goal != cluster.GoalEven {
+		return usage(fmt.Errorf("goal %q: expect free or even", r.goal))
+	}
+	if r.max < 0 {
+		return usage(errors.New("--max must be a number of moves, or 0"))
+	}
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	p, err := c.Rebalance(ctx, goal, r.max)
+	if err != nil {
+		return remote(fmt.Errorf("work out how to rebalance: %w", err))
+	}
+	if a.json() && r.planOnly {
+		return entities(a, []api.Plan{p})
+	}
+	addresses, err := a.addresses(ctx, c)
+	if err != nil {
+		return err
+	}
+	if len(p.Steps) > 0 {
+		a.showSteps(p, addresses)
+	}
+	a.say("%s", gain(p))
+	var moved []api.Unit
+	if len(p.Steps) > 0 && !r.planOnly {
+		if err := a.confirm(ctx, r, len(p.Steps)); err != nil {
+			return err
+		}
+		moved, err = a.makeMoves(ctx, c, p.Steps, time.Duration(r.timeout))
+	}
+	if a.json() {
+		if err := entities(a, moved); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// makeMoves makes one move after another, and stops at the first that does not lead to a unit that runs.
+func (a *app) makeMoves(ctx context.Context, c *api.Client, steps []api.PlanStep, limit time.Duration) ([]api.Unit, error) {
+	var moved []api.Unit
+	for i, step := range steps {
+		u, code, err := a.makeMove(ctx, c, step, limit)
+		if code == exitOK && err == nil {
+			moved = append(moved, u)
+			continue
+		}
+		err = withCode(err, code)
+		if left := len(steps) - i - 1; left > 0 {
+			a.complain("Stopped there: %s made, %d not begun. What was moved stays where it is.", count(i, "move"), left)
+		} else {
+			a.complain("%s of %d made.", count(i, "move"), len(steps))
+		}
+		return moved, err
+	}
+	a.say("%s made.", count(len(steps), "move"))
+	return moved, nil
+}
+
+// makeMove makes one move and waits for it.
+func (a *app) makeMove(ctx context.Context, c *api.Client, step api.PlanStep, limit time.Duration) (api.Unit, exitCode, error) {
+	if ctx.Err() != nil {
+		return api.Unit{}, exitTimeout, errors.New("interrupted")
+	}
+	follow, err := openWatch(ctx, c, namesOf(step), time.Duration(a.requestTimeout))
+	if err != nil {
+		return api.Unit{}, exitOK, err
+	}
+	defer follow.close()
+	u := follow.first[step.Unit]
+	at, err := movable(u)
+	if err == nil && at.MachineID != step.From {
+		err = &fault{exitRefused, fmt.Errorf("unit %s is no longer where it was when this was worked out; run rebalance again", step.Unit)}
+	}
+	if err != nil {
+		return u, exitOK, err
+	}
+	sent, code := a.send(ctx, []order{moveOrder(c, u, step.To)})
+	x := newWaiter(a, follow, sent)
+	code = worse(code, x.wait(ctx, limit))
+	return x.newest[step.Unit], code, nil
+}
