@@ -117,7 +117,7 @@ func (w *warehouse) fill(share float64) {
 		}
 		left -= float64(need[0])
 	}
-	for range len(w.units) {
+	for range min(len(w.units), 200_000) {
 		w.release(w.chance.IntN(len(w.units)))
 		need := w.draw()
 		w.place(&need)

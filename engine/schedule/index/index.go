@@ -36,13 +36,11 @@ func (x *Index) Put(s Slot, score int64, free *Vector) {
 	room, _ := encode(free)
 	e := entry{score, s, room.guarded()}
 	known := &x.slots[s]
-	switch {
-	case !known.in:
+	if known.in {
+		x.tree.replace(known.score, e)
+	} else {
+		x.tree.insert(e)
 		x.n++
-		x.tree.insert(e)
-	case !x.tree.renew(known.score, e):
-		x.tree.remove(known.score, s)
-		x.tree.insert(e)
 	}
 	*known = standing{true, score, *free}
 }
@@ -81,7 +79,7 @@ func (c *Cursor) Next() (Slot, bool) {
 			return 0, false
 		}
 		slot := leaf.slots[line]
-		if leaf.rooms[line].covers(c.sure) || c.slots[slot].free.covers(&c.need) {
+		if leaf.room(line).covers(c.sure) || c.slots[slot].free.covers(&c.need) {
 			return slot, true
 		}
 	}

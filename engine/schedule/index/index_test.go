@@ -195,7 +195,7 @@ func (t *tree) checkNode(fail fatal, number int32, depth int) (used int) {
 		fail.Fatalf("an inner node is empty")
 	}
 	for i, child := range nd.child[:nd.n] {
-		want := entry{nd.keys[i], nd.slots[i], nd.rooms[i]}
+		want := nd.entry(i)
 		if got := t.nodes[child].line(); got != want {
 			fail.Fatalf("line %d at depth %d is %v, want %v", i, depth, want, got)
 		}

@@ -16,23 +16,34 @@ type entry struct {
 
 // node holds entries, if it is a leaf, or one line per child: the child's first
 // entry with the maximum of the rooms below it.
+//
+// The columns are apart because a search reads little else than one of them.
 type node struct {
 	n     int
+	low   [fanout]uint64 // the rooms' halves
+	high  [fanout]uint64
 	keys  [fanout]int64
-	rooms [fanout]code
 	slots [fanout]Slot
 	child [fanout]int32
 }
 
 func (nd *node) set(i int, e entry, child int32) {
-	nd.keys[i], nd.slots[i], nd.rooms[i], nd.child[i] = e.key, e.slot, e.room, child
+	nd.keys[i], nd.slots[i], nd.child[i] = e.key, e.slot, child
+	nd.setRoom(i, e.room)
 }
+
+func (nd *node) room(i int) code { return code{nd.low[i], nd.high[i]} }
+
+func (nd *node) setRoom(i int, room code) { nd.low[i], nd.high[i] = room.low, room.high }
+
+func (nd *node) entry(i int) entry { return entry{nd.keys[i], nd.slots[i], nd.room(i)} }
 
 func (nd *node) insert(i int, e entry, child int32) {
 	end := nd.n
 	nd.n++
 	copy(nd.keys[i+1:end+1], nd.keys[i:end])
-	copy(nd.rooms[i+1:end+1], nd.rooms[i:end])
+	copy(nd.low[i+1:end+1], nd.low[i:end])
+	copy(nd.high[i+1:end+1], nd.high[i:end])
 	copy(nd.slots[i+1:end+1], nd.slots[i:end])
 	copy(nd.child[i+1:end+1], nd.child[i:end])
 	nd.set(i, e, child)
@@ -42,15 +53,23 @@ func (nd *node) remove(i int) {
 	end := nd.n
 	nd.n--
 	copy(nd.keys[i:], nd.keys[i+1:end])
-	copy(nd.rooms[i:], nd.rooms[i+1:end])
+	copy(nd.low[i:], nd.low[i+1:end])
+	copy(nd.high[i:], nd.high[i+1:end])
 	copy(nd.slots[i:], nd.slots[i+1:end])
 	copy(nd.child[i:], nd.child[i+1:end])
+}
+
+// keeps reports whether a leaf's line can have another key and stay where it is,
+// between two neighbours in the same leaf.
+func (nd *node) keeps(i int, key int64) bool {
+	return nd.keys[i] == key || i > 0 && i+1 < nd.n && nd.keys[i-1] < key && key < nd.keys[i+1]
 }
 
 // take moves what other holds from its line i on to the end of nd.
 func (nd *node) take(other *node, i int) {
 	copy(nd.keys[nd.n:], other.keys[i:other.n])
-	copy(nd.rooms[nd.n:], other.rooms[i:other.n])
+	copy(nd.low[nd.n:], other.low[i:other.n])
+	copy(nd.high[nd.n:], other.high[i:other.n])
 	copy(nd.slots[nd.n:], other.slots[i:other.n])
 	copy(nd.child[nd.n:], other.child[i:other.n])
 	nd.n += other.n - i
@@ -66,8 +85,8 @@ func (nd *node) line() entry {
 // bound, which is what a maximum was before something was taken away.
 func (nd *node) maximum(bound code) code {
 	joined := code{guards, guards}
-	for i := range nd.rooms[:nd.n] {
-		joined = joined.join(nd.rooms[i])
+	for i := range nd.n {
+		joined = joined.join(nd.room(i))
 		if joined == bound {
 			break
 		}
@@ -77,9 +96,9 @@ func (nd *node) maximum(bound code) code {
 
 // up returns the first line from i on whose room covers wanted, or -1.
 func (nd *node) up(i int, wanted code) int {
-	rooms := nd.rooms[:nd.n]
-	for ; i < len(rooms); i++ {
-		if rooms[i].covers(wanted) {
+	low := nd.low[:nd.n]
+	for ; i < len(low); i++ {
+		if coversHalf(low[i], wanted.low) && coversHalf(nd.high[i], wanted.high) {
 			return i
 		}
 	}
@@ -89,7 +108,7 @@ func (nd *node) up(i int, wanted code) int {
 // down returns the last line up to i whose room covers wanted, or -1.
 func (nd *node) down(i int, wanted code) int {
 	for ; i >= 0; i-- {
-		if nd.rooms[i].covers(wanted) {
+		if coversHalf(nd.low[i], wanted.low) && coversHalf(nd.high[i], wanted.high) {
 			return i
 		}
 	}

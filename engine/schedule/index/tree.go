@@ -67,7 +67,7 @@ func (t *tree) insert(e entry) {
 		if i == 0 && t.precedes(e, nd) {
 			nd.keys[0], nd.slots[0] = e.key, e.slot
 		}
-		nd.rooms[i] = nd.rooms[i].join(e.room)
+		nd.setRoom(i, nd.room(i).join(e.room))
 		at = nd.child[i]
 	}
 	leaf := &t.nodes[at]
@@ -93,7 +93,7 @@ func (t *tree) split(parent int32, i int) {
 	nd := &t.nodes[parent]
 	left, right := &t.nodes[nd.child[i]], &t.nodes[fresh]
 	right.take(left, fanout/2)
-	nd.rooms[i] = left.line().room
+	nd.setRoom(i, left.line().room)
 	nd.insert(i+1, right.line(), fresh)
 }
 
@@ -124,9 +124,13 @@ func (t *tree) find(key int64, slot Slot) (way path) {
 
 func (t *tree) remove(key int64, slot Slot) {
 	way := t.find(key, slot)
+	t.removeAt(&way)
+}
+
+func (t *tree) removeAt(way *path) {
 	last := way[t.height]
 	leaf := &t.nodes[last.node]
-	gone := leaf.rooms[last.line]
+	gone := leaf.room(int(last.line))
 	leaf.remove(int(last.line))
 	for depth := t.height - 1; depth >= 0; depth-- {
 		if !t.shrunk(way[depth], gone) {
@@ -148,11 +152,11 @@ func (t *tree) shrunk(at step, gone code) bool {
 	if child.n <= few && t.merge(nd, i) {
 		return true
 	}
-	line := entry{child.keys[0], child.slots[0], nd.rooms[i]}
+	line := entry{child.keys[0], child.slots[0], nd.room(i)}
 	if gone.reaches(line.room) {
 		line.room = child.maximum(line.room)
 	}
-	if line == (entry{nd.keys[i], nd.slots[i], nd.rooms[i]}) {
+	if line == nd.entry(i) {
 		return false
 	}
 	nd.set(i, line, nd.child[i])
@@ -196,27 +200,29 @@ func (t *tree) lower() {
 	}
 }
 
-// renew gives an entry another key and room, if it keeps its place among its
-// neighbours with them; otherwise it does nothing.
-func (t *tree) renew(key int64, e entry) bool {
+// replace gives the entry of a slot, which has been in under key, another key
+// and room.
+func (t *tree) replace(key int64, e entry) {
 	way := t.find(key, e.slot)
 	last := way[t.height]
+	if !t.nodes[last.node].keeps(int(last.line), e.key) {
+		t.removeAt(&way)
+		t.insert(e)
+		return
+	}
 	leaf, i := &t.nodes[last.node], int(last.line)
-	if e.key != key && (i == 0 || i+1 >= leaf.n || leaf.keys[i-1] >= e.key || leaf.keys[i+1] <= e.key) {
-		return false
-	}
-	gone := leaf.rooms[i]
-	leaf.keys[i], leaf.rooms[i] = e.key, e.room
+	gone := leaf.room(i)
+	leaf.keys[i] = e.key
+	leaf.setRoom(i, e.room)
 	for depth := t.height - 1; depth >= 0; depth-- {
-		nd, i := &t.nodes[way[depth].node], way[depth].line
-		joined := nd.rooms[i].join(e.room)
-		if gone.reaches(nd.rooms[i]) {
-			joined = t.nodes[nd.child[i]].maximum(joined)
+		nd, i := &t.nodes[way[depth].node], int(way[depth].line)
+		room := nd.room(i).join(e.room)
+		if gone.reaches(nd.room(i)) {
+			room = t.nodes[nd.child[i]].maximum(room)
 		}
-		if joined == nd.rooms[i] {
-			break
+		if room == nd.room(i) {
+			return
 		}
-		nd.rooms[i] = joined
+		nd.setRoom(i, room)
 	}
-	return true
 }

@@ -77,7 +77,11 @@ func (c code) guarded() code {
 
 // covers reports whether c, guarded, is at least wanted in each dimension.
 func (c code) covers(wanted code) bool {
-	return (c.low-wanted.low)&(c.high-wanted.high)&guards == guards
+	return coversHalf(c.low, wanted.low) && coversHalf(c.high, wanted.high)
+}
+
+func coversHalf(c, wanted uint64) bool {
+	return (c-wanted)&guards == guards
 }
 
 // join returns the larger of each dimension, both guarded.
