@@ -107,6 +107,10 @@ func TestCapacityChangesByReloadAndTouchesNothing(t *testing.T) {
 	if now := w.life(h, "fleetd.service"); now != daemon {
 		t.Errorf("fleetd was %s and is %s", daemon, now)
 	}
+	w.eventually(soon, "systemd takes fleetd for reloaded", func() (bool, string) {
+		state := w.show(h, "fleetd.service", "ActiveState")
+		return state == "active", state
+	})
 	if now := w.exec(h, "cat", "/run/fleet/session.json"); now != session {
 		t.Errorf("the session was %s and is %s", session, now)
 	}
