@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,25 +21,21 @@ func amount(resource string, field func(*Settings) **capacity.Amount) func(*Sett
 		} else {
 			a.Value, err = unit.ParseAmount(resource, v)
 		}
-		if err != nil {
-			return fmt.Errorf("expect %s, got %q: %w", amountsOf(resource), v, err)
+		switch {
+		case err != nil && resource != unit.CPU:
+			return fmt.Errorf("expect a size, or a share such as 25%%: %w", err)
+		case err != nil:
+			return err
 		}
 		*field(s) = a
 		return nil
 	}
 }
 
-func amountsOf(resource string) string {
-	if resource == unit.CPU {
-		return "CPUs such as 4, 1.5 or 400%"
-	}
-	return "a size such as 512M or 1.5G, or a share such as 25%"
-}
-
 func percentage(number string) (capacity.Amount, error) {
 	points, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(points >= 0 && points <= 100) {
-		return capacity.Amount{}, errors.New("a share is from 0% to 100%")
+		return capacity.Amount{}, fmt.Errorf("%q is no share from 0%% to 100%%", number+"%")
 	}
 	return capacity.Amount{Share: int64(points*100 + 0.5)}, nil
 }
