@@ -83,7 +83,7 @@ func TestWhatCannotBeReadIsAnErrorThatNamesTheWayOut(t *testing.T) {
 		"negative size":      {args: []string{"--reserve-disk=-1G"}, want: `--reserve-disk: expect a size, or a share such as 25%: "-1G" is negative`},
 		"bad share":          {env: []string{"FLEET_RESERVE_MEMORY=101%"}, want: `environment FLEET_RESERVE_MEMORY: reserve_memory: expect a size, or a share such as 25%: "101%" is no share from 0% to 100%`},
 		"strange share":      {args: []string{"--reserve-memory=NaN%"}, want: `from 0% to 100%`},
-		"bad CPUs":           {args: []string{"--capacity-cpu=two"}, want: `--capacity-cpu: "two" is not CPUs such as`},
+		"bad CPUs":           {args: []string{"--capacity-cpu=two"}, want: `--capacity-cpu: "two" is not a number of CPUs such as`},
 		"uncountable":        {args: []string{"--resources=gpu"}, want: `expect NAME=NUMBER separated by commas, such as gpu=2,license=1, got "gpu"`},
 		"not a number":       {args: []string{"--resources=gpu=all"}, want: `gpu: `},
 		"counted twice":      {args: []string{"--resources=gpu=1,gpu=2"}, want: `gpu is given twice`},
