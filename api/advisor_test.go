@@ -46,13 +46,30 @@ func verdict(s *cluster.Snapshot, id cluster.MachineID, name unit.Name, file *un
 			return cluster.Verdict{Machine: id, Rule: "MachineMetadata", Detail: "lack " + r.String()}
 		}
 	}
-	if free := s.Limit(id).Memory; rules.Needs.Memory > free {
+	if free := s.Limit(id).Memory - reservedBut(s, id, name); rules.Needs.Memory > free {
 		return cluster.Verdict{
 			Machine: id, Rule: "Resources", Detail: "have too little memory", Resource: unit.Memory,
 			Needed: rules.Needs.Memory, Missing: rules.Needs.Memory - free,
 		}
 	}
 	return cluster.Verdict{Machine: id, Fits: true, Score: "as good as any"}
+}
+
+// reservedBut is the memory that the other units of a machine reserve.
+func reservedBut(s *cluster.Snapshot, id cluster.MachineID, name unit.Name) int64 {
+	var sum int64
+	orders, _ := s.Orders(id)
+	for other, order := range orders.Units {
+		file, ok := s.File(order.Content)
+		if !ok || other == name {
+			continue
+		}
+		rules, err := file.Rules(other)
+		if err == nil {
+			sum += rules.Needs.Memory
+		}
+	}
+	return sum
 }
 
 func (advisor) Plan(s *cluster.Snapshot, edits []cluster.UnitEdit) (cluster.Plan, error) {
@@ -97,7 +114,7 @@ func planned(s *cluster.Snapshot, e cluster.UnitEdit) []cluster.PlanStep {
 
 // Rebalance gathers all units on the first machine, whatever the goal.
 func (advisor) Rebalance(s *cluster.Snapshot, _ cluster.Goal, limit int) (cluster.Plan, error) {
-	p := cluster.Plan{Before: cluster.Balance{Fullest: 0.5, Spread: 0.25}, After: cluster.Balance{Empty: 1, Fullest: 0.75}}
+	p := cluster.Plan{Before: cluster.Balance{Fullest: 0.5, Spread: 0.125}, After: cluster.Balance{Fullest: 0.5, Spread: 0.125}}
 	first := s.Machines()[0]
 	for _, name := range s.Units() {
 		at := s.Status(name).Machine()
@@ -105,6 +122,7 @@ func (advisor) Rebalance(s *cluster.Snapshot, _ cluster.Goal, limit int) (cluste
 			continue
 		}
 		p.Steps = append(p.Steps, cluster.PlanStep{Action: cluster.PlanMove, Unit: name, From: at, To: first, Reason: "frees " + at.Short()})
+		p.After = cluster.Balance{Empty: 1, Fullest: 0.75, Spread: 0.375}
 	}
 	return p, nil
 }

@@ -13,7 +13,8 @@
 //
 // The server writes units and the settings of machines, nothing else. It
 // decides nothing about placement and never speaks to systemd. What it shows of a unit is
-// cluster.Snapshot.Status, turned into JSON.
+// cluster.Snapshot.Status, turned into JSON. Why a unit is where it is, and what would happen
+// if, it asks an Advisor: the engine's rules over a copy of the cache, of which nothing is stored.
 //
 // # Lifecycle
 //

@@ -72,16 +72,44 @@ type docSession struct {
 
 func newDocSession(t *testing.T) *docSession {
 	s := &docSession{
-		fixture: newFixture(t, api.Options{Version: "2.0.0"}),
+		fixture: newFixture(t, api.Options{Version: "2.0.0", Advisor: advisor{}}),
 		files:   map[string]string{"hello.service": "# Says hello.\n[Service]\nExecStart=/usr/bin/python3 -m http.server 8080\n"},
 	}
 	id := cluster.MachineID("2d1f8c1e5b0a4c0e9a55c0ffee000001")
 	session := cluster.Session{Lease: 1, BootID: "boot"}
-	web := s.store.submit(t, "web@1.service", "[Service]\nExecStart=/usr/bin/web %i\n", cluster.Launched)
+	otherSession := cluster.Session{Lease: 2, BootID: "boot"}
+	web := s.store.submit(t, "web@1.service", "[Service]\nExecStart=/usr/bin/web %i\nMemoryMax=2G\n", cluster.Launched)
+	db := s.store.submit(t, "db.service", "[Service]\nExecStart=/usr/bin/db\nMemoryMax=20G\n", cluster.Launched)
+	cache := s.store.submit(t, "cache.service", "[Service]\nExecStart=/usr/bin/cache\nMemoryMax=1G\n", cluster.Launched)
+	other := cluster.MachineID("7c3e9a0f4d1b4b6f8e22c0ffee000002")
 	s.settle(t, s.store.write(
 		cluster.MachineChanged{ID: id, Machine: &cluster.Machine{
 			ID: id, Session: session, Address: "192.0.2.1", Metadata: map[string]string{"disk": "ssd"},
-			Capacity: cluster.Capacity{MaxUnits: 1000}, Version: "2.0.0", Since: noon,
+			Capacity: cluster.Capacity{
+				MaxUnits: 1000, Resources: unit.Resources{Memory: 16 << 30, CPU: 8000, Named: map[string]int64{"gpu": 2}},
+			},
+			Version: "2.0.0", Since: noon,
+		}},
+		cluster.MachineChanged{ID: other, Machine: &cluster.Machine{
+			ID: other, Session: otherSession, Address: "192.0.2.2", Version: "2.0.0", Since: noon,
+			Capacity: cluster.Capacity{Resources: unit.Resources{Memory: 4 << 30, CPU: 2000}},
+		}},
+		cluster.OrdersChanged{ID: other, Orders: &cluster.Orders{
+			Machine: other, Session: otherSession,
+			Units: map[unit.Name]cluster.Order{cache.Name: {
+				Content: cache.Content, Desired: cache.Desired, Generation: cache.Generation, Reason: "the only machine that fits", Since: noon,
+			}},
+		}},
+		cluster.PendingChanged{Name: db.Name, Pending: &cluster.Pending{
+			Generation: db.Generation, Machines: 2, Since: noon,
+			Excluded: []cluster.Exclusion{{
+				Rule: "Resources", Detail: "have too little memory", Machines: 2, Examples: []cluster.MachineID{id, other},
+				Resource: unit.Memory, Needed: 20 << 30, Missing: 6 << 30,
+			}},
+			Remedy: &cluster.Remedy{
+				Rule: "Resources", Machine: id, Resource: unit.Memory, Amount: 6 << 30,
+				Text: "add 6G of memory to 2d1f8c1e, or reserve that much less",
+			},
 		}},
 		cluster.LeaderChanged{Machine: id},
 		cluster.OrdersChanged{ID: id, Orders: &cluster.Orders{

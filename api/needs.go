@@ -1,7 +1,6 @@
 package api
 
 import (
-	"strings"
 	"sync"
 
 	"fleet/cluster"
@@ -17,19 +16,26 @@ type Resources struct {
 }
 
 // fileNeeds keeps what units reserve, so that a list of machines does not read every
-// file again. Most files say it without their unit's name, and are read once for all instances.
+// file again. Most files are read once for all of their units.
 type fileNeeds struct {
 	mu    sync.Mutex
-	known map[unit.ContentID]map[unit.Name]unit.Needs // by name only if the file says it with specifiers
+	known map[unit.ContentID]map[sharer]unit.Needs
+}
+
+// sharer is one unit, or if its name is empty all units of a type that have the same file.
+type sharer struct {
+	name unit.Name
+	kind unit.Type
 }
 
 func (f *fileNeeds) get(id unit.ContentID, file cluster.File, name unit.Name) (unit.Needs, error) {
+	who := sharer{kind: name.Type()}
+	if !file.SharedRules() {
+		who.name = name
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if needs, ok := f.known[id][""]; ok {
-		return needs, nil
-	}
-	if needs, ok := f.known[id][name]; ok {
+	if needs, ok := f.known[id][who]; ok {
 		return needs, nil
 	}
 	rules, err := file.Rules(name)
@@ -37,28 +43,13 @@ func (f *fileNeeds) get(id unit.ContentID, file cluster.File, name unit.Name) (u
 		return unit.Needs{}, err
 	}
 	if f.known == nil {
-		f.known = make(map[unit.ContentID]map[unit.Name]unit.Needs)
+		f.known = make(map[unit.ContentID]map[sharer]unit.Needs)
 	}
 	if f.known[id] == nil {
-		f.known[id] = make(map[unit.Name]unit.Needs, 1)
+		f.known[id] = make(map[sharer]unit.Needs, 1)
 	}
-	if !byInstance(file) {
-		name = ""
-	}
-	f.known[id][name] = rules.Needs
+	f.known[id][who] = rules.Needs
 	return rules.Needs, nil
-}
-
-// byInstance tells whether what the unit reserves may depend on its name.
-func byInstance(file cluster.File) bool {
-	for _, key := range []string{"MemoryReserve", "CPUReserve", "DiskReserve", "Reserve"} {
-		for _, value := range file.Values(unit.FleetSection, key) {
-			if strings.Contains(value, "%") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func (f *fileNeeds) drop(id unit.ContentID) {
