@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -9,127 +10,238 @@ import (
 	"fleet/unit"
 )
 
-// filled is the store of a cluster in which every machine has some units, none of them with rules.
-func filled(b *testing.B, machines, units int) cluster.Update {
+// The benchmarks of this package are meant to be run once each (-benchtime 1x): a run is
+// thousands of decisions, which it times itself. scripts/bench schedule makes the table.
+
+// kind is units that come with the same rules.
+type kind struct {
+	name  string
+	rules string                                  // in [X-Fleet], beside what they reserve
+	unit  func(i int, files []*unit.File) arrival // the i-th
+}
+
+func kinds(s scale) []kind {
+	single := func(i int, files []*unit.File) arrival {
+		return arrival{unit.Name(fmt.Sprintf("new-%d.service", i)), files[i%len(files)]}
+	}
+	// As many templates as there are files: instances of one have one file.
+	instance := func(i int, files []*unit.File) arrival {
+		return arrival{unit.Name(fmt.Sprintf("new%d@%d.service", i%len(files), i)), files[i%len(files)]}
+	}
+	// So many groups of rivals that no group has more than half as many units as there are machines.
+	groups := 1 + 2*s.arrivals()/s.machines
+	rival := func(i int, files []*unit.File) arrival {
+		return arrival{unit.Name(fmt.Sprintf("new-%d-%d.service", i%groups, i)), files[i%groups%len(files)]}
+	}
+	return []kind{
+		{"one-by-one", "", single},
+		{"metadata", "MachineMetadata=half=1\n", single},
+		{"prefer", "PreferMetadata=half=1\n", single},
+		{"spread", "Spread=zone\n", instance},
+		{"emptiest", "Strategy=spread\n", single},
+		{"conflicts", "Conflicts=new-*.service\n", rival},
+	}
+}
+
+// arrivals are the units of the kind that come to a cluster of that scale.
+func (k kind) arrivals(b *testing.B, s scale) []arrival {
 	b.Helper()
-	f := parsed(b, "")
-	u := cluster.Update{Reset: true, Revision: 1, Changes: []cluster.Change{cluster.FileChanged{ID: f.ID(), File: f, Revision: 1}}}
-	for i := range machines {
-		id := cluster.MachineID(fmt.Sprintf("%08x", i))
-		m := &cluster.Machine{ID: id, Session: cluster.Session{Lease: 1}, Metadata: map[string]string{"half": fmt.Sprint(i % 2)}}
-		orders := &cluster.Orders{Machine: id, Session: m.Session, Revision: 1, Units: map[unit.Name]cluster.Order{}}
-		report := &cluster.Report{Machine: id, Session: m.Session, Orders: 1, Revision: 1, Units: map[unit.Name]cluster.UnitReport{}}
-		for n := i; n < units; n += machines {
-			name := unit.Name(fmt.Sprintf("unit-%d.service", n))
-			record := &cluster.Unit{Name: name, Content: f.ID(), Desired: cluster.Launched, Generation: 1, Revision: 1}
-			orders.Units[name] = cluster.Order{Content: f.ID(), Desired: cluster.Launched, Generation: 1, Reason: "least units"}
-			report.Units[name] = cluster.UnitReport{Content: f.ID(), Generation: 1, Tried: 1}
-			u.Changes = append(u.Changes, cluster.UnitChanged{Name: name, Unit: record})
+	files := s.files(b, 2, k.rules)
+	if k.name == "conflicts" {
+		for i := range files {
+			files[i] = parsed(b, string(files[i].Bytes())+fmt.Sprintf("Conflicts=\nConflicts=new-%d-*.service\n", i))
 		}
-		u.Changes = append(u.Changes, cluster.MachineChanged{ID: id, Machine: m}, cluster.OrdersChanged{ID: id, Orders: orders},
-			cluster.ReportChanged{ID: id, Report: report})
 	}
-	return u
+	all := make([]arrival, s.arrivals())
+	for i := range all {
+		all[i] = k.unit(i, files)
+	}
+	return all
 }
 
-func parsed(b *testing.B, rules string) *unit.File {
-	b.Helper()
-	f, err := unit.Parse([]byte("[Service]\nExecStart=/bin/true\n[X-Fleet]\n" + rules))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return f
-}
-
-// BenchmarkSubmit is one more unit, from the watch's news to the decision's confirmation.
-func BenchmarkSubmit(b *testing.B) {
-	for _, size := range []struct{ machines, units int }{{1000, 100_000}, {10_000, 1_000_000}} {
-		for _, c := range []struct{ name, rules string }{
-			{"plain", ""},
-			{"metadata", "MachineMetadata=half=1\n"},
-			{"conflicts", "Conflicts=new-*.service\n"},
-			{"follower", "MachineOf=unit-0.service\n"},
-			{"nowhere", "MachineMetadata=half=2\n"},
-		} {
-			b.Run(fmt.Sprintf("machines=%d/units=%d/%s", size.machines, size.units, c.name), func(b *testing.B) {
-				s := New()
-				s.Apply(filled(b, size.machines, size.units))
-				if steps := s.Decide(time.Time{}); len(steps) > 0 {
-					b.Fatalf("not settled: %v", steps[0].Notes)
-				}
-				f := parsed(b, c.rules)
-				revision := int64(1)
-				for b.Loop() {
-					revision++
-					name := unit.Name(fmt.Sprintf("new-%d.service", revision))
-					record := &cluster.Unit{Name: name, Content: f.ID(), Desired: cluster.Launched, Generation: revision, Revision: revision}
-					s.Apply(cluster.Update{Revision: revision, Changes: []cluster.Change{
-						cluster.FileChanged{ID: f.ID(), File: f, Revision: revision}, cluster.UnitChanged{Name: name, Unit: record},
-					}})
-					steps := s.Decide(time.Time{})
-					if len(steps) != 1 {
-						b.Fatalf("%d steps", len(steps))
-					}
-					revision++
-					s.Committed(steps[0], revision)
-				}
-			})
+// BenchmarkDecide is the whole brain, from the watch's news to the decision's confirmation, with
+// the records that are written.
+func BenchmarkDecide(b *testing.B) {
+	for _, s := range scales() {
+		snapshot := s.snapshot(b)
+		for _, k := range kinds(s) {
+			b.Run(s.String()+"/"+k.name, func(b *testing.B) { decideOneByOne(b, snapshot, k.arrivals(b, s)) })
 		}
+		b.Run(s.String()+"/batch", func(b *testing.B) { decideBatch(b, s, snapshot) })
+		b.Run(s.String()+"/churn", func(b *testing.B) { decideChurn(b, s, snapshot) })
+		b.Run(s.String()+"/pending", func(b *testing.B) { decidePending(b, s, snapshot) })
+		b.Run(s.String()+"/lost-rack", func(b *testing.B) { decideLostRack(b, s, snapshot) })
 	}
 }
 
-// BenchmarkFill places 100,000 units on 1,000 empty machines.
-func BenchmarkFill(b *testing.B) {
-	snapshot := filled(b, 1000, 100_000)
-	for i, c := range snapshot.Changes {
-		switch c := c.(type) {
-		case cluster.OrdersChanged:
-			snapshot.Changes[i] = cluster.LeaderChanged{}
-		case cluster.ReportChanged:
-			snapshot.Changes[i] = cluster.ReportChanged{ID: c.ID, Report: &cluster.Report{Machine: c.ID, Session: c.Report.Session}}
-		}
-	}
+func decideOneByOne(b *testing.B, snapshot cluster.Update, arrivals []arrival) {
 	for b.Loop() {
-		s := New()
-		s.Apply(snapshot)
-		steps := s.Decide(time.Time{})
-		for i, step := range steps {
-			s.Committed(step, int64(i+2))
+		l := elect(b, snapshot)
+		news := make([][]cluster.Change, len(arrivals))
+		for i, a := range arrivals {
+			news[i] = a.changes(int64(2 + i))
 		}
-		b.ReportMetric(float64(len(steps)), "transactions")
+		each := make([]time.Duration, len(news))
+		allocations := allocated(func() {
+			for i, n := range news {
+				each[i] = l.tell(n)
+				l.mustPlace(1)
+			}
+		})
+		report(b, each)
+		b.ReportMetric(float64(allocations)/float64(len(each)), "allocs/placement")
 	}
 }
 
-// BenchmarkElected is a new leader's first look at a cluster in which all is well.
-func BenchmarkElected(b *testing.B) {
-	for _, size := range []struct{ machines, units int }{{1000, 100_000}, {10_000, 1_000_000}} {
-		b.Run(fmt.Sprintf("machines=%d/units=%d", size.machines, size.units), func(b *testing.B) {
-			snapshot := filled(b, size.machines, size.units)
+// decideBatch: instances of one template, all in one breath.
+func decideBatch(b *testing.B, s scale, snapshot cluster.Update) {
+	f := s.files(b, 2, "")[0]
+	for b.Loop() {
+		l := elect(b, snapshot)
+		var news []cluster.Change
+		for i := range s.arrivals() {
+			news = append(news, arrival{unit.Name(fmt.Sprintf("new@%d.service", i)), f}.changes(2)...)
+		}
+		var took time.Duration
+		allocations := allocated(func() { took = l.tell(news) })
+		l.mustPlace(s.arrivals())
+		b.ReportMetric(float64(s.arrivals())/took.Seconds(), "placements/s")
+		b.ReportMetric(float64(allocations)/float64(s.arrivals()), "allocs/placement")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// decideChurn: a unit goes, its machine says that it is gone, another comes.
+func decideChurn(b *testing.B, s scale, snapshot cluster.Update) {
+	for b.Loop() {
+		l := elect(b, snapshot)
+		report(b, l.churn(s, 0))
+	}
+}
+
+// churn is how long each of the cycles took. Units are removed from the from-th on.
+func (l *leader) churn(s scale, from int) []time.Duration {
+	l.b.Helper()
+	files := s.files(l.b, 3, "")
+	each := make([]time.Duration, min(2000, s.arrivals()/2))
+	runtime.GC()
+	for i := range each {
+		l.took = 0
+		// A step that has no divisor in common with the number of units comes by all machines.
+		l.tell([]cluster.Change{cluster.UnitChanged{Name: oldName((from + i) * 7919 % s.units())}})
+		l.obey()
+		l.tell(arrival{unit.Name(fmt.Sprintf("new-%d.service", from+i)), files[i%len(files)]}.changes(l.revision))
+		l.mustPlace(1)
+		each[i] = l.took
+	}
+	return each
+}
+
+// decidePending: the same, while units wait for more room than any machine has left.
+func decidePending(b *testing.B, s scale, snapshot cluster.Update) {
+	const waiting = 10_000
+	for b.Loop() {
+		l := elect(b, snapshot)
+		alone := sum(l.churn(s, 0))
+		var news []cluster.Change
+		for i := range waiting {
+			f := parsed(b, fmt.Sprintf("[Service]\nMemoryMax=%dM\n", machineMemory>>20-1024-i%variety))
+			news = append(news, arrival{unit.Name(fmt.Sprintf("waiting-%d.service", i)), f}.changes(l.revision)...)
+		}
+		l.tell(news)
+		l.mustPlace(0)
+		each := l.churn(s, s.arrivals()/2)
+		b.ReportMetric(sum(each).Seconds()/alone.Seconds(), "slowdown")
+		report(b, each)
+	}
+}
+
+// decideLostRack: one machine in a hundred goes, all at once.
+func decideLostRack(b *testing.B, s scale, snapshot cluster.Update) {
+	for b.Loop() {
+		l := elect(b, snapshot)
+		rack := s.machines / 100
+		var news []cluster.Change
+		for i := range rack {
+			news = append(news, cluster.MachineChanged{ID: benchID(i)}, cluster.ReportChanged{ID: benchID(i)})
+		}
+		runtime.GC()
+		took := l.tell(news)
+		l.mustPlace(rack * s.each)
+		b.ReportMetric(float64(rack*s.each)/took.Seconds(), "placements/s")
+		b.ReportMetric(float64(took.Microseconds())/1000, "total-ms")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// BenchmarkLeader is a new leader's first look at a cluster in which all is well.
+func BenchmarkLeader(b *testing.B) {
+	for _, s := range scales() {
+		snapshot := s.snapshot(b)
+		b.Run(s.String(), func(b *testing.B) {
 			for b.Loop() {
-				s := New()
-				s.Apply(snapshot)
-				if steps := s.Decide(time.Time{}); len(steps) > 0 {
-					b.Fatalf("not settled: %v", steps[0].Notes)
-				}
+				runtime.GC()
+				b.ReportMetric(elect(b, snapshot).took.Seconds(), "start-s")
+				b.ReportMetric(0, "ns/op")
 			}
 		})
 	}
 }
 
-// BenchmarkLost is the loss of one of 1,000 machines with 100 units.
-func BenchmarkLost(b *testing.B) {
-	snapshot := filled(b, 1000, 100_000)
-	for b.Loop() {
-		b.StopTimer()
-		s := New()
-		s.Apply(snapshot)
-		s.Decide(time.Time{})
-		b.StartTimer()
-		s.Apply(cluster.Update{Revision: 2, Changes: []cluster.Change{
-			cluster.MachineChanged{ID: "00000007"}, cluster.ReportChanged{ID: "00000007"},
-		}})
-		for i, step := range s.Decide(time.Time{}) {
-			s.Committed(step, int64(3+i))
-		}
+// BenchmarkMemory is what a brain keeps, with the records that it keeps hold of.
+func BenchmarkMemory(b *testing.B) {
+	for _, s := range scales() {
+		b.Run(s.String(), func(b *testing.B) {
+			for b.Loop() {
+				machines := kept(b, scale{s.machines, 0})
+				all := kept(b, s)
+				b.ReportMetric(float64(machines)/float64(s.machines), "B/machine")
+				b.ReportMetric(float64(all-machines)/float64(s.units()), "B/unit")
+				b.ReportMetric(0, "ns/op")
+			}
+		})
 	}
+}
+
+// kept is how many bytes stay after a brain has seen the cluster.
+func kept(b *testing.B, s scale) int64 {
+	b.Helper()
+	before := heap()
+	l := elect(b, s.snapshot(b))
+	after := heap()
+	runtime.KeepAlive(l)
+	return after - before
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // what finalizers kept
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// allocated counts the allocations of a call.
+func allocated(call func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	call()
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs
+}
+
+func sum(all []time.Duration) time.Duration {
+	var total time.Duration
+	for _, d := range all {
+		total += d
+	}
+	return total
+}
+
+// report tells of placements that took so long each.
+func report(b *testing.B, each []time.Duration) {
+	b.ReportMetric(float64(len(each))/sum(each).Seconds(), "placements/s")
+	b.ReportMetric(p99(each), "p99-µs")
+	b.ReportMetric(0, "ns/op")
 }

@@ -75,7 +75,7 @@ func (s *sim) alike(name unit.Name, key string, h *host) int {
 			continue
 		}
 		for sibling := range s.there(other) {
-			if sibling != name && sibling.Template() == name.Template() {
+			if sibling != name && name.IsInstance() && sibling.Template() == name.Template() {
 				n++
 			}
 		}
