@@ -4,8 +4,9 @@
 // of them need is beside them: settings and the connection (app.go,
 // connect.go), what an argument means (resolve.go for files, selection.go for
 // units that exist), sending requests and waiting for what comes of them
-// (carry.go, watch.go, wait.go), the judgement of one event (request.go),
-// tables (table.go) and exit codes (exit.go).
+// (carry.go, watch.go, wait.go), the judgement of one event (request.go,
+// moving.go), what a machine argument means (machine.go), plans and rulings in words
+// (plan_text.go, verdicts.go, gain.go), tables (table.go) and exit codes (exit.go).
 //
 // Verbs that change something read and check all of their arguments before they
 // send the first request. A verb that waits does not believe the answer to its

@@ -36,7 +36,7 @@ const exitHelp = `Exit codes:
   4  the unit is on a machine and failed there
   5  no machine fits the unit
   6  gave up waiting, or was interrupted; the request stays in force
-  7  refused: not allowed in the unit's present state, or somebody else changed the unit meanwhile
+  7  refused: not allowed in the unit's present state or by its rules, or somebody else changed the unit meanwhile
   8  the cluster cannot be reached
 If the units of one command end differently, it is the first of 8, 1, 4, 5, 6, 7, 3 that occurred.`
 
