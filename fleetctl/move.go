@@ -91,6 +91,8 @@ func movable(u api.Unit) (api.Copy, error) {
 	}
 	copies := live(u)
 	switch {
+	case u.Absent:
+		return refuse("somebody has destroyed it")
 	case u.Name.IsTemplate():
 		return refuse("it is a template, which is never on a machine")
 	case u.DesiredState == cluster.Inactive:
@@ -98,7 +100,7 @@ func movable(u api.Unit) (api.Copy, error) {
 	case u.Global:
 		return refuse("it is global, on every machine that its rules allow")
 	case len(copies) == 0:
-		return refuse("it is on no machine; fleetctl explain says why")
+		return refuse("it is on no machine that is present; fleetctl explain says why")
 	}
 	return copies[0], nil
 }

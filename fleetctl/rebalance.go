@@ -111,6 +111,19 @@ func (a *app) makeMoves(ctx context.Context, c *api.Client, steps []api.PlanStep
 	return moved, nil
 }
 
+// underWay tells whether a unit already goes where a step wants it, with another one that it is tied
+// to: there is nothing left but to wait.
+func underWay(u api.Unit, step api.PlanStep) bool {
+	copies := live(u)
+	if u.Absent || u.DesiredState == cluster.Inactive {
+		return false
+	}
+	if phase, _ := outcome(u); len(copies) == 0 {
+		return phase == cluster.Working
+	}
+	return copies[0].MachineID == step.To
+}
+
 // makeMove makes one move and waits for it.
 func (a *app) makeMove(ctx context.Context, c *api.Client, step api.PlanStep, limit time.Duration) (api.Unit, exitCode, error) {
 	if ctx.Err() != nil {
@@ -122,14 +135,18 @@ func (a *app) makeMove(ctx context.Context, c *api.Client, step api.PlanStep, li
 	}
 	defer follow.close()
 	u := follow.first[step.Unit]
-	at, err := movable(u)
-	if err == nil && at.MachineID != step.From {
-		err = &fault{exitRefused, fmt.Errorf("unit %s is no longer where it was when this was worked out; run rebalance again", step.Unit)}
+	o := moveOrder(c, u, step.To)
+	sent, code := []*request{{unit: u.Name, goal: goalMoved, move: o.move, generation: u.Generation}}, exitOK
+	if !underWay(u, step) {
+		at, err := movable(u)
+		if err == nil && at.MachineID != step.From {
+			err = &fault{exitRefused, fmt.Errorf("unit %s is no longer where it was when this was worked out; run rebalance again", step.Unit)}
+		}
+		if err != nil {
+			return u, exitOK, err
+		}
+		sent, code = a.send(ctx, []order{o})
 	}
-	if err != nil {
-		return u, exitOK, err
-	}
-	sent, code := a.send(ctx, []order{moveOrder(c, u, step.To)})
 	x := newWaiter(a, follow, sent)
 	code = worse(code, x.wait(ctx, limit))
 	return x.newest[step.Unit], code, nil

@@ -212,6 +212,13 @@ func (w *world) move(u cluster.Unit) {
 		return
 	}
 	w.finishOn(to, u)
+	for name, other := range w.units { // those that are tied to it come along
+		if slices.Contains(w.files[other.Content].Values(unit.FleetSection, "MachineOf"), string(u.Name)) {
+			w.clear(name)
+			w.orderBecause(to, other, "it goes with "+string(u.Name))
+			w.finishOn(to, other)
+		}
+	}
 }
 
 // act is the engine and the machines.
