@@ -137,6 +137,20 @@ func TestEventsOfMachines(t *testing.T) {
 		r.expect("machine m1 10.0.0.2")
 		f.store.write(cluster.LeaderChanged{Machine: "m1"})
 		r.expect("machine m1 10.0.0.2")
+		f.store.write(cluster.SettingsChanged{ID: "m1", Settings: &cluster.Settings{Cordoned: true}})
+		r.expect("machine m1 10.0.0.2")
+		f.store.write(cluster.SettingsChanged{ID: "m1", Settings: &cluster.Settings{Cordoned: true, Capacity: map[string]int64{"gpu": 2}}})
+		r.expect("machine m1 10.0.0.2")
+		orders := func(id unit.ContentID, generation int64) cluster.Change {
+			return cluster.OrdersChanged{ID: "m1", Orders: &cluster.Orders{Machine: "m1", Units: map[unit.Name]cluster.Order{
+				"b.service": {Content: id, Generation: generation},
+			}}}
+		}
+		f.store.write(orders("one", 1))
+		r.expect("machine m1 10.0.0.2")
+		f.store.write(orders("one", 2)) // reserves what it did
+		f.store.write(orders("other", 3))
+		r.expect("machine m1 10.0.0.2")
 		f.store.write(cluster.MachineChanged{ID: "m1"})
 		r.expect("machine-gone m1")
 	})

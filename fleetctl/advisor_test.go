@@ -54,7 +54,7 @@ func judged(s *cluster.Snapshot, id cluster.MachineID, rules unit.Rules) cluster
 	}
 	if has := s.Limit(id).Memory; rules.Needs.Memory > has {
 		return cluster.Verdict{
-			Machine: id, Rule: "Resources", Detail: "lack memory",
+			Machine: id, Rule: "Resources", Detail: "lack " + unit.FormatAmount(unit.Memory, rules.Needs.Memory-has) + " of memory",
 			Resource: unit.Memory, Needed: rules.Needs.Memory, Missing: rules.Needs.Memory - has,
 		}
 	}

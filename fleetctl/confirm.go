@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -28,11 +29,11 @@ func (a *app) confirm(ctx context.Context, r rebalancing, moves int) error {
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(a.stderr)
-		return &fault{exitTimeout, fmt.Errorf("interrupted; nothing was moved")}
+		return &fault{exitTimeout, errors.New("interrupted; nothing was moved")}
 	case line := <-answer:
 		if line == "y" || line == "yes" {
 			return nil
 		}
 	}
-	return &fault{exitRefused, fmt.Errorf("nothing was moved")}
+	return &fault{exitRefused, errors.New("nothing was moved")}
 }

@@ -127,7 +127,7 @@ func underWay(u api.Unit, step api.PlanStep) bool {
 // makeMove makes one move and waits for it.
 func (a *app) makeMove(ctx context.Context, c *api.Client, step api.PlanStep, limit time.Duration) (api.Unit, exitCode, error) {
 	if ctx.Err() != nil {
-		return api.Unit{}, exitTimeout, errors.New("interrupted")
+		return api.Unit{}, exitOK, &fault{exitTimeout, errors.New("interrupted")}
 	}
 	follow, err := openWatch(ctx, c, namesOf(step), time.Duration(a.requestTimeout))
 	if err != nil {

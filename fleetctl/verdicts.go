@@ -101,8 +101,8 @@ func (x explainer) fitting(fits []api.Verdict) {
 
 func (x explainer) group(r ruling) {
 	detail := r.detail
-	if r.resource != "" {
-		detail = "have too little " + resourceWords(r.resource) + " free"
+	if slices.ContainsFunc(r.verdicts, func(v api.Verdict) bool { return v.Detail != detail }) {
+		detail = lacking(r.resource)
 	}
 	all := len(r.verdicts)
 	text := cluster.Exclusion{Machines: all, Detail: detail}.String() // "2 lack disk=ssd"
@@ -139,13 +139,13 @@ func shortage(v api.Verdict) string {
 		unit.FormatAmount(v.Resource, v.Missing), unit.FormatAmount(v.Resource, v.Needed))
 }
 
-// resourceWords names a resource in a sentence.
-func resourceWords(resource string) string {
+// lacking says of machines what all of them lack, though not how much.
+func lacking(resource string) string {
 	switch resource {
 	case unit.CPU:
-		return "CPU"
+		resource = "CPU"
 	case unit.Slots:
-		return "room for units"
+		return "take no more units"
 	}
-	return resource
+	return "have not enough " + resource + " free"
 }
