@@ -17,7 +17,6 @@ const shownMachines = 10
 // ruling is one rule that machines fail in the same way.
 type ruling struct {
 	rule, detail, resource string
-	needed                 int64
 	verdicts               []api.Verdict
 }
 
@@ -32,7 +31,7 @@ func sortVerdicts(all []api.Verdict) (fits []api.Verdict, failed []ruling) {
 		i := slices.IndexFunc(failed, func(r ruling) bool { return r.covers(v) })
 		if i < 0 {
 			i = len(failed)
-			failed = append(failed, ruling{rule: v.Rule, detail: v.Detail, resource: v.Resource, needed: v.Needed})
+			failed = append(failed, ruling{rule: v.Rule, detail: v.Detail, resource: v.Resource})
 		}
 		failed[i].verdicts = append(failed[i].verdicts, v)
 	}
