@@ -100,20 +100,20 @@ func (w *world) furnishOne(t *rapid.T, name unit.Name) {
 // verdict is what the rules say should become of a unit that is nowhere.
 type verdict struct {
 	name    unit.Name
-	best    []cluster.MachineID // where it may be placed at once; the first is where it should be
-	victims int                 // or else the least number of units that it has to displace, 0 for nowhere
-	replace bool                // or else it waits for what it replaces
-	scan    string              // machine by machine
+	best    cluster.MachineID // where it is placed at once
+	victims int               // or else the least number of units that it has to displace, 0 for nowhere
+	replace bool              // or else it waits for what it replaces
+	scan    string            // machine by machine
 }
 
 func (w *world) scan(name unit.Name) verdict {
 	v := verdict{name: name}
+	if h := w.best([]unit.Name{name}); h != nil {
+		v.best = h.id
+	}
 	for _, h := range w.present() {
 		why := w.bars(h, []unit.Name{name}, nil)
 		v.scan += fmt.Sprintf("%s: %s\n", h.id, why)
-		if why == "" {
-			v.best = append(v.best, h.id)
-		}
 		if w.bars(h, []unit.Name{name}, w.replacedOn(h, name)) == "" && len(w.replacedOn(h, name)) > 0 {
 			v.replace = true
 		}
@@ -163,9 +163,9 @@ func (v verdict) hold(t *rapid.T, w *world, steps []Step) {
 		if !p.Waiting || left == 0 {
 			fail("should take the place of what it replaces")
 		}
-	case len(v.best) > 0:
-		if on == "" || !slices.Contains(v.best, on) {
-			fail("should be on one of %s, and is on %q", v.best, on)
+	case v.best != "":
+		if on != v.best {
+			fail("should be on %s, and is on %q", v.best, on)
 		}
 		if left > 0 {
 			fail("fits, and yet others have to leave")
