@@ -57,7 +57,7 @@ None of 13 machines fits:
     aaac0000...  10 short of the 16 it needs
     … and 2 more (--full names them)
   Spread: 1 machine has more than the fewest + 1
-    cccc0000...  it is there nevertheless, and stays
+    cccc0000...  (it is there)
 `
 	if diff := gocmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)

@@ -127,7 +127,7 @@ func here(v api.Verdict) string {
 	if !v.Here {
 		return ""
 	}
-	return "  it is there nevertheless, and stays"
+	return "  (it is there)"
 }
 
 func shortage(v api.Verdict) string {
