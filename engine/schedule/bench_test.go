@@ -16,7 +16,7 @@ import (
 // kind is units that come with the same rules.
 type kind struct {
 	name  string
-	rules string                                  // in [X-Fleet], beside what they reserve
+	rules func(file int) string                   // in [X-Fleet], beside what they reserve
 	unit  func(i int, files []*unit.File) arrival // the i-th
 }
 
@@ -24,7 +24,7 @@ func kinds(s scale) []kind {
 	single := func(i int, files []*unit.File) arrival {
 		return arrival{unit.Name(fmt.Sprintf("new-%d.service", i)), files[i%len(files)]}
 	}
-	// As many templates as there are files: instances of one have one file.
+	// As many templates as there are files: the instances of one have one file.
 	instance := func(i int, files []*unit.File) arrival {
 		return arrival{unit.Name(fmt.Sprintf("new%d@%d.service", i%len(files), i)), files[i%len(files)]}
 	}
@@ -33,13 +33,14 @@ func kinds(s scale) []kind {
 	rival := func(i int, files []*unit.File) arrival {
 		return arrival{unit.Name(fmt.Sprintf("new-%d-%d.service", i%groups, i)), files[i%groups%len(files)]}
 	}
+	all := func(rule string) func(int) string { return func(int) string { return rule + "\n" } }
 	return []kind{
-		{"one-by-one", "", single},
-		{"metadata", "MachineMetadata=half=1\n", single},
-		{"prefer", "PreferMetadata=half=1\n", single},
-		{"spread", "Spread=zone\n", instance},
-		{"emptiest", "Strategy=spread\n", single},
-		{"conflicts", "Conflicts=new-*.service\n", rival},
+		{"one-by-one", noRules, single},
+		{"metadata", all("MachineMetadata=half=1"), single},
+		{"prefer", all("PreferMetadata=half=1"), single},
+		{"spread", all("Spread=zone"), instance},
+		{"emptiest", all("Strategy=spread"), single},
+		{"conflicts", func(file int) string { return fmt.Sprintf("Conflicts=new-%d-*.service\n", file) }, rival},
 	}
 }
 
@@ -47,11 +48,6 @@ func kinds(s scale) []kind {
 func (k kind) arrivals(b *testing.B, s scale) []arrival {
 	b.Helper()
 	files := s.files(b, 2, k.rules)
-	if k.name == "conflicts" {
-		for i := range files {
-			files[i] = parsed(b, string(files[i].Bytes())+fmt.Sprintf("Conflicts=\nConflicts=new-%d-*.service\n", i))
-		}
-	}
 	all := make([]arrival, s.arrivals())
 	for i := range all {
 		all[i] = k.unit(i, files)
@@ -67,7 +63,7 @@ func BenchmarkDecide(b *testing.B) {
 		for _, k := range kinds(s) {
 			b.Run(s.String()+"/"+k.name, func(b *testing.B) { decideOneByOne(b, snapshot, k.arrivals(b, s)) })
 		}
-		b.Run(s.String()+"/batch", func(b *testing.B) { decideBatch(b, s, snapshot) })
+		b.Run(s.String()+"/batch", func(b *testing.B) { decideBatch(b, snapshot, batch(b, s)) })
 		b.Run(s.String()+"/churn", func(b *testing.B) { decideChurn(b, s, snapshot) })
 		b.Run(s.String()+"/pending", func(b *testing.B) { decidePending(b, s, snapshot) })
 		b.Run(s.String()+"/lost-rack", func(b *testing.B) { decideLostRack(b, s, snapshot) })
@@ -93,22 +89,37 @@ func decideOneByOne(b *testing.B, snapshot cluster.Update, arrivals []arrival) {
 	}
 }
 
-// decideBatch: instances of one template, all in one breath.
-func decideBatch(b *testing.B, s scale, snapshot cluster.Update) {
-	f := s.files(b, 2, "")[0]
+// decideBatch: all in one breath.
+func decideBatch(b *testing.B, snapshot cluster.Update, arrivals []arrival) {
+	var news []cluster.Change
+	for _, a := range arrivals {
+		news = append(news, a.changes(2)...)
+	}
 	for b.Loop() {
 		l := elect(b, snapshot)
-		var news []cluster.Change
-		for i := range s.arrivals() {
-			news = append(news, arrival{unit.Name(fmt.Sprintf("new@%d.service", i)), f}.changes(2)...)
-		}
 		var took time.Duration
 		allocations := allocated(func() { took = l.tell(news) })
-		l.mustPlace(s.arrivals())
-		b.ReportMetric(float64(s.arrivals())/took.Seconds(), "placements/s")
-		b.ReportMetric(float64(allocations)/float64(s.arrivals()), "allocs/placement")
-		b.ReportMetric(0, "ns/op")
+		l.mustPlace(len(arrivals))
+		reportBatch(b, len(arrivals), took, allocations)
 	}
+}
+
+// batch is as many instances of one template as come to a cluster of that scale.
+func batch(b *testing.B, s scale) []arrival {
+	b.Helper()
+	f := s.files(b, 2, noRules)[0]
+	all := make([]arrival, s.arrivals())
+	for i := range all {
+		all[i] = arrival{unit.Name(fmt.Sprintf("new@%d.service", i)), f}
+	}
+	return all
+}
+
+func reportBatch(b *testing.B, n int, took time.Duration, allocations uint64) {
+	b.Helper()
+	b.ReportMetric(float64(n)/took.Seconds(), "placements/s")
+	b.ReportMetric(float64(allocations)/float64(n), "allocs/placement")
+	b.ReportMetric(0, "ns/op")
 }
 
 // decideChurn: a unit goes, its machine says that it is gone, another comes.
@@ -122,7 +133,7 @@ func decideChurn(b *testing.B, s scale, snapshot cluster.Update) {
 // churn is how long each of the cycles took. Units are removed from the from-th on.
 func (l *leader) churn(s scale, from int) []time.Duration {
 	l.b.Helper()
-	files := s.files(l.b, 3, "")
+	files := s.files(l.b, 3, noRules)
 	each := make([]time.Duration, min(2000, s.arrivals()/2))
 	runtime.GC()
 	for i := range each {

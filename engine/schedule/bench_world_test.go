@@ -41,17 +41,22 @@ const (
 )
 
 // files are unit files of random needs, as large as they may be if each machine is to have that many units.
-func (s scale) files(b *testing.B, seed uint64, rules string) []*unit.File {
+// Rules gives the i-th of them more of [X-Fleet].
+func (s scale) files(b *testing.B, seed uint64, rules func(i int) string) []*unit.File {
 	b.Helper()
 	chance := rand.New(rand.NewPCG(seed, uint64(s.each)))
-	share := func(of float64) int64 { return int64(of * filled / float64(s.each) * (0.4 + 1.2*chance.Float64())) }
+	share := func(of float64) int64 {
+		return int64(of * filled / float64(max(s.each, 1)) * (0.4 + 1.2*chance.Float64()))
+	}
 	all := make([]*unit.File, variety)
 	for i := range all {
 		all[i] = parsed(b, fmt.Sprintf("[Service]\nExecStart=/bin/true\nMemoryMax=%dK\n[X-Fleet]\nCPUReserve=%dm\nDiskReserve=%dM\n%s",
-			share(machineMemory>>10), share(machineCPU), share(machineDisk>>20), rules))
+			share(machineMemory>>10), share(machineCPU), share(machineDisk>>20), rules(i)))
 	}
 	return all
 }
+
+func noRules(int) string { return "" }
 
 func parsed(b *testing.B, text string) *unit.File {
 	b.Helper()
@@ -68,9 +73,9 @@ func parsed(b *testing.B, text string) *unit.File {
 // snapshot is the store of a cluster in which all is well. Unit k is on machine k modulo their number.
 func (s scale) snapshot(b *testing.B) cluster.Update {
 	b.Helper()
-	files := s.files(b, 1, "")
+	files := s.files(b, 1, noRules)
 	u := cluster.Update{Reset: true, Revision: 1}
-	for _, f := range files {
+	for _, f := range files[:min(len(files), s.units())] {
 		u.Changes = append(u.Changes, cluster.FileChanged{ID: f.ID(), File: f, Revision: 1})
 	}
 	for i := range s.machines {
