@@ -1,6 +1,7 @@
 package index
 
-// Index holds slots in the order of their scores, each with what it has free.
+// Index holds slots, each with a score and with what it has free, and finds the
+// first in the order of scores that has room.
 type Index struct {
 	tree  tree
 	slots []standing // by Slot
@@ -9,9 +10,9 @@ type Index struct {
 
 // standing is what the index knows of a slot.
 type standing struct {
-	in    bool
-	score int64
-	free  Vector
+	in       bool
+	position uint64
+	free     Vector
 }
 
 // New returns an empty index. less orders slots of equal score; it must be a
@@ -34,15 +35,15 @@ func (x *Index) Put(s Slot, score int64, free *Vector) {
 		x.slots = append(x.slots, make([]standing, missing)...)
 	}
 	room, _ := encode(free)
-	e := entry{score, s, room.guarded()}
+	e := entry(position(free), mark{score, s}, room.guarded())
 	known := &x.slots[s]
 	if known.in {
-		x.tree.replace(known.score, e)
+		x.tree.replace(known.position, e)
 	} else {
 		x.tree.insert(e)
 		x.n++
 	}
-	*known = standing{true, score, *free}
+	*known = standing{true, e.position, *free}
 }
 
 // Drop takes a slot out, if it is in.
@@ -50,48 +51,76 @@ func (x *Index) Drop(s Slot) {
 	if !x.Has(s) {
 		return
 	}
-	x.tree.remove(x.slots[s].score, s)
+	x.tree.remove(x.slots[s].position, s)
 	x.slots[s].in = false
 	x.n--
+}
+
+// First returns the first slot with room for need that is accepted: the lowest
+// score or, descending, the highest (and less, in the same direction). accept
+// may be nil. It is asked about slots with room that are better than the best
+// one so far, in no useful order, and must not change the index.
+func (x *Index) First(need *Vector, descending bool, accept func(Slot) bool) (Slot, bool) {
+	wanted, sure := encode(need)
+	s := search{
+		tree: &x.tree, slots: x.slots, need: need, wanted: wanted, sure: sure,
+		reverse: descending, accept: accept,
+	}
+	s.below(x.tree.root)
+	return s.best.slot, s.found
 }
 
 // Cursor walks over the slots that have room for a need. It is a value without
 // anything on the heap, and invalid after the next Put or Drop.
 type Cursor struct {
-	walk  walk
-	slots []standing
-	need  Vector
-	sure  code // what covers this covers need; no need to compare in full
+	index   *Index
+	need    Vector
+	reverse bool
+	past    bool
+	bound   mark
 }
 
 // Seek returns a cursor over the slots with room for need, by ascending score
 // (and less), or exactly the other way around.
 func (x *Index) Seek(need *Vector, descending bool) Cursor {
-	wanted, sure := encode(need)
-	return Cursor{x.tree.walk(wanted, descending), x.slots, *need, sure}
+	return Cursor{index: x, need: *need, reverse: descending}
 }
 
-// Next returns the next slot that has room, or false after the last one.
+// Next returns the next slot that has room, or false after the last one. Each
+// Next is a search; who expects to pass over many asks for First.
 func (c *Cursor) Next() (Slot, bool) {
-	for {
-		leaf, line := c.walk.next()
-		if leaf == nil {
-			return 0, false
-		}
-		slot := leaf.slots[line]
-		if leaf.room(line).covers(c.sure) || c.slots[slot].free.covers(&c.need) {
-			return slot, true
+	wanted, sure := encode(&c.need)
+	s := search{
+		tree: &c.index.tree, slots: c.index.slots, need: &c.need, wanted: wanted, sure: sure,
+		reverse: c.reverse, past: c.past, bound: c.bound,
+	}
+	s.below(s.tree.root)
+	if s.found {
+		c.past, c.bound = true, s.best
+	}
+	return s.best.slot, s.found
+}
+
+// Fitting yields every slot with room for need, in no useful order, until yield
+// returns false; yield must not change the index. It costs some nanoseconds for
+// each that has room.
+func (x *Index) Fitting(need *Vector, yield func(Slot) bool) {
+	wanted, sure := encode(need)
+	walk := x.tree.walk(wanted)
+	for leaf, i := walk.next(); leaf != nil; leaf, i = walk.next() {
+		slot := leaf.slots[i]
+		if (leaf.room(i).covers(sure) || x.slots[slot].free.covers(need)) && !yield(slot) {
+			return
 		}
 	}
 }
 
-// Count returns how many slots have room for need. It looks at each of them,
-// for about a nanosecond, and skips what a cursor skips.
+// Count returns how many slots have room for need, at the cost of Fitting.
 func (x *Index) Count(need *Vector) int {
 	n := 0
-	cursor := x.Seek(need, false)
-	for _, ok := cursor.Next(); ok; _, ok = cursor.Next() {
+	x.Fitting(need, func(Slot) bool {
 		n++
-	}
+		return true
+	})
 	return n
 }

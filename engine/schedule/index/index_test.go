@@ -96,6 +96,15 @@ func (s *shelf) check(t fatal, need Vector) {
 		}
 		slices.Reverse(want)
 	}
+	even := func(slot Slot) bool { return slot%2 == 0 }
+	wantEven := slices.DeleteFunc(slices.Clone(want), func(slot Slot) bool { return !even(slot) })
+	for _, descending := range []bool{false, true} {
+		got, ok := s.index.First(&need, descending, even)
+		if ok != (len(wantEven) > 0) || ok && got != wantEven[0] {
+			t.Fatalf("first even slot for %v, descending %v: %v %v, want first of %v", need, descending, got, ok, wantEven)
+		}
+		slices.Reverse(wantEven)
+	}
 	if got := s.index.Count(&need); got != len(want) {
 		t.Fatalf("%d have room for %v, want %d", got, need, len(want))
 	}
@@ -166,7 +175,7 @@ func TestIndexGrowsAndShrinks(t *testing.T) {
 		}
 		s.index.tree.check(t)
 		s.check(t, Vector{chance.Int64N(1 << 36), 3: chance.Int64N(100)})
-		s.check(t, Vector{})
+		s.check(t, Vector{1 << 35, 3: 90})
 	}
 	if height := s.index.tree.height; height != 0 {
 		t.Fatalf("an empty tree is %d levels high", height)
@@ -189,15 +198,17 @@ func (t *tree) checkNode(fail fatal, number int32, depth int) (used int) {
 	fail.Helper()
 	nd := &t.nodes[number]
 	if depth == t.height {
+		if nd.branch {
+			fail.Fatalf("node %d is no leaf", number)
+		}
 		return 1
 	}
-	if nd.n == 0 {
-		fail.Fatalf("an inner node is empty")
+	if nd.n == 0 || !nd.branch {
+		fail.Fatalf("node %d at depth %d: %d lines, branch %v", number, depth, nd.n, nd.branch)
 	}
 	for i, child := range nd.child[:nd.n] {
-		want := nd.entry(i)
-		if got := t.nodes[child].line(); got != want {
-			fail.Fatalf("line %d at depth %d is %v, want %v", i, depth, want, got)
+		if got, want := nd.line(i), t.about(child); got != want {
+			fail.Fatalf("line %d at depth %d is %v, want %v", i, depth, got, want)
 		}
 		used += t.checkNode(fail, child, depth+1)
 	}

@@ -1,84 +1,134 @@
 package index
 
 // fanout is a node's capacity. Larger ones skip more at once, but are less often
-// skipped and cost more to change.
+// skipped and cost more to change. At most 64: a set of lines is a word.
 const fanout = 32
 
 // Slot is a machine: a dense small number that the caller gives out.
 type Slot int32
 
-// entry is what a tree holds: ordered by key, then by the tree's less.
-type entry struct {
-	key  int64
-	slot Slot
-	room code
+// mark is a place in the order of those that are looked for.
+type mark struct {
+	score int64
+	slot  Slot
 }
 
-// node holds entries, if it is a leaf, or one line per child: the child's first
-// entry with the maximum of the rooms below it.
-//
-// The columns are apart because a search reads little else than one of them.
+// line is an entry of a leaf or, in the nodes above, what is known of a child:
+// where its entries begin, the maximum of their rooms, and the first and last
+// mark. Lines are in the order of position and then slot.
+type line struct {
+	position uint64
+	slot     Slot
+	child    int32
+	room     code
+	first    mark
+	last     mark
+}
+
+// node holds lines, column by column, because a search reads little else than
+// the rooms. Leaves do not use the columns of what only a subtree has.
 type node struct {
-	n     int
-	low   [fanout]uint64 // the rooms' halves
-	high  [fanout]uint64
-	keys  [fanout]int64
-	slots [fanout]Slot
-	child [fanout]int32
+	n      int
+	branch bool
+
+	low, high [fanout]uint64 // the rooms' halves
+	positions [fanout]uint64
+	slots     [fanout]Slot
+	scores    [fanout]int64 // of the first mark
+
+	child      [fanout]int32
+	firstSlots [fanout]Slot
+	lastScores [fanout]int64
+	lastSlots  [fanout]Slot
 }
 
-func (nd *node) set(i int, e entry, child int32) {
-	nd.keys[i], nd.slots[i], nd.child[i] = e.key, e.slot, child
-	nd.setRoom(i, e.room)
+func (nd *node) set(i int, l line) {
+	nd.positions[i], nd.slots[i], nd.scores[i] = l.position, l.slot, l.first.score
+	nd.setRoom(i, l.room)
+	if nd.branch {
+		nd.child[i] = l.child
+		nd.firstSlots[i] = l.first.slot
+		nd.lastScores[i], nd.lastSlots[i] = l.last.score, l.last.slot
+	}
 }
 
-func (nd *node) room(i int) code { return code{nd.low[i], nd.high[i]} }
+func (nd *node) line(i int) line {
+	return line{nd.positions[i], nd.slots[i], nd.child[i], nd.room(i), nd.first(i), nd.last(i)}
+}
 
 func (nd *node) setRoom(i int, room code) { nd.low[i], nd.high[i] = room.low, room.high }
 
-func (nd *node) entry(i int) entry { return entry{nd.keys[i], nd.slots[i], nd.room(i)} }
+func (nd *node) room(i int) code { return code{nd.low[i], nd.high[i]} }
 
-func (nd *node) insert(i int, e entry, child int32) {
-	end := nd.n
+func (nd *node) first(i int) mark {
+	if nd.branch {
+		return mark{nd.scores[i], nd.firstSlots[i]}
+	}
+	return mark{nd.scores[i], nd.slots[i]}
+}
+
+func (nd *node) last(i int) mark {
+	if nd.branch {
+		return mark{nd.lastScores[i], nd.lastSlots[i]}
+	}
+	return mark{nd.scores[i], nd.slots[i]}
+}
+
+func (nd *node) insert(i int, l line) {
+	nd.move(i+1, nd, i)
 	nd.n++
-	copy(nd.keys[i+1:end+1], nd.keys[i:end])
-	copy(nd.low[i+1:end+1], nd.low[i:end])
-	copy(nd.high[i+1:end+1], nd.high[i:end])
-	copy(nd.slots[i+1:end+1], nd.slots[i:end])
-	copy(nd.child[i+1:end+1], nd.child[i:end])
-	nd.set(i, e, child)
+	nd.set(i, l)
 }
 
 func (nd *node) remove(i int) {
-	end := nd.n
+	nd.move(i, nd, i+1)
 	nd.n--
-	copy(nd.keys[i:], nd.keys[i+1:end])
-	copy(nd.low[i:], nd.low[i+1:end])
-	copy(nd.high[i:], nd.high[i+1:end])
-	copy(nd.slots[i:], nd.slots[i+1:end])
-	copy(nd.child[i:], nd.child[i+1:end])
-}
-
-// keeps reports whether a leaf's line can have another key and stay where it is,
-// between two neighbours in the same leaf.
-func (nd *node) keeps(i int, key int64) bool {
-	return nd.keys[i] == key || i > 0 && i+1 < nd.n && nd.keys[i-1] < key && key < nd.keys[i+1]
 }
 
 // take moves what other holds from its line i on to the end of nd.
 func (nd *node) take(other *node, i int) {
-	copy(nd.keys[nd.n:], other.keys[i:other.n])
-	copy(nd.low[nd.n:], other.low[i:other.n])
-	copy(nd.high[nd.n:], other.high[i:other.n])
-	copy(nd.slots[nd.n:], other.slots[i:other.n])
-	copy(nd.child[nd.n:], other.child[i:other.n])
+	nd.branch = other.branch
+	nd.move(nd.n, other, i)
 	nd.n += other.n - i
 	other.n = i
 }
 
-// line is what the parent says about a node that is not empty.
-func (nd *node) line() entry {
-	return entry{nd.keys[0], nd.slots[0], nd.maximum(code{^uint64(0), ^uint64(0)})}
+// move copies the lines of from that begin at i, to where they begin at to.
+func (nd *node) move(to int, from *node, i int) {
+	end := from.n
+	copy(nd.low[to:], from.low[i:end])
+	copy(nd.high[to:], from.high[i:end])
+	copy(nd.positions[to:], from.positions[i:end])
+	copy(nd.slots[to:], from.slots[i:end])
+	copy(nd.scores[to:], from.scores[i:end])
+	if nd.branch {
+		copy(nd.child[to:], from.child[i:end])
+		copy(nd.firstSlots[to:], from.firstSlots[i:end])
+		copy(nd.lastScores[to:], from.lastScores[i:end])
+		copy(nd.lastSlots[to:], from.lastSlots[i:end])
+	}
+}
+
+// seek counts the lines before a position and slot.
+func (nd *node) seek(position uint64, slot Slot) int {
+	low, high := 0, nd.n
+	for low < high {
+		middle := int(uint(low+high) / 2)
+		p := nd.positions[middle]
+		if p < position || p == position && nd.slots[middle] < slot {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
+
+// keeps reports whether a leaf's line can have another position and stay where
+// it is, between two neighbours in the same leaf.
+func (nd *node) keeps(i int, position uint64) bool {
+	return nd.positions[i] == position ||
+		i > 0 && i+1 < nd.n && nd.positions[i-1] < position && position < nd.positions[i+1]
 }
 
 // maximum joins the rooms. It may stop early at a value known to be an upper
@@ -94,23 +144,17 @@ func (nd *node) maximum(bound code) code {
 	return joined
 }
 
-// up returns the first line from i on whose room covers wanted, or -1.
-func (nd *node) up(i int, wanted code) int {
-	low := nd.low[:nd.n]
-	for ; i < len(low); i++ {
-		if coversHalf(low[i], wanted.low) && coversHalf(nd.high[i], wanted.high) {
-			return i
-		}
+// covering returns the set of lines whose room covers what is wanted.
+func (nd *node) covering(wanted code) (set uint64) {
+	for i, low := range nd.low[:nd.n] {
+		set |= coversBit(low, wanted.low) << i
 	}
-	return -1
-}
-
-// down returns the last line up to i whose room covers wanted, or -1.
-func (nd *node) down(i int, wanted code) int {
-	for ; i >= 0; i-- {
-		if coversHalf(nd.low[i], wanted.low) && coversHalf(nd.high[i], wanted.high) {
-			return i
-		}
+	if wanted.high == 0 || set == 0 {
+		return set
 	}
-	return -1
+	var also uint64
+	for i, high := range nd.high[:nd.n] {
+		also |= coversBit(high, wanted.high) << i
+	}
+	return set & also
 }

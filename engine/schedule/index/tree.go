@@ -3,14 +3,15 @@ package index
 // maxHeight is more than a tree of some tens of millions of entries needs.
 const maxHeight = 12
 
-// tree is an ordered set of entries. All leaves are at the same depth. Nodes
-// live side by side and know each other by number: nothing for the garbage
-// collector to follow, and those that were freed are used again.
+// tree is a set of entries, those with similar rooms beside each other. All
+// leaves are at the same depth. Nodes live side by side and know each other by
+// number: nothing for the garbage collector to follow, and those that were
+// freed are used again.
 //
 // A node that shrinks to few lines is merged into a neighbour that has space
 // for them; so neighbours are never both small, and the height is logarithmic.
 type tree struct {
-	less   func(a, b Slot) bool
+	less   func(a, b Slot) bool // among marks of equal score
 	nodes  []node
 	free   []int32
 	root   int32
@@ -36,54 +37,80 @@ type step struct {
 
 type path [maxHeight]step
 
-// before counts the lines of a node that come before an entry.
-func (t *tree) before(nd *node, key int64, slot Slot) int {
-	low, high := 0, nd.n
-	for low < high {
-		middle := int(uint(low+high) / 2)
-		k := nd.keys[middle]
-		if k < key || k == key && t.less(nd.slots[middle], slot) {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	return low
+func (t *tree) before(a, b mark) bool {
+	return a.score < b.score || a.score == b.score && a.slot != b.slot && t.less(a.slot, b.slot)
 }
 
-func (t *tree) insert(e entry) {
+// entry is a leaf's line.
+func entry(position uint64, m mark, room code) line {
+	return line{position: position, slot: m.slot, room: room, first: m, last: m}
+}
+
+func (t *tree) insert(e line) {
 	if t.nodes[t.root].n == fanout {
 		t.grow()
 	}
 	at := t.root
 	for range t.height {
 		nd := &t.nodes[at]
-		i := max(t.before(nd, e.key, e.slot)-1, 0)
+		i := max(nd.seek(e.position, e.slot)-1, 0)
 		if t.nodes[nd.child[i]].n == fanout {
 			t.split(at, i)
 			nd = &t.nodes[at]
-			i = max(t.before(nd, e.key, e.slot)-1, 0)
+			i = max(nd.seek(e.position, e.slot)-1, 0)
 		}
-		if i == 0 && t.precedes(e, nd) {
-			nd.keys[0], nd.slots[0] = e.key, e.slot
-		}
-		nd.setRoom(i, nd.room(i).join(e.room))
+		t.widen(nd, i, e)
 		at = nd.child[i]
 	}
 	leaf := &t.nodes[at]
-	leaf.insert(t.before(leaf, e.key, e.slot), e, 0)
+	leaf.insert(leaf.seek(e.position, e.slot), e)
 }
 
-// precedes reports whether an entry comes before all that a node holds.
-func (t *tree) precedes(e entry, nd *node) bool {
-	return e.key < nd.keys[0] || e.key == nd.keys[0] && t.less(e.slot, nd.slots[0])
+// widen makes a line say that an entry is below it. Only the first line of a
+// node can be left of where it was.
+func (t *tree) widen(nd *node, i int, e line) {
+	if i == 0 && (e.position < nd.positions[0] || e.position == nd.positions[0] && e.slot < nd.slots[0]) {
+		nd.positions[0], nd.slots[0] = e.position, e.slot
+	}
+	nd.setRoom(i, nd.room(i).join(e.room))
+	if t.before(e.first, nd.first(i)) {
+		nd.scores[i], nd.firstSlots[i] = e.first.score, e.first.slot
+	}
+	if t.before(nd.last(i), e.last) {
+		nd.lastScores[i], nd.lastSlots[i] = e.last.score, e.last.slot
+	}
+}
+
+// about returns what a parent says of a node that is not empty.
+func (t *tree) about(number int32) line {
+	nd := &t.nodes[number]
+	l := nd.line(0)
+	l.child = number
+	l.room = nd.maximum(code{^uint64(0), ^uint64(0)})
+	l.first, l.last = t.marks(nd)
+	return l
+}
+
+func (t *tree) marks(nd *node) (first, last mark) {
+	first, last = nd.first(0), nd.last(0)
+	for i := 1; i < nd.n; i++ {
+		if m := nd.first(i); t.before(m, first) {
+			first = m
+		}
+		if m := nd.last(i); t.before(last, m) {
+			last = m
+		}
+	}
+	return first, last
 }
 
 // grow puts a new root above a full one.
 func (t *tree) grow() {
 	old := t.root
 	t.root = t.allocate()
-	t.nodes[t.root].insert(0, t.nodes[old].line(), old)
+	root := &t.nodes[t.root]
+	root.branch = true
+	root.insert(0, t.about(old))
 	t.height++
 }
 
@@ -91,10 +118,9 @@ func (t *tree) grow() {
 func (t *tree) split(parent int32, i int) {
 	fresh := t.allocate()
 	nd := &t.nodes[parent]
-	left, right := &t.nodes[nd.child[i]], &t.nodes[fresh]
-	right.take(left, fanout/2)
-	nd.setRoom(i, left.line().room)
-	nd.insert(i+1, right.line(), fresh)
+	t.nodes[fresh].take(&t.nodes[nd.child[i]], fanout/2)
+	nd.set(i, t.about(nd.child[i]))
+	nd.insert(i+1, t.about(fresh))
 }
 
 func (t *tree) allocate() int32 {
@@ -108,11 +134,11 @@ func (t *tree) allocate() int32 {
 }
 
 // find returns the way to an entry that is in the tree.
-func (t *tree) find(key int64, slot Slot) (way path) {
+func (t *tree) find(position uint64, slot Slot) (way path) {
 	at := t.root
 	for depth := range t.height + 1 {
 		nd := &t.nodes[at]
-		i := t.before(nd, key, slot)
+		i := nd.seek(position, slot)
 		if depth < t.height && (i == nd.n || nd.slots[i] != slot) {
 			i--
 		}
@@ -122,73 +148,80 @@ func (t *tree) find(key int64, slot Slot) (way path) {
 	return way
 }
 
-func (t *tree) remove(key int64, slot Slot) {
-	way := t.find(key, slot)
+func (t *tree) remove(position uint64, slot Slot) {
+	way := t.find(position, slot)
 	t.removeAt(&way)
 }
 
 func (t *tree) removeAt(way *path) {
-	last := way[t.height]
-	leaf := &t.nodes[last.node]
-	gone := leaf.room(int(last.line))
-	leaf.remove(int(last.line))
+	end := way[t.height]
+	leaf := &t.nodes[end.node]
+	gone := leaf.line(int(end.line))
+	leaf.remove(int(end.line))
 	for depth := t.height - 1; depth >= 0; depth-- {
-		if !t.shrunk(way[depth], gone) {
+		nd, i := &t.nodes[way[depth].node], int(way[depth].line)
+		if !t.joined(nd, i) && !t.narrow(nd, i, gone) {
 			return
 		}
 	}
 	t.lower()
 }
 
-// shrunk tells a parent that its child has lost an entry, and reports whether
-// the parent's own line may have changed by that.
-func (t *tree) shrunk(at step, gone code) bool {
-	nd, i := &t.nodes[at.node], int(at.line)
+// joined takes away a child that is empty, or joins it with a neighbour if it
+// is small and there is one with space.
+func (t *tree) joined(nd *node, i int) bool {
 	child := &t.nodes[nd.child[i]]
-	if child.n == 0 {
-		t.release(nd, i)
-		return true
-	}
-	if child.n <= few && t.merge(nd, i) {
-		return true
-	}
-	line := entry{child.keys[0], child.slots[0], nd.room(i)}
-	if gone.reaches(line.room) {
-		line.room = child.maximum(line.room)
-	}
-	if line == nd.entry(i) {
-		return false
-	}
-	nd.set(i, line, nd.child[i])
-	return true
-}
-
-// merge empties a small child into a neighbour, if one has space for it.
-func (t *tree) merge(nd *node, i int) bool {
 	left := i
 	switch {
+	case child.n == 0:
+		t.release(nd, i)
+		return true
+	case child.n > few:
+		return false
 	case i > 0 && t.nodes[nd.child[i-1]].n <= roomy:
 		left = i - 1
 	case i+1 < nd.n && t.nodes[nd.child[i+1]].n <= roomy:
 	default:
 		return false
 	}
-	child := &t.nodes[nd.child[left]]
-	child.take(&t.nodes[nd.child[left+1]], 0)
-	nd.set(left, child.line(), nd.child[left])
+	t.nodes[nd.child[left]].take(&t.nodes[nd.child[left+1]], 0)
+	nd.set(left, t.about(nd.child[left]))
 	t.release(nd, left+1)
 	return true
 }
 
 func (t *tree) release(nd *node, i int) {
-	t.free = append(t.free, nd.child[i])
+	number := nd.child[i]
 	nd.remove(i)
+	t.nodes[number].n, t.nodes[number].branch = 0, false
+	t.free = append(t.free, number)
+}
+
+// narrow corrects a line after an entry below it is gone, and reports whether
+// that made a difference.
+func (t *tree) narrow(nd *node, i int, gone line) bool {
+	was := nd.line(i)
+	child := &t.nodes[was.child]
+	now := was
+	now.position, now.slot = child.positions[0], child.slots[0]
+	if gone.room.reaches(was.room) {
+		now.room = child.maximum(was.room)
+	}
+	if gone.slot == was.first.slot || gone.slot == was.last.slot {
+		now.first, now.last = t.marks(child)
+	}
+	if now == was {
+		return false
+	}
+	nd.set(i, now)
+	return true
 }
 
 // lower takes away roots that have only one child left, or none.
 func (t *tree) lower() {
 	for t.height > 0 && t.nodes[t.root].n <= 1 {
 		root := &t.nodes[t.root]
+		root.branch = false
 		if root.n == 0 {
 			t.height = 0 // nothing is left: an empty root is a leaf
 			return
@@ -200,29 +233,25 @@ func (t *tree) lower() {
 	}
 }
 
-// replace gives the entry of a slot, which has been in under key, another key
-// and room.
-func (t *tree) replace(key int64, e entry) {
-	way := t.find(key, e.slot)
-	last := way[t.height]
-	if !t.nodes[last.node].keeps(int(last.line), e.key) {
+// replace gives the entry of a slot, which has been in at position, all else.
+func (t *tree) replace(position uint64, e line) {
+	way := t.find(position, e.slot)
+	end := way[t.height]
+	leaf, i := &t.nodes[end.node], int(end.line)
+	if !leaf.keeps(i, e.position) {
 		t.removeAt(&way)
 		t.insert(e)
 		return
 	}
-	leaf, i := &t.nodes[last.node], int(last.line)
-	gone := leaf.room(i)
-	leaf.keys[i] = e.key
-	leaf.setRoom(i, e.room)
+	gone := leaf.line(i)
+	leaf.set(i, e)
 	for depth := t.height - 1; depth >= 0; depth-- {
 		nd, i := &t.nodes[way[depth].node], int(way[depth].line)
-		room := nd.room(i).join(e.room)
-		if gone.reaches(nd.room(i)) {
-			room = t.nodes[nd.child[i]].maximum(room)
-		}
-		if room == nd.room(i) {
+		was := nd.line(i)
+		t.narrow(nd, i, gone)
+		t.widen(nd, i, e)
+		if nd.line(i) == was {
 			return
 		}
-		nd.setRoom(i, room)
 	}
 }

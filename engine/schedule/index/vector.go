@@ -54,6 +54,33 @@ func encode(v *Vector) (down, up code) {
 	return down, up
 }
 
+// position is where a vector belongs in a tree, so that those which are alike in
+// all dimensions are near each other: the logarithms of the dimensions to a
+// quarter, as bits from the most significant one on, one dimension after the
+// other (a Z-order curve).
+func position(v *Vector) uint64 {
+	var logarithms uint64
+	for _, amount := range v {
+		logarithms <<= 8
+		if amount > 0 {
+			length := bits.Len64(uint64(amount))
+			logarithms |= uint64(length)<<2 | uint64(amount)<<(64-length)>>61&3
+		}
+	}
+	return transpose(logarithms)
+}
+
+// transpose turns eight rows of eight bits into columns, by exchanging the
+// squares off the diagonal: of one bit each, then of two by two, then of four.
+func transpose(x uint64) uint64 {
+	t := (x ^ x>>7) & 0x00AA00AA00AA00AA
+	x ^= t ^ t<<7
+	t = (x ^ x>>14) & 0x0000CCCC0000CCCC
+	x ^= t ^ t<<14
+	t = (x ^ x>>28) & 0x00000000F0F0F0F0
+	return x ^ t ^ t<<28
+}
+
 func encodeHalf(amounts []int64) (down, up uint64) {
 	for i, amount := range amounts {
 		lane, exact := shorten(amount)
@@ -82,6 +109,12 @@ func (c code) covers(wanted code) bool {
 
 func coversHalf(c, wanted uint64) bool {
 	return (c-wanted)&guards == guards
+}
+
+// coversBit is coversHalf as a bit, without a branch.
+func coversBit(c, wanted uint64) uint64 {
+	lacking := ^(c - wanted) & guards
+	return (lacking - 1) >> 63
 }
 
 // join returns the larger of each dimension, both guarded.

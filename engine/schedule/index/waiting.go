@@ -1,7 +1,5 @@
 package index
 
-import "math/bits"
-
 // Waiting holds those that wait for room, by numbers the caller gives out
 // (dense and small, as slots are), each with what it needs.
 //
@@ -15,9 +13,9 @@ type Waiting struct {
 
 // want is what is known of one that waits.
 type want struct {
-	in   bool
-	key  int64
-	need Vector
+	in       bool
+	position uint64
+	need     Vector
 }
 
 // NewWaiting returns an empty set.
@@ -44,8 +42,8 @@ func (w *Waiting) Put(id int32, need *Vector) {
 	}
 	w.Drop(id)
 	down, _ := encode(need)
-	*known = want{true, neighbourhood(need), *need}
-	w.tree.insert(entry{known.key, Slot(id), down.opposite().guarded()})
+	*known = want{true, position(need), *need}
+	w.tree.insert(entry(known.position, mark{int64(id), Slot(id)}, down.opposite().guarded()))
 	w.n++
 }
 
@@ -54,7 +52,7 @@ func (w *Waiting) Drop(id int32) {
 	if !w.Has(id) {
 		return
 	}
-	w.tree.remove(w.ids[id].key, Slot(id))
+	w.tree.remove(w.ids[id].position, Slot(id))
 	w.ids[id].in = false
 	w.n--
 }
@@ -64,31 +62,11 @@ func (w *Waiting) Drop(id int32) {
 // not Put or Drop.
 func (w *Waiting) Fitting(free *Vector, yield func(id int32) bool) {
 	room, _ := encode(free)
-	walk := w.tree.walk(room.opposite(), false)
-	for leaf, line := walk.next(); leaf != nil; leaf, line = walk.next() {
-		id := int32(leaf.slots[line])
+	walk := w.tree.walk(room.opposite())
+	for leaf, i := walk.next(); leaf != nil; leaf, i = walk.next() {
+		id := int32(leaf.slots[i])
 		if free.covers(&w.ids[id].need) && !yield(id) {
 			return
 		}
 	}
-}
-
-// neighbourhood is a key under which needs that are alike in all dimensions are
-// near each other: the logarithms of the dimensions to a quarter, as bits from
-// the most significant one on, one dimension after the other (a Z-order curve).
-func neighbourhood(need *Vector) int64 {
-	var logarithms [Dims]uint64
-	for d, amount := range need {
-		if amount > 0 {
-			length := bits.Len64(uint64(amount))
-			logarithms[d] = uint64(length)<<2 | uint64(amount)<<(64-length)>>61&3
-		}
-	}
-	var key uint64
-	for bit := 7; bit >= 0; bit-- {
-		for d := range logarithms {
-			key = key<<1 | logarithms[d]>>bit&1
-		}
-	}
-	return int64(key >> 1) // never negative, for the last bit of the last dimension
 }

@@ -1,50 +1,48 @@
 package index
 
-// walk visits the entries whose room covers what is wanted, in either order.
+import "math/bits"
+
+// walk visits all entries whose room covers what is wanted, in the order of the
+// tree, which is that of no score.
 type walk struct {
-	tree    *tree
-	wanted  code
-	descend bool
-	depth   int // -1 at the end
-	way     path
+	tree   *tree
+	wanted code
+	depth  int // -1 at the end
+	way    [maxHeight]visit
 }
 
-func (t *tree) walk(wanted code, descend bool) walk {
-	w := walk{tree: t, wanted: wanted, descend: descend}
-	w.enter(0, t.root)
+// visit is a node that was entered, and the lines that are still to be seen.
+type visit struct {
+	node int32
+	left uint64
+}
+
+func (t *tree) walk(wanted code) walk {
+	w := walk{tree: t, wanted: wanted, depth: -1}
+	w.enter(t.root)
 	return w
 }
 
-func (w *walk) enter(depth int, number int32) {
-	line := int32(0)
-	if w.descend {
-		line = int32(w.tree.nodes[number].n - 1)
-	}
-	w.depth = depth
-	w.way[depth] = step{number, line}
+func (w *walk) enter(number int32) {
+	w.depth++
+	w.way[w.depth] = visit{number, w.tree.nodes[number].covering(w.wanted)}
 }
 
 // next returns the next leaf and line; the leaf is nil at the end.
-func (w *walk) next() (leaf *node, line int) {
+func (w *walk) next() (leaf *node, i int) {
 	for w.depth >= 0 {
 		at := &w.way[w.depth]
-		nd := &w.tree.nodes[at.node]
-		i := -1
-		if w.descend {
-			i = nd.down(int(at.line), w.wanted)
-			at.line = int32(i - 1)
-		} else {
-			i = nd.up(int(at.line), w.wanted)
-			at.line = int32(i + 1)
-		}
-		switch {
-		case i < 0:
+		if at.left == 0 {
 			w.depth--
-		case w.depth == w.tree.height:
-			return nd, i
-		default:
-			w.enter(w.depth+1, nd.child[i])
+			continue
 		}
+		i = bits.TrailingZeros64(at.left)
+		at.left &= at.left - 1
+		nd := &w.tree.nodes[at.node]
+		if !nd.branch {
+			return nd, i
+		}
+		w.enter(nd.child[i])
 	}
 	return nil, 0
 }
