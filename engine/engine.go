@@ -11,6 +11,7 @@ import (
 
 	"fleet/cluster"
 	"fleet/engine/schedule"
+	"fleet/unit"
 )
 
 // Term is the office of a leader: what it reads and writes while it leads.
@@ -27,6 +28,8 @@ type Term interface {
 type Options struct {
 	Logger *slog.Logger     // default: slog.Default()
 	Now    func() time.Time // default: time.Now
+
+	Strategy unit.Strategy // of units that do not name one; default: pack
 
 	// Patience is until when the units of lost machines wait for these to
 	// return, for a leader that has only just returned itself. Zero: they do not wait.
@@ -61,7 +64,7 @@ func Run(ctx context.Context, t Term, o Options) error {
 // lead takes in everything that is new, decides, writes, and sleeps only when there is
 // nothing left to write.
 func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
-	brain := schedule.New()
+	brain := schedule.New(schedule.Options{Strategy: o.Strategy})
 	brain.Wait(o.Patience)
 	var pause time.Duration
 	for {

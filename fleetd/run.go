@@ -56,6 +56,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		Machine:       machine,
 		LeaseTTL:      s.leaseTTL(),
 		DisableEngine: s.DisableEngine,
+		Strategy:      s.PlacementStrategy,
 		Memory:        sessionFile(filepath.Join(s.StateDir, "session.json")),
 		Status:        func(words string) { notify(log, "STATUS="+words) },
 		Logger:        log,

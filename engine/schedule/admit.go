@@ -72,7 +72,7 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 	elsewhere := t.homes()
 	switch {
 	case t.corrupt != "" || t.wanted() && !t.settled():
-		if stray, _ := (group{t}).former(m); len(elsewhere) > 0 || stray != nil && !here {
+		if stray, _ := t.alone().former(m); len(elsewhere) > 0 || stray != nil && !here {
 			return nil
 		}
 		return &guest{task: t, order: s.orderAsIs(old, was, found), asIs: true}
@@ -100,7 +100,7 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 	case running:
 		return &guest{task: t, order: o}
 	}
-	if stray, _ := (group{t}).former(m); stray != nil {
+	if stray, _ := t.alone().former(m); stray != nil {
 		return nil
 	}
 	o.Reason = "kept: it was here before the machine returned"

@@ -22,7 +22,7 @@ func (s *State) Apply(u cluster.Update) {
 // the snapshot, and what machines have not confirmed yet, are not forgotten.
 func (s *State) reset(u cluster.Update) {
 	old := *s
-	*s = *New()
+	*s = *New(old.options)
 	s.patience.until = old.patience.until
 	s.absorb(u)
 	for _, w := range old.wrote {
@@ -36,8 +36,11 @@ func (s *State) reset(u cluster.Update) {
 		if !ok || now.record == nil || m.record == nil || now.record.Session != m.record.Session {
 			continue
 		}
-		for name, revision := range m.leaving {
-			now.leave(name, revision)
+		for name, d := range m.leaving {
+			now.leave(name, d)
+		}
+		for name, d := range m.changing {
+			now.change(name, d)
 		}
 		s.restand(now)
 	}
@@ -62,7 +65,7 @@ func (s *State) recallLeaving() {
 		}
 		for _, t := range waiting {
 			if _, there := m.written.Units[t.name]; !there {
-				m.leave(t.name, m.written.Revision)
+				m.leave(t.name, departure{revision: m.written.Revision})
 				s.stand(m, t)
 			}
 		}
@@ -106,7 +109,7 @@ func (a *absorbing) change(c cluster.Change) {
 	case cluster.MachineChanged:
 		m := a.dirty(c.ID, cluster.KindMachine, false)
 		if m.record != nil && c.Machine != nil && m.record.Session != c.Machine.Session {
-			m.leaving = nil
+			m.leaving, m.changing = nil, nil
 		}
 		m.record = c.Machine
 	case cluster.SettingsChanged:
@@ -196,7 +199,7 @@ func (a *absorbing) ordersChanged(c cluster.OrdersChanged) {
 	delete(a.corrupt, record{cluster.KindOrders, string(c.ID)})
 	a.dirty(c.ID, cluster.KindOrders, false)
 	a.replaceOrders(m, c.Orders)
-	m.next, m.rewrite, m.leaving, m.with = nil, false, nil, nil
+	m.next, m.rewrite, m.leaving, m.changing, m.with = nil, false, nil, nil, nil
 }
 
 func (a *absorbing) reportChanged(c cluster.ReportChanged) {

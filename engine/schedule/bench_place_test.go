@@ -10,7 +10,7 @@ import (
 // placeOne is the decision loop for one unit: it chooses a machine and accounts for it,
 // and makes no records.
 func (s *State) placeOne(t *task) bool {
-	g := groupOf(t)
+	g := s.groupOf(t)
 	c := s.choose(g)
 	if c.machine == nil {
 		return false

@@ -148,7 +148,7 @@ type leader struct {
 
 func elect(b *testing.B, snapshot cluster.Update) *leader {
 	b.Helper()
-	l := &leader{b: b, s: New(), revision: snapshot.Revision}
+	l := &leader{b: b, s: New(Options{}), revision: snapshot.Revision}
 	began := time.Now()
 	l.s.Apply(snapshot)
 	l.steps = l.s.Decide(time.Unix(0, 0))

@@ -1,34 +1,86 @@
 package schedule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"fleet/engine/schedule/index"
+	"fleet/unit"
 )
 
 // choice is where a group goes, and how soon it can.
 type choice struct {
 	machine *machine // nil: nowhere
 	class   class
-	reason  string
+	why     why
+	victims []*task // those that it displaces
 }
+
+// why says in which way the machine was found.
+type why int
+
+const (
+	whyBest why = iota
+	whyKept
+	whyAnchor
+	whyID
+	whyReplaces
+	whyClaim
+	whyDisplaces
+	whyMove
+)
 
 // choose picks the machine for a group.
 func (s *State) choose(g group) choice {
 	if c, ok := s.chooseFormer(g); ok {
 		return c
 	}
-	if len(g) == 1 && g[0].plain() && s.open.room > 0 {
-		i := slices.IndexFunc(s.open.list, func(m *machine) bool { return !m.full() })
-		return choice{machine: s.open.list[i], reason: fewestUnits(s.open.list[i], s.open.room)}
+	if candidates, why, few := s.fewCandidates(g); few {
+		return s.chooseAmong(g, candidates, why)
 	}
-	candidates := s.open.list
+	if g.replacing() && g.fresh() {
+		if c := s.chooseReplaced(g); c.machine != nil {
+			return c
+		}
+	}
+	if m := s.search(g); m != nil {
+		return choice{machine: m}
+	}
+	if c := s.chooseAmong(g, sortedMachines(s.clearing.of), whyBest); c.machine != nil && c.class == soon {
+		return c
+	}
+	if g.replacing() {
+		if c := s.chooseReplaced(g); c.machine != nil {
+			return c
+		}
+	}
+	return s.displace(g, s.listed, whyBest)
+}
+
+// fewCandidates lists the only machines that come into question, if the rules leave so few that it pays.
+func (s *State) fewCandidates(g group) ([]*machine, why, bool) {
 	if anchor := g.anchor(); anchor != nil {
-		candidates = anchor.homes()
-		slices.SortFunc(candidates, byLoad)
+		return anchor.homes(), whyAnchor, true
 	}
+	for _, t := range g {
+		if id := t.rules.MachineID; id != "" {
+			var found []*machine
+			for _, m := range s.listed {
+				if unit.MatchMachineID(id, string(m.id)) {
+					found = append(found, m)
+				}
+			}
+			return found, whyID, true
+		}
+	}
+	return nil, whyBest, false
+}
+
+// chooseAmong looks at every one of the candidates.
+func (s *State) chooseAmong(g group, candidates []*machine, why why) choice {
 	var best [impossible]*machine
-	var count [impossible]int
 	for _, m := range candidates {
 		if !m.listed {
 			continue
@@ -37,21 +89,46 @@ func (s *State) choose(g group) choice {
 		if f.class == impossible {
 			continue
 		}
-		count[f.class]++
-		if best[f.class] == nil {
+		if b := best[f.class]; b == nil || s.better(g, m, b) {
 			best[f.class] = m
 		}
 	}
 	for _, c := range g.preference() {
 		if m := best[c]; m != nil {
-			return choice{m, c, g.reason(m, c, count[c])}
+			return choice{machine: m, class: c, why: why}
 		}
 	}
-	return choice{}
+	if why == whyBest {
+		return choice{}
+	}
+	return s.displace(g, candidates, why)
 }
 
-// chooseFormer: a unit stays with the machine on which it still is, or for which it has a claim.
+// chooseReplaced looks at the machines that have a unit which the group replaces.
+func (s *State) chooseReplaced(g group) choice {
+	var found []*machine
+	for _, t := range g {
+		for _, sel := range t.demands[replaces] {
+			for m := range sel.targets {
+				found = append(found, m)
+			}
+		}
+	}
+	slices.SortFunc(found, byID)
+	c := s.chooseAmong(g, slices.Compact(found), whyBest)
+	if c.class != takes {
+		return choice{}
+	}
+	return c
+}
+
+// chooseFormer: a unit takes the place that is kept for it, and stays with the machine on which it still is.
 func (s *State) chooseFormer(g group) (choice, bool) {
+	if m := g[0].claim; m != nil && m.listed {
+		if f := s.suits(g, m); f.class != impossible {
+			return choice{machine: m, class: f.class, why: whyClaim}, true
+		}
+	}
 	var former []*machine
 	for _, t := range g {
 		for _, m := range t.where {
@@ -60,15 +137,17 @@ func (s *State) chooseFormer(g group) (choice, bool) {
 			}
 		}
 	}
-	slices.SortFunc(former, byLoad)
+	if len(former) > 1 {
+		slices.SortFunc(former, func(a, b *machine) int {
+			if s.better(g, a, b) {
+				return -1
+			}
+			return 1
+		})
+	}
 	for _, m := range former {
-		switch f := s.suits(g, m); {
-		case f.class == fits && g[0].claim == m:
-			return choice{m, fits, "takes the place of the units it replaces"}, true
-		case f.class == fits:
-			return choice{m, fits, "kept: it was still here"}, true
-		case f.class != impossible && g[0].claim == m:
-			return choice{m, f.class, ""}, true
+		if f := s.suits(g, m); f.class == fits {
+			return choice{machine: m, why: whyKept}, true
 		}
 	}
 	return choice{}, false
@@ -78,33 +157,132 @@ func (s *State) chooseFormer(g group) (choice, bool) {
 // unit that has not had a place since it was asked for takes that of the units it replaces;
 // later it keeps away from them as long as there is somewhere else to go.
 func (g group) preference() []class {
-	if slices.ContainsFunc(g, (*task).fresh) {
+	if g.fresh() {
 		return []class{takes, fits, soon}
 	}
 	return []class{fits, soon, takes}
 }
 
-func fewestUnits(m *machine, of int) string {
-	if of == 1 {
-		return "the only machine that fits"
-	}
-	return fmt.Sprintf("fewest units (%d) of %d machines that fit", m.load, of)
+func (g group) fresh() bool { return slices.ContainsFunc(g, (*task).fresh) }
+
+func (g group) replacing() bool {
+	return slices.ContainsFunc(g, func(t *task) bool { return len(t.demands[replaces]) > 0 })
 }
 
-func (g group) reason(m *machine, c class, of int) string {
-	if c == takes {
-		return "takes the place of the units it replaces"
+// need is what the group takes of every machine alike. Of one unit it is not copied.
+func (g group) need() *quantity {
+	if len(g) == 1 {
+		return g[0].need
 	}
+	sum := &quantity{}
+	for _, t := range g {
+		sum.add(t.need, 1)
+	}
+	return sum
+}
+
+// orderOf is the order in which machines are preferred for the group.
+func (s *State) orderOf(g group) order {
+	strategy := s.options.Strategy
+	bare := true
+	for _, t := range g {
+		bare = bare && t.share == 0 && t.need.bare()
+		if t.rules.Strategy != "" {
+			strategy = t.rules.Strategy
+		}
+	}
+	switch {
+	case bare:
+		return fewest
+	case strategy == unit.SpreadEvenly:
+		return emptiest
+	}
+	return fullest
+}
+
+// better tells whether the group would rather be on a than on b, both of which fit.
+func (s *State) better(g group, a, b *machine) bool {
+	for _, t := range g {
+		if t.taste.picky() {
+			if c := s.rankOf(t, a.pool, a).compare(s.rankOf(t, b.pool, b)); c != 0 {
+				return c < 0
+			}
+		}
+	}
+	o := s.orderOf(g)
+	return cmp.Or(cmp.Compare(s.score(a, o), s.score(b, o)), byID(a, b)) < 0
+}
+
+// reason is why the group goes where it goes, for people.
+func (s *State) reason(g group, c choice) string {
 	t := g[0]
-	switch anchor := g.anchor(); {
-	case anchor != nil:
+	switch {
+	case c.class == takes && len(c.victims) == 0, c.why == whyReplaces:
+		return "takes the place of the units it replaces"
+	case c.why == whyKept:
+		return "kept: it was still here"
+	case c.why == whyClaim && t.because != "":
+		return t.because
+	case c.why == whyClaim:
+		return "takes the place of the units it replaces"
+	case c.why == whyAnchor:
 		return "required by MachineOf=" + strings.Join(outside(g), " ")
-	case t.rules.MachineID != "":
-		return "required by MachineID=" + t.rules.MachineID
-	case len(g) > 1:
-		return "together with " + g.names() + " (MachineOf); " + fewestUnits(m, of)
+	case c.why == whyID:
+		i := slices.IndexFunc(g, func(t *task) bool { return t.rules.MachineID != "" })
+		return "required by MachineID=" + g[i].rules.MachineID
 	}
-	return fewestUnits(m, of)
+	best := s.bestOf(g, c.machine)
+	if len(g) > 1 {
+		return "together with " + g.names() + " (MachineOf); " + best
+	}
+	return best
+}
+
+// counted is up to how many machines those that fit are counted in a reason. Beyond that it would cost more than the search.
+const counted = 64
+
+// bestOf says in which order m was the first.
+func (s *State) bestOf(g group, m *machine) string {
+	others := ""
+	if len(s.listed) <= counted {
+		n := 0
+		for _, other := range s.listed {
+			if s.suits(g, other).class == fits {
+				n++
+			}
+		}
+		if n == 1 {
+			return "the only machine that fits"
+		}
+		others = fmt.Sprintf(" of %d machines that fit", n)
+	}
+	var liked string
+	for _, t := range g {
+		if t.taste.picky() {
+			liked = t.taste.says(s.rankOf(t, m.pool, m))
+		}
+	}
+	switch s.orderOf(g) {
+	case fewest:
+		return fmt.Sprintf("%sfewest units (%d)%s", liked, m.used.v[slots], others)
+	case emptiest:
+		return liked + "the emptiest" + others
+	}
+	return liked + "the fullest" + others
+}
+
+// says is what made a machine preferred, in words that others follow.
+func (t *taste) says(r rank) string {
+	var b strings.Builder
+	if len(t.prefer) > 0 && r.dislike < 0 {
+		fmt.Fprintf(&b, "preferred (%d), ", -r.dislike)
+	}
+	for i := range t.spread {
+		if r.skewed&(1<<(len(t.spread)-1-i)) == 0 {
+			fmt.Fprintf(&b, "spread over %s, ", t.spread[i].Key)
+		}
+	}
+	return b.String()
 }
 
 // outside lists the peers that are not of the group.
@@ -118,4 +296,183 @@ func outside(g group) []string {
 		}
 	}
 	return names
+}
+
+// search returns the best machine that fits at once, nil if there is none.
+func (s *State) search(g group) *machine {
+	o := s.orderOf(g)
+	switch t := g[0]; {
+	case len(g) == 1 && t.taste != nil:
+		return s.searchPools(t, o)
+	case slices.ContainsFunc(g, func(t *task) bool { return t.taste.picky() }):
+		return s.searchAll(g, o)
+	}
+	walk := s.lane(nil, o).Seek(&g.need().v, false)
+	for {
+		slot, ok := walk.Next()
+		if !ok {
+			return nil
+		}
+		if m := s.bySlot.of[slot]; s.suits(g, m).class == fits {
+			return m
+		}
+	}
+}
+
+// searchAll compares all machines with room.
+func (s *State) searchAll(g group, o order) *machine {
+	var best *machine
+	walk := s.lane(nil, o).Seek(&g.need().v, false)
+	for {
+		slot, ok := walk.Next()
+		if !ok {
+			return best
+		}
+		m := s.bySlot.of[slot]
+		if s.suits(g, m).class == fits && (best == nil || s.better(g, m, best)) {
+			best = m
+		}
+	}
+}
+
+// ranked is a pool with the rank that its machines have at best.
+type ranked struct {
+	pool *pool
+	rank rank
+	done bool
+}
+
+// searchPools goes through the pools that the unit may use, those it likes best first.
+func (s *State) searchPools(t *task, o order) *machine {
+	allowed := s.choosable(t.taste)
+	if !t.taste.picky() {
+		return s.firstOf(t, o, allowed)
+	}
+	least := s.leasts(t)
+	s.ranked = s.ranked[:0]
+	for i := range allowed {
+		a := &allowed[i]
+		s.ranked = append(s.ranked, ranked{pool: a.pool, rank: t.rank(a.pool, nil, a.weight, &least)})
+	}
+	var found candidate
+	for {
+		next := -1
+		for i := range s.ranked {
+			if r := &s.ranked[i]; !r.done && (next < 0 || r.rank.compare(s.ranked[next].rank) < 0) {
+				next = i
+			}
+		}
+		if next < 0 || found.machine != nil && found.rank.compare(s.ranked[next].rank) < 0 {
+			return found.machine
+		}
+		hope := s.ranked[next].rank
+		for i := range s.ranked {
+			if r := &s.ranked[i]; !r.done && r.rank == hope {
+				r.done = true
+				s.searchPool(t, o, r, &least, &found)
+			}
+		}
+	}
+}
+
+// candidate is the best machine so far.
+type candidate struct {
+	machine *machine
+	rank    rank
+	score   int64
+}
+
+func (c *candidate) offer(m *machine, r rank, score int64) {
+	if c.machine == nil || cmp.Or(r.compare(c.rank), cmp.Compare(score, c.score), byID(m, c.machine)) < 0 {
+		*c = candidate{m, r, score}
+	}
+}
+
+// searchPool offers the best machine of a pool. Within a pool machines differ in rank only by Spread=machine.
+func (s *State) searchPool(t *task, o order, p *ranked, least *[maxSpreads]int, found *candidate) {
+	walk := s.lane(p.pool, o).Seek(&t.need.v, false)
+	for {
+		slot, ok := walk.Next()
+		if !ok {
+			return
+		}
+		m := s.bySlot.of[slot]
+		if s.suitsAlone(t, m).class != fits {
+			continue
+		}
+		r := p.rank
+		if t.taste.overMachines() {
+			r = t.rank(p.pool, m, -p.rank.dislike, least)
+		}
+		found.offer(m, r, s.score(m, o))
+		if r == p.rank {
+			return // there is no better one behind it
+		}
+	}
+}
+
+// manyPools is from how many on it is better to walk all machines than pool by pool.
+const manyPools = 16
+
+// firstOf returns the first machine of the pools in that order.
+func (s *State) firstOf(t *task, o order, allowed []choosable) *machine {
+	if len(allowed) > manyPools {
+		return s.firstAllowed(t, s.lane(nil, o).Seek(&t.need.v, false))
+	}
+	var found candidate
+	for i := range allowed {
+		walk := s.lane(allowed[i].pool, o).Seek(&t.need.v, false)
+		if m := s.firstAllowed(t, walk); m != nil {
+			found.offer(m, rank{}, s.score(m, o))
+		}
+	}
+	return found.machine
+}
+
+func (s *State) firstAllowed(t *task, walk index.Cursor) *machine {
+	for {
+		slot, ok := walk.Next()
+		if !ok {
+			return nil
+		}
+		if m := s.bySlot.of[slot]; s.suitsAlone(t, m).class == fits {
+			return m
+		}
+	}
+}
+
+// leasts are the smallest numbers of kin in any domain of each Spread.
+func (s *State) leasts(t *task) (least [maxSpreads]int) {
+	for i := range t.taste.spread {
+		least[i] = s.least(t, &t.taste.spread[i])
+	}
+	return least
+}
+
+func (s *State) rankOf(t *task, p *pool, m *machine) rank {
+	least := s.leasts(t)
+	return t.rank(p, m, t.taste.weight(p), &least)
+}
+
+// rank is that of m, or that of the machines of p at best if m is nil.
+func (t *task) rank(p *pool, m *machine, weight int, least *[maxSpreads]int) rank {
+	r := rank{dislike: -weight}
+	for i := range t.taste.spread {
+		sp := &t.taste.spread[i]
+		r.crowd[i] = t.crowd(sp, p, m)
+		lacksKey := !sp.overMachines() && p.domain[sp.key] == noDomain
+		if lacksKey || r.crowd[i]+1-least[i] > sp.MaxSkew {
+			r.skewed |= 1 << (len(t.taste.spread) - 1 - i)
+		}
+	}
+	return r
+}
+
+func (t *taste) overMachines() bool {
+	for i := range t.spread {
+		if t.spread[i].overMachines() {
+			return true
+		}
+	}
+	return false
 }

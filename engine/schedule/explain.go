@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 // saysRuns completes "3 machines …" for machines with a unit that the rule is about.
@@ -26,32 +27,69 @@ func (sel *selector) saysOf(m *machine, t *task) string {
 	return saysRuns(string(owners[0].name), sel.relation.String())
 }
 
+// presence is the rule that a machine fails which is there and cannot be given units.
+const presence = "Presence"
+
+// verdict is what the rules say of the group on m. A machine fails one rule first.
+func (s *State) verdict(g group, m *machine) fit {
+	says := ""
+	switch {
+	case m.record == nil:
+		says = "have a machine record that cannot be read"
+	case m.bad[cluster.KindSettings]:
+		says = "have settings that cannot be read"
+	case !m.listed:
+		says = "have not reported yet"
+	default:
+		f := s.suits(g, m)
+		if f.class == impossible && f.rule == resourcesRule {
+			f.says = s.lacks(f.lack)
+		}
+		return f
+	}
+	return fit{class: impossible, rule: presence, says: says}
+}
+
+// maxExclusions bounds what one reason lists: beyond it what excludes the fewest machines is left out.
+const maxExclusions = 20
+
 // explain tells why none of the machines may have the group.
 func (s *State) explain(g group) cluster.Pending {
-	p := cluster.Pending{}
-	type reason struct{ rule, detail string }
-	count := make(map[reason]int)
-	for _, m := range s.machines {
-		if m.lost() {
-			continue
-		}
-		p.Machines++
-		why := reason{rule: "Presence"}
-		switch {
-		case m.record == nil:
-			why.detail = "have a machine record that cannot be read"
-		case m.bad[cluster.KindSettings]:
-			why.detail = "have settings that cannot be read"
-		case !m.listed:
-			why.detail = "have not reported yet"
-		default:
-			f := s.suits(g, m)
-			why = reason{f.rule, f.says}
-		}
-		count[why]++
+	type reason struct {
+		rule, says string
+		resource   int
 	}
-	for why, n := range count {
-		p.Excluded = append(p.Excluded, cluster.Exclusion{Rule: why.rule, Detail: why.detail, Machines: n})
+	p := cluster.Pending{}
+	found := make(map[reason]*cluster.Exclusion)
+	remedy := s.newRemedy(g)
+	for _, m := range s.everyMachine() {
+		p.Machines++
+		f := s.verdict(g, m)
+		key := reason{f.rule, f.says, f.lack.resource}
+		e := found[key]
+		if e == nil {
+			e = &cluster.Exclusion{Rule: f.rule, Detail: f.says}
+			if f.rule == resourcesRule {
+				e.Resource, e.Needed, e.Missing = s.resources.names[f.lack.resource], f.lack.needed, f.lack.missing
+			}
+			found[key] = e
+		}
+		e.Machines++
+		if f.rule == resourcesRule {
+			e.Missing = min(e.Missing, f.lack.missing)
+		}
+		if len(e.Examples) < cluster.MaxExamples {
+			e.Examples = append(e.Examples, m.id)
+		}
+		if f.rule != presence {
+			remedy.consider(m)
+		}
+	}
+	for _, e := range found {
+		if e.Rule == resourcesRule && e.Resource != unit.Slots {
+			e.Detail += s.mostFree(e)
+		}
+		p.Excluded = append(p.Excluded, *e)
 	}
 	slices.SortFunc(p.Excluded, func(a, b cluster.Exclusion) int {
 		return cmp.Or(
@@ -59,17 +97,48 @@ func (s *State) explain(g group) cluster.Pending {
 			strings.Compare(a.Rule, b.Rule),
 			strings.Compare(a.Detail, b.Detail))
 	})
+	p.Excluded = p.Excluded[:min(len(p.Excluded), maxExclusions)]
+	p.Remedy = remedy.best
 	return p
+}
+
+func (s *State) mostFree(e *cluster.Exclusion) string {
+	free := e.Needed - e.Missing
+	if free <= 0 {
+		return " (none is free)"
+	}
+	return fmt.Sprintf(" (at most %s free)", unit.FormatAmount(e.Resource, free))
+}
+
+// everyMachine lists the machines that are there, by id.
+func (s *State) everyMachine() []*machine {
+	var all []*machine
+	for _, m := range s.machines {
+		if !m.lost() {
+			all = append(all, m)
+		}
+	}
+	slices.SortFunc(all, byID)
+	return all
 }
 
 // pend records why the group has no machine.
 func (s *State) pend(g group, p cluster.Pending) {
 	if len(g) > 1 {
-		p.Message = fmt.Sprintf("together with %s (MachineOf): %s", g.names(), p.String())
+		p.Message = "together with " + g.names() + tiedText + p.String()
 	}
+	need := g.need()
 	for _, t := range g {
+		t.asking = need
 		own := p
 		own.Generation = t.record.Generation
+		if t.claim != nil {
+			own.Place = t.claim.id
+		}
+		own.Note = t.note
+		if old := t.written; own.Note == "" && old != nil && old.Generation == own.Generation {
+			own.Note = old.Note
+		}
 		s.want(t, &own)
 	}
 }
@@ -77,21 +146,36 @@ func (s *State) pend(g group, p cluster.Pending) {
 // want sets the reason that t is to have in the store; nil for none.
 func (s *State) want(t *task, p *cluster.Pending) {
 	s.expect(t, p != nil && p.Waiting)
-	if p == nil && t.want == nil && t.written == nil && !t.unreadable {
-		return
-	}
-	if p != nil {
+	if p == nil {
+		t.note = ""
+		if t.want == nil && t.written == nil && !t.unreadable {
+			return
+		}
+	} else {
 		p.Since = s.now
 		if old := t.written; old != nil && old.Generation == p.Generation {
 			p.Since = old.Since
+			if t.want == nil && sameKind(p, old) {
+				p = old
+			}
 		}
-		s.unplaced.add(t)
-	} else {
-		s.unplaced.drop(t)
 	}
+	s.notePending(t, p != nil)
+	s.awaiting.put(t, p != nil && p.Waiting)
 	t.want = p
 	s.reasoned.add(t)
 }
+
+// sameKind tells whether a reason that a former leader wrote still says what has to be said. The numbers in it
+// may be older than those of p, as they are in the reasons of this leader: they are of when the unit was last looked at.
+func sameKind(p, old *cluster.Pending) bool {
+	before, _, _ := strings.Cut(p.Message, tiedText)
+	after, _, _ := strings.Cut(old.Message, tiedText)
+	return !p.Waiting && !old.Waiting && p.Machines == old.Machines && before == after && p.Place == old.Place && p.Note == old.Note
+}
+
+// tiedText is between the names of a group and the reason why it has no machine.
+const tiedText = " (MachineOf): "
 
 // expect notes whether t will have a place without anybody's help, which its followers say of themselves too.
 func (s *State) expect(t *task, soon bool) {
@@ -107,5 +191,13 @@ func sameReason(a, b *cluster.Pending) bool {
 		return a == b
 	}
 	return a.Generation == b.Generation && a.Waiting == b.Waiting && a.Machines == b.Machines &&
-		a.Message == b.Message && slices.Equal(a.Peers, b.Peers) && slices.EqualFunc(a.Excluded, b.Excluded, cluster.Exclusion.Equal)
+		a.Message == b.Message && a.Place == b.Place && a.Note == b.Note && slices.Equal(a.Peers, b.Peers) &&
+		slices.EqualFunc(a.Excluded, b.Excluded, cluster.Exclusion.Equal) && sameRemedy(a.Remedy, b.Remedy)
+}
+
+func sameRemedy(a, b *cluster.Remedy) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
 }

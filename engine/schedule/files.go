@@ -13,7 +13,8 @@ type file struct {
 	file     *unit.File
 	err      string // why it cannot be read
 	revision int64
-	refs     int // of unit records and of orders, those of lost machines included
+	shared   map[unit.Type]*digest // what it demands of units of a type, if that does not depend on their names
+	refs     int                   // of unit records and of orders, those of lost machines included
 }
 
 func (s *State) file(id unit.ContentID) *file {
@@ -50,7 +51,7 @@ func (s *State) sweep(id unit.ContentID, f *file) {
 func (a *absorbing) fileChanged(c cluster.FileChanged) {
 	f := a.file(c.ID)
 	known := f.file != nil
-	f.file, f.err, f.revision = c.File, "", c.Revision
+	f.file, f.err, f.revision, f.shared = c.File, "", c.Revision, nil
 	a.sweep(c.ID, f)
 	if known != (c.File != nil) {
 		a.reread(c.ID)

@@ -1,6 +1,10 @@
 package schedule
 
-import "fleet/cluster"
+import (
+	"slices"
+
+	"fleet/cluster"
+)
 
 // reviewGlobal brings a global unit onto every machine that its rules allow,
 // and off every other.
@@ -21,18 +25,13 @@ func (s *State) reviewGlobal(t *task) {
 	}
 	s.compete(t)
 	if !t.settled() {
-		s.pend(group{t}, cluster.Pending{Message: t.problem})
+		s.pend(t.alone(), cluster.Pending{Message: t.problem})
 		return
 	}
-	for _, id := range s.openMachines() {
+	for _, id := range slices.Clone(s.listed) {
 		s.extend(t, id)
 	}
 	s.explainGlobal(t)
-}
-
-// openMachines are the openings as they stand: extending moves machines in them.
-func (s *State) openMachines() []*machine {
-	return append([]*machine(nil), s.open.list...)
 }
 
 // fillGlobals brings onto one machine the global units that it lacks and may have.
@@ -51,7 +50,7 @@ func (s *State) fillGlobals(m *machine) {
 
 // extend orders one more copy of a global unit, if the machine may have it.
 func (s *State) extend(t *task, m *machine) {
-	if m.tasks[t] == ordered || s.suits(group{t}, m).class != fits {
+	if m.tasks[t].standing == ordered || s.suits(t.alone(), m).class != fits {
 		return
 	}
 	o := t.order()
@@ -65,6 +64,6 @@ func (s *State) explainGlobal(t *task) {
 		s.want(t, nil)
 		return
 	}
-	p := s.explain(group{t})
-	s.pend(group{t}, p)
+	p := s.explain(t.alone())
+	s.pend(t.alone(), p)
 }

@@ -42,6 +42,8 @@ type selector struct {
 	owners   map[*task]struct{}
 	targets  map[*machine]tally // units that the glob matches
 	holders  map[*machine]tally // units that use it
+
+	waitingOwners, waitingTargets set[*task] // those of them that have no machine
 }
 
 // tally counts units on one machine.
@@ -103,8 +105,9 @@ func (s *State) demand(t *task, r relation, wanted []unit.Glob) {
 	for _, sel := range fresh {
 		if _, ok := sel.owners[t]; !ok {
 			sel.owners[t] = struct{}{}
+			sel.waitingOwners.put(t, t.want != nil)
 			for _, m := range t.where {
-				tell(sel.holders, m, gone, m.tasks[t])
+				tell(sel.holders, m, gone, m.tasks[t].standing)
 			}
 		}
 	}
@@ -113,8 +116,9 @@ func (s *State) demand(t *task, r relation, wanted []unit.Glob) {
 			continue
 		}
 		delete(sel.owners, t)
+		sel.waitingOwners.drop(t)
 		for _, m := range t.where {
-			tell(sel.holders, m, m.tasks[t], gone)
+			tell(sel.holders, m, m.tasks[t].standing, gone)
 		}
 		if len(sel.owners) == 0 {
 			s.retire(sel)
@@ -185,14 +189,16 @@ func byGlob(a, b *selector) int { return strings.Compare(string(a.glob), string(
 // meet makes t one of the units that the glob matches.
 func (sel *selector) meet(t *task) {
 	matched := &t.matched[sel.relation]
+	sel.waitingTargets.put(t, t.want != nil)
 	i, _ := slices.BinarySearchFunc(*matched, sel, byGlob)
 	*matched = slices.Insert(*matched, i, sel)
 	for _, m := range t.where {
-		tell(sel.targets, m, gone, m.tasks[t])
+		tell(sel.targets, m, gone, m.tasks[t].standing)
 	}
 }
 
 func (sel *selector) part(t *task) {
+	sel.waitingTargets.drop(t)
 	matched := t.matched[sel.relation]
 	if i, ok := slices.BinarySearchFunc(matched, sel, byGlob); ok {
 		t.matched[sel.relation] = slices.Delete(matched, i, i+1)
@@ -224,7 +230,7 @@ func tell(on map[*machine]tally, m *machine, was, is standing) {
 func (sel *selector) targetsBeside(t *task, m *machine) tally {
 	n := sel.targets[m]
 	if n.all > 0 && slices.Contains(t.matched[sel.relation], sel) {
-		n = n.plus(m.tasks[t], -1)
+		n = n.plus(m.tasks[t].standing, -1)
 	}
 	return n
 }
@@ -233,7 +239,7 @@ func (sel *selector) targetsBeside(t *task, m *machine) tally {
 func (sel *selector) holdersBeside(t *task, m *machine) tally {
 	n := sel.holders[m]
 	if _, own := sel.owners[t]; own && n.all > 0 {
-		n = n.plus(m.tasks[t], -1)
+		n = n.plus(m.tasks[t].standing, -1)
 	}
 	return n
 }
@@ -285,7 +291,7 @@ func (t *task) rivalsOn(m *machine) []*task {
 			}
 		}
 	}
-	found = slices.DeleteFunc(found, func(o *task) bool { return m.tasks[o] != ordered })
+	found = slices.DeleteFunc(found, func(o *task) bool { return m.tasks[o].standing != ordered })
 	slices.SortFunc(found, byAge)
 	return slices.Compact(found)
 }

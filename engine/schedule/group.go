@@ -5,64 +5,137 @@ import (
 	"strings"
 )
 
-// group is what is placed together: one unit, or all units of a cycle of MachineOf.
+// group is what is placed together, all of it or nothing: one unit, or units without a machine that
+// MachineOf ties to each other, in whatever direction.
 type group []*task
 
-// groupOf returns the cycle of MachineOf that t belongs to; t alone if there is none.
-func groupOf(t *task) group {
-	if len(t.peers) == 0 || len(t.followers) == 0 {
-		return group{t}
+// groupOf returns the group of t: all units without a machine that are tied to it, directly or through
+// others, but those that cannot be where they have to be. Who needs one of these is not of the group either.
+func (s *State) groupOf(t *task) group {
+	if len(t.peers)+len(t.followers) == 0 || t.contradiction() != "" {
+		return t.alone()
 	}
-	needs := reach(t, func(u *task) []*task { return u.peers })
-	needed := reach(t, func(u *task) []*task { return sortedTasks(u.followers) })
-	g := group{t}
-	for u := range needs {
-		if _, both := needed[u]; both && u != t {
-			g = append(g, u)
+	tied := map[*task]struct{}{t: {}}
+	for _, u := range closure(t, tiedTo) {
+		if u.contradiction() == "" {
+			tied[u] = struct{}{}
 		}
 	}
-	slices.SortFunc(g, byAge)
+	for again := true; again; {
+		again = false
+		for u := range tied {
+			if u.lacksPeer(tied) {
+				delete(tied, u)
+				again = true
+			}
+		}
+	}
+	if _, in := tied[t]; !in {
+		return t.alone()
+	}
+	g := group(closure(t, func(u *task) []*task {
+		return slices.DeleteFunc(tiedTo(u), func(v *task) bool { _, in := tied[v]; return !in })
+	}))
+	slices.SortFunc(g, byUrgency)
 	return g
 }
 
-// reach returns t and all units that may be moved by the engine and to which
-// edges lead from t, over such units only.
-func reach(t *task, edges func(*task) []*task) map[*task]struct{} {
+// closure returns t and all that edges lead to from it.
+func closure(t *task, edges func(*task) []*task) []*task {
+	all := []*task{t}
 	seen := map[*task]struct{}{t: {}}
-	for todo := []*task{t}; len(todo) > 0; {
-		u := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, v := range edges(u) {
-			if _, ok := seen[v]; ok || !v.wanted() || !v.settled() || v.record.Global {
-				continue
+	for i := 0; i < len(all); i++ {
+		for _, v := range edges(all[i]) {
+			if _, ok := seen[v]; !ok {
+				seen[v] = struct{}{}
+				all = append(all, v)
 			}
-			seen[v] = struct{}{}
-			todo = append(todo, v)
 		}
 	}
-	return seen
+	return all
 }
 
-// contradiction tells why no machine can ever have the group, whatever else
+// tiedTo lists the units without a machine that are to be placed together with u.
+func tiedTo(u *task) []*task {
+	var tied []*task
+	for _, v := range u.peers {
+		if v.placeable() {
+			tied = append(tied, v)
+		}
+	}
+	for v := range u.followers {
+		if v.placeable() {
+			tied = append(tied, v)
+		}
+	}
+	return tied
+}
+
+// placeable tells whether the unit is one of those that the engine has to find a machine for.
+func (t *task) placeable() bool {
+	return t.wanted() && t.settled() && !t.record.Global && !t.hasHome()
+}
+
+// lacksPeer tells whether one of the units that t has to be with neither has a machine nor is about to get one.
+func (t *task) lacksPeer(about map[*task]struct{}) bool {
+	return slices.ContainsFunc(t.peers, func(p *task) bool {
+		_, in := about[p]
+		return !in && !p.hasHome()
+	})
+}
+
+// contradiction tells why no machine can ever have the unit, whatever else
 // happens; empty if that is not so.
-func (g group) contradiction() string {
-	for _, t := range g {
-		if len(t.peers) == 0 {
+func (t *task) contradiction() string {
+	if len(t.peers) == 0 {
+		return ""
+	}
+	for r := range relations {
+		if len(t.demands[r]) == 0 {
 			continue
 		}
-		for r := range relations {
-			if len(t.demands[r]) == 0 {
-				continue
-			}
-			for _, o := range sortedTasks(reach(t, func(u *task) []*task { return u.peers })) {
-				if t.aims(r, o) {
-					return string(t.name) + " has to be where " + string(o.name) + " is (MachineOf), and " +
-						r.verb() + " it (" + r.String() + ")"
-				}
+		with := closure(t, func(u *task) []*task { return u.peers })
+		slices.SortFunc(with, byAge)
+		for _, o := range with {
+			if t.aims(r, o) {
+				return string(t.name) + " has to be where " + string(o.name) + " is (MachineOf), and " +
+					r.verb() + " it (" + r.String() + ")"
 			}
 		}
 	}
 	return ""
+}
+
+// veterans are those of the group that have had a place since they were asked for. They do not stay
+// down because there is no room for others that came later. Nil: there are no such others.
+func (g group) veterans() group {
+	var kept group
+	about := make(map[*task]struct{})
+	for _, t := range g {
+		if !t.fresh() {
+			kept = append(kept, t)
+			about[t] = struct{}{}
+		}
+	}
+	if len(kept) == len(g) || slices.ContainsFunc(kept, func(t *task) bool { return t.lacksPeer(about) }) {
+		return nil
+	}
+	return kept
+}
+
+// trunk is the group without those that none of it needs: where the group as a whole fits nowhere, however
+// much room there is, it is they who cannot be where they want to be. Nil: all of it is needed.
+func (g group) trunk() group {
+	var kept group
+	for _, t := range g {
+		if slices.ContainsFunc(g, func(f *task) bool { return f != t && slices.Contains(f.peers, t) }) {
+			kept = append(kept, t)
+		}
+	}
+	if len(kept) == len(g) {
+		return nil
+	}
+	return kept
 }
 
 // absent returns a peer outside the group that has no place, nil if all have one.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"fleet/cluster"
+	"fleet/engine/schedule/index"
 	"fleet/unit"
 )
 
@@ -23,14 +24,35 @@ type machine struct {
 	rewrite bool                        // the orders have to be written even if they name the same units
 	with    map[*machine]struct{}       // machines whose orders have to change in the same transaction
 
-	// leaving has the units that left the orders of the present session, with the
-	// revision at which they did, until the machine's report has confirmed it.
-	leaving map[unit.Name]int64
+	// leaving has the units that left the orders of the present session, and changing those whose
+	// content changed in them, until the machine's report has confirmed it.
+	leaving, changing map[unit.Name]departure
 
-	tasks   map[*task]standing // the units that are, or may be, on the machine
-	load    int                // len(tasks) as the openings have it
-	listed  bool               // it is in the openings
-	hasRoom bool               // it is counted there as a machine with room
+	tasks    map[*task]berth // the units that are, or may be, on the machine
+	capacity quantity        // what it has for units
+	physical int64           // bytes of memory, those of the host included
+	used     quantity        // what is held for the units
+	fading   quantity        // that part of it which is held for units that are on their way out
+	arriving quantity        // and that which is for units whose start has not been reported yet
+
+	slot       index.Slot // its number in the indexes
+	listed     bool       // it may be given units
+	pool       *pool      // if it is listed
+	pooledOpen bool       // it was not cordoned when it joined the pool
+	stale      uint8      // in which indexes it is not at its place
+}
+
+// departure is something that left the orders with their revision, and what is held for it.
+type departure struct {
+	revision int64
+	hold     *quantity
+}
+
+// berth is what a unit has on a machine.
+type berth struct {
+	standing standing
+	hold     *quantity // never nil unless the unit is gone
+	arriving bool      // ordered, and not reported as started yet
 }
 
 // standing is what a unit is to a machine.
@@ -164,8 +186,11 @@ func (m *machine) addressee() cluster.Session {
 	return m.written.Session
 }
 
-func (m *machine) full() bool {
-	return m.record.Capacity.MaxUnits > 0 && len(m.tasks) >= m.record.Capacity.MaxUnits
+// free is what is left of the machine. It is negative where the capacity was lowered below what is used.
+func (m *machine) free() quantity {
+	free := quantity{v: m.capacity.v, more: slices.Clone(m.capacity.more)}
+	free.add(&m.used, -1)
+	return free
 }
 
 // put orders the unit onto the machine, or changes its order there.
@@ -193,13 +218,13 @@ func (s *State) remove(m *machine, t *task, why string) {
 // stand brings everything that is derived from the standing of one unit on one
 // machine up to date, and wakes whom the change may concern.
 func (s *State) stand(m *machine, t *task) {
-	was, is := m.tasks[t], m.standingOf(t)
+	was := m.tasks[t]
+	is := s.berthOf(m, t, was)
 	if was == is {
 		return
 	}
-	wasFull := m.listed && m.full()
 	i, found := slices.BinarySearchFunc(t.where, m, byID)
-	if is == gone {
+	if is.standing == gone {
 		delete(m.tasks, t)
 		t.where = slices.Delete(t.where, i, i+1)
 	} else {
@@ -208,55 +233,63 @@ func (s *State) stand(m *machine, t *task) {
 			t.where = slices.Insert(t.where, i, m)
 		}
 	}
-	s.globs.count(m, t, was, is)
-	s.open.update(m)
-	if is == ordered && !t.settled() {
+	m.account(was, -1)
+	m.account(is, +1)
+	s.unsettle(m)
+	s.clearing.put(m, m.fading.v[slots] > 0)
+	if was.standing == is.standing {
+		if !was.hold.equal(is.hold) {
+			s.roomMade(m)
+		}
+		return
+	}
+	s.globs.count(m, t, was.standing, is.standing)
+	s.countKin(m, t, was.standing, is.standing)
+	switch {
+	case is.standing == ordered:
+		s.countPriority(t, +1)
+	case was.standing == ordered:
+		s.countPriority(t, -1)
+	}
+	if is.standing == ordered && !t.settled() {
 		s.readRules(t) // what is ordered tells them, as far as they are known
 	}
-	if was == ordered || is == ordered {
+	if was.standing == ordered || is.standing == ordered {
 		s.wakeFollowers(t)
 	}
 	switch {
-	case is < was:
-		s.eased(m, t, wasFull)
-	case was == lingering:
-		s.stays(m, t)
+	case is.standing < was.standing:
+		s.eased(m, t)
+	case was.standing == lingering:
+		s.stays()
 	}
 }
 
-// stays wakes those who wait for t to leave m, which it will not do.
-func (s *State) stays(m *machine, t *task) {
-	for u := range s.unplaced.of {
-		if u.want.Waiting && (related(u, t) || m.listed && m.full()) {
-			s.wake(u)
-		}
+func (s *State) berthOf(m *machine, t *task, was berth) berth {
+	is := berth{standing: m.standingOf(t)}
+	if is.standing == gone {
+		return is
 	}
+	is.hold = s.holdOf(m, t, is.standing, was.hold)
+	is.arriving = is.standing == ordered && !m.arrived(t)
+	return is
 }
 
-// eased wakes the units that may profit from t being less on m than it was.
-func (s *State) eased(m *machine, t *task, wasFull bool) {
-	s.wake(t)
-	if len(s.globals) > 0 && m.eligible() {
-		s.recheck.add(m)
-	}
-	for u := range s.unplaced.of {
-		if wasFull || related(u, t) {
-			s.wake(u)
-		}
-	}
+// arrived tells whether the machine has said that it has carried out its order for t, or tried to.
+func (m *machine) arrived(t *task) bool {
+	r, ok := m.copyOf(t.name)
+	return ok && max(r.Generation, r.Tried) >= m.units()[t.name].Generation
 }
 
-// wake has a unit looked at again.
-func (s *State) wake(t *task) {
-	if t.hasHome() || !t.wanted() || t.record.Global {
-		s.review.add(t)
+func (m *machine) account(b berth, times int64) {
+	if b.standing == gone {
 		return
 	}
-	s.homeless.add(t)
-}
-
-func (s *State) wakeFollowers(t *task) {
-	for f := range t.followers {
-		s.wake(f)
+	m.used.add(b.hold, times)
+	if b.standing == lingering {
+		m.fading.add(b.hold, times)
+	}
+	if b.arriving {
+		m.arriving.add(b.hold, times)
 	}
 }

@@ -17,41 +17,37 @@ func (s *State) house(t *task) {
 	}
 	if !t.settled() {
 		s.release(t)
-		s.pend(group{t}, cluster.Pending{Message: t.problem})
+		s.pend(t.alone(), cluster.Pending{Message: t.problem})
 		return
 	}
 	t.housing = true
 	defer func() { t.housing = false }()
-	s.houseOthersFirst(t)
-	if t.hasHome() {
-		return
-	}
-	g := groupOf(t)
+	g := s.groupOf(t)
 	for _, member := range g {
 		s.homeless.drop(member)
+	}
+	s.houseSuccessorsFirst(g)
+	if t.hasHome() {
+		return
 	}
 	s.houseGroup(g)
 }
 
-// houseOthersFirst places those whose place decides about t's: the units
-// that t has to be with, and those that take t's place.
-func (s *State) houseOthersFirst(t *task) {
-	for _, peer := range t.peers {
-		if s.homeless.has(peer) {
-			s.house(peer)
-		}
-	}
-	for _, sel := range t.matched[replaces] {
-		for _, o := range sortedTasks(sel.owners) {
-			if s.homeless.has(o) && newer(o, t) {
-				s.house(o)
+// houseSuccessorsFirst places those who take the place of one of the group: they decide about its own.
+func (s *State) houseSuccessorsFirst(g group) {
+	for _, t := range g {
+		for _, sel := range t.matched[replaces] {
+			for _, o := range sortedTasks(sel.owners) {
+				if s.homeless.has(o) && newer(o, t) {
+					s.house(o)
+				}
 			}
 		}
 	}
 }
 
 func (s *State) houseGroup(g group) {
-	if why := g.contradiction(); why != "" {
+	if why := g[0].contradiction(); why != "" { // then it is alone
 		s.refuse(g, cluster.Pending{Message: why})
 		return
 	}
@@ -75,13 +71,13 @@ func (s *State) houseGroup(g group) {
 		c := s.choose(g)
 		switch {
 		case c.machine == nil:
-			s.refuse(g, s.explain(g))
+			s.houseSome(g)
 		case g.isElsewhere(c.machine):
 			t, m := g.former(c.machine)
 			s.await(g, string(t.name), m)
 		case c.class == fits:
 			s.settle(g, c)
-		case c.class == takes && s.take(g, c.machine):
+		case c.class == takes && s.take(g, c):
 			continue // those that had to go had not come yet
 		default:
 			s.await(g, g.obstructing(c.machine), c.machine)
@@ -91,6 +87,24 @@ func (s *State) houseGroup(g group) {
 	for _, t := range g {
 		s.homeless.add(t) // see maxRounds
 	}
+}
+
+// houseSome records why the group has no machine, and places that part of it which must not go
+// without one because of the others.
+func (s *State) houseSome(g group) {
+	s.refuse(g, s.explain(g))
+	part := g.veterans()
+	if part == nil && !s.roomWouldDo(g) {
+		part = g.trunk()
+	}
+	if part != nil {
+		s.houseGroup(part)
+	}
+}
+
+// roomWouldDo tells whether the group lacks nothing but room on some machine.
+func (s *State) roomWouldDo(g group) bool {
+	return slices.ContainsFunc(s.listed, func(m *machine) bool { return s.suitsButRoom(g, m).class != impossible })
 }
 
 // unheard returns a machine that is back and has not said yet whether it runs one of the group.
@@ -137,9 +151,10 @@ func (g group) isElsewhere(m *machine) bool {
 
 // settle places the group.
 func (s *State) settle(g group, c choice) {
+	reason := s.reason(g, c)
 	for _, t := range g {
 		o := t.order()
-		o.Reason, o.Since = c.reason, s.now
+		o.Reason, o.Since = reason, s.now
 		if m := c.machine; m.written != nil && m.live() {
 			if old, ok := m.written.Units[t.name]; ok && old.Content == o.Content {
 				o.Reason, o.Since = old.Reason, old.Since // it has not left
@@ -148,23 +163,31 @@ func (s *State) settle(g group, c choice) {
 		if t.claim != c.machine {
 			s.release(t)
 		}
-		t.claim = nil
+		t.claim, t.because, t.shunned = nil, "", nil
 		s.put(c.machine, t, o)
 		s.want(t, nil)
 	}
 }
 
-// take keeps the place on m for the group, takes off m what the group replaces,
+// take keeps the place for the group, takes off the machine what makes way for it,
 // and tells whether any of that is gone already.
-func (s *State) take(g group, m *machine) bool {
+func (s *State) take(g group, c choice) bool {
+	m := c.machine
 	for _, t := range g {
 		if t.claim != m {
 			s.release(t)
 			t.claim = m
 			s.stand(m, t)
 		}
+		if len(c.victims) > 0 {
+			t.because = "takes the place of units of lower priority: " + group(c.victims).names()
+		}
 	}
 	before := len(m.tasks)
+	for _, o := range c.victims {
+		o.note = displacedBy(g[0])
+		s.remove(m, o, o.note)
+	}
 	for _, t := range g {
 		for _, sel := range t.demands[replaces] {
 			for _, o := range sel.targetsOn(m, t) {
@@ -196,7 +219,7 @@ func (s *State) await(g group, what string, m *machine) {
 func (g group) obstructing(m *machine) string {
 	var tied, any []string
 	for _, o := range sortedTasks(m.tasks) {
-		if m.tasks[o] != lingering || slices.Contains(g, o) {
+		if m.tasks[o].standing != lingering || slices.Contains(g, o) {
 			continue
 		}
 		any = append(any, string(o.name))

@@ -20,6 +20,15 @@ func (q *set[K]) add(k K) {
 	q.of[k] = struct{}{}
 }
 
+// put adds k, or drops it.
+func (q *set[K]) put(k K, in bool) {
+	if in {
+		q.add(k)
+		return
+	}
+	q.drop(k)
+}
+
 func (q *set[K]) has(k K) bool { _, ok := q.of[k]; return ok }
 
 func (q *set[K]) drop(k K) {
@@ -39,6 +48,11 @@ func byAge(a, b *task) int {
 func newer(a, b *task) bool { return byAge(a, b) > 0 }
 
 func sortedTasks[V any](set map[*task]V) []*task { return slices.SortedFunc(maps.Keys(set), byAge) }
+
+// byUrgency: the unit of the higher priority is served first, of the same priority the one that was requested first.
+func byUrgency(a, b *task) int {
+	return cmp.Or(-cmp.Compare(a.rules.Priority, b.rules.Priority), byAge(a, b))
+}
 
 func sortedMachines[V any](set map[*machine]V) []*machine {
 	return slices.SortedFunc(maps.Keys(set), byID)

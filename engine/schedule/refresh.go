@@ -5,14 +5,20 @@ import (
 	"fleet/unit"
 )
 
-// confirm takes in which of the units that left the orders the machine says are gone.
+// confirm takes in which of the units that left the orders the machine says are gone, and for
+// which of those that changed in them it holds no more than they need now.
 func (s *State) confirm(m *machine) {
-	for name, revision := range m.leaving {
-		if !m.confirmed(revision) {
-			continue
+	for name, d := range m.leaving {
+		if m.confirmed(d.revision) {
+			delete(m.leaving, name)
+			s.stand(m, s.task(name))
 		}
-		delete(m.leaving, name)
-		s.stand(m, s.task(name))
+	}
+	for name, d := range m.changing {
+		if m.confirmed(d.revision) {
+			delete(m.changing, name)
+			s.stand(m, s.task(name))
+		}
 	}
 }
 
@@ -20,46 +26,44 @@ func (m *machine) confirmed(revision int64) bool {
 	return m.reported() && m.report.Orders >= revision
 }
 
-func (m *machine) leave(name unit.Name, revision int64) {
+func (m *machine) leave(name unit.Name, d departure) {
 	if m.leaving == nil {
-		m.leaving = make(map[unit.Name]int64)
+		m.leaving = make(map[unit.Name]departure)
 	}
-	m.leaving[name] = revision
+	m.leaving[name] = d
+}
+
+func (m *machine) change(name unit.Name, d departure) {
+	if m.changing == nil {
+		m.changing = make(map[unit.Name]departure)
+	}
+	m.changing[name] = d
 }
 
 // refreshMachine brings up to date what is derived from a machine's records.
 func (s *State) refreshMachine(m *machine) {
 	s.patience.absent = nil
 	if m.lost() {
-		m.next, m.rewrite, m.with, m.leaving = nil, false, nil, nil
+		m.next, m.rewrite, m.with, m.leaving, m.changing = nil, false, nil, nil, nil
 		s.moved.drop(m)
 	}
-	m.metadata = nil
+	s.list(m, false)
+	m.metadata, m.capacity, m.physical = nil, quantity{}, 0
 	if m.record != nil {
 		m.metadata = m.settings.Overlay(m.record.Metadata)
+		m.capacity = s.resources.capacity(m.settings.Limit(m.record.Capacity))
+		m.physical = m.record.Capacity.PhysicalMemory
 	}
 	s.returned.drop(m)
 	if m.awaits() {
 		s.returned.add(m)
 	}
-	s.open.set(m, false)
 	s.confirm(m)
 	s.restand(m)
-	s.open.set(m, m.eligible())
 	for t := range m.tasks {
 		s.wake(t)
 	}
 	s.announce(m)
-}
-
-// announce wakes all that may profit from a machine that came, changed or went.
-func (s *State) announce(m *machine) {
-	for t := range s.unplaced.of {
-		s.wake(t)
-	}
-	if len(s.globals) > 0 && m.listed {
-		s.recheck.add(m)
-	}
 }
 
 // restand looks at the standing of every unit that any record ties to the machine.
@@ -83,12 +87,13 @@ func (s *State) restand(m *machine) {
 	for name := range m.leaving {
 		s.stand(m, s.task(name))
 	}
-	s.open.set(m, m.eligible())
+	s.list(m, m.eligible())
 }
 
 // ordersWritten takes in own orders that the store has accepted.
 func (s *State) ordersWritten(m *machine, orders cluster.Orders) {
 	before := m.written
+	s.depart(m, before, &orders)
 	s.replaceOrders(m, &orders)
 	m.next, m.rewrite, m.with = nil, false, nil
 	delete(m.bad, cluster.KindOrders)
@@ -102,12 +107,26 @@ func (s *State) ordersWritten(m *machine, orders cluster.Orders) {
 		s.restand(m)
 		return
 	}
-	for name := range before.Units {
-		if _, ok := orders.Units[name]; !ok {
-			m.leave(name, orders.Revision)
+	s.confirm(m)
+}
+
+// depart remembers what leaves the orders of a session, or changes in them, until the machine has confirmed it.
+func (s *State) depart(m *machine, before, after *cluster.Orders) {
+	if before == nil || before.Session != after.Session {
+		return
+	}
+	for name, old := range before.Units {
+		o, ok := after.Units[name]
+		if ok && o.Content == old.Content {
+			continue
+		}
+		d := departure{revision: after.Revision, hold: m.tasks[s.task(name)].hold}
+		if ok {
+			m.change(name, d)
+		} else {
+			m.leave(name, d)
 		}
 	}
-	s.confirm(m)
 }
 
 // replaceOrders keeps account of which files the orders refer to.

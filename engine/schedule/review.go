@@ -57,6 +57,9 @@ func (s *State) reviewHome(t *task) {
 		s.remove(home, t, barred(says))
 		return
 	}
+	if s.moveAsked(t, home) {
+		return
+	}
 	s.compete(t)
 	s.refresh(home, t)
 	s.want(t, nil)
@@ -99,7 +102,7 @@ func (s *State) keepUnreadable(t *task, home *machine) {
 	if home.units()[t.name].Content == t.record.Content {
 		s.refresh(home, t)
 	}
-	s.pend(group{t}, cluster.Pending{Message: t.problem})
+	s.pend(t.alone(), cluster.Pending{Message: t.problem})
 }
 
 // keeper chooses which of a unit's machines keeps it. There is more than one
@@ -152,7 +155,7 @@ func (s *State) refresh(m *machine, t *task) {
 // release gives up a place that is kept for t.
 func (s *State) release(t *task) {
 	if m := t.claim; m != nil {
-		t.claim = nil
+		t.claim, t.because = nil, ""
 		s.stand(m, t)
 	}
 }

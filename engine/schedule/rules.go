@@ -11,24 +11,27 @@ import (
 type rule struct {
 	name string
 	// place: may t, one of the group, be placed on the eligible machine m?
-	place func(g group, t *task, m *machine) fit
+	place func(s *State, g group, t *task, m *machine) fit
 	// keep: may t, which the orders of m name, stay there? If not, the text completes
 	// "3 machines …". Nil: the rule is not asked again of a unit that is placed.
-	keep func(t *task, m *machine) (bool, string)
+	keep func(s *State, t *task, m *machine) (bool, string)
 	// yields: must t, which shares m with o, go because of o? Nil: the rule is not about two units.
 	yields func(t, o *task) bool
 }
 
 // rules in the order in which they are asked. A machine is counted for the
-// first one that it fails.
+// first one that it fails. Room comes last: what lacks nothing but room may displace others.
 func rules() []rule {
 	return []rule{
 		{name: "MachineID", place: placeMachineID, keep: keepMachineID},
 		{name: "MachineMetadata", place: placeMetadata, keep: keepMetadata},
+		{name: "Cordon", place: placeCordon},
 		{name: "MachineOf", place: placeMachineOf, keep: keepMachineOf},
 		{name: "Conflicts", place: placeConflicts, yields: yieldsConflicts},
 		{name: "Replaces", place: placeReplaces, yields: yieldsReplaces},
-		{name: "MaxUnits", place: placeMaxUnits},
+		{name: "Spread", place: placeSpread},
+		{name: "Move", place: placeMove},
+		{name: resourcesRule, place: placeResources, keep: keepResources},
 	}
 }
 
@@ -37,6 +40,7 @@ type fit struct {
 	class class
 	says  string // why not, in words that complete "3 machines …"
 	rule  string
+	lack  lack // of rule Resources, which has no words of its own
 }
 
 type class int
@@ -56,7 +60,7 @@ func (s *State) suits(g group, m *machine) fit {
 	for i := range s.rules {
 		r := &s.rules[i]
 		for _, t := range g {
-			f := r.place(g, t, m)
+			f := r.place(s, g, t, m)
 			if f.class <= worst.class {
 				continue
 			}
@@ -70,13 +74,15 @@ func (s *State) suits(g group, m *machine) fit {
 	return worst
 }
 
+func (s *State) suitsAlone(t *task, m *machine) fit { return s.suits(t.alone(), m) }
+
 // holds asks whether t may stay on m, other units than its peers left aside.
 func (s *State) holds(t *task, m *machine) (bool, string) {
 	for i := range s.rules {
 		if s.rules[i].keep == nil {
 			continue
 		}
-		if ok, says := s.rules[i].keep(t, m); !ok {
+		if ok, says := s.rules[i].keep(s, t, m); !ok {
 			return false, says
 		}
 	}
@@ -98,21 +104,21 @@ func (s *State) stronger(t *task, m *machine) (*task, string) {
 	return nil, ""
 }
 
-func keepMachineID(t *task, m *machine) (bool, string) {
+func keepMachineID(_ *State, t *task, m *machine) (bool, string) {
 	if id := t.rules.MachineID; id != "" && !unit.MatchMachineID(id, string(m.id)) {
 		return false, "do not match MachineID"
 	}
 	return true, ""
 }
 
-func placeMachineID(_ group, t *task, m *machine) fit {
-	if ok, says := keepMachineID(t, m); !ok {
+func placeMachineID(s *State, _ group, t *task, m *machine) fit {
+	if ok, says := keepMachineID(s, t, m); !ok {
 		return never(says)
 	}
 	return fit{}
 }
 
-func keepMetadata(t *task, m *machine) (bool, string) {
+func keepMetadata(_ *State, t *task, m *machine) (bool, string) {
 	if !m.eligible() {
 		return true, "" // what its metadata are is not known
 	}
@@ -124,25 +130,25 @@ func keepMetadata(t *task, m *machine) (bool, string) {
 	return true, ""
 }
 
-func placeMetadata(_ group, t *task, m *machine) fit {
-	if ok, says := keepMetadata(t, m); !ok {
+func placeMetadata(s *State, _ group, t *task, m *machine) fit {
+	if ok, says := keepMetadata(s, t, m); !ok {
 		return never(says)
 	}
 	return fit{}
 }
 
-func keepMachineOf(t *task, m *machine) (bool, string) {
+func keepMachineOf(_ *State, t *task, m *machine) (bool, string) {
 	for i, peer := range t.peers {
-		if m.tasks[peer] != ordered {
+		if m.tasks[peer].standing != ordered {
 			return false, t.without[i]
 		}
 	}
 	return true, ""
 }
 
-func placeMachineOf(g group, t *task, m *machine) fit {
+func placeMachineOf(_ *State, g group, t *task, m *machine) fit {
 	for i, peer := range t.peers {
-		if m.tasks[peer] != ordered && !slices.Contains(g, peer) {
+		if m.tasks[peer].standing != ordered && !slices.Contains(g, peer) {
 			return never(t.without[i])
 		}
 	}
@@ -151,7 +157,7 @@ func placeMachineOf(g group, t *task, m *machine) fit {
 
 // placeConflicts goes both ways, and counts what is still stopping: units that
 // conflict are never together on a machine, not even for a moment.
-func placeConflicts(_ group, t *task, m *machine) fit {
+func placeConflicts(_ *State, _ group, t *task, m *machine) fit {
 	worst := fit{}
 	for _, sel := range t.demands[conflicts] {
 		n := sel.targetsBeside(t, m)
@@ -181,7 +187,7 @@ func yieldsConflicts(t, o *task) bool {
 
 // placeReplaces: a unit keeps away from what replaces it. Units that it
 // replaces itself make room if they were asked for earlier.
-func placeReplaces(_ group, t *task, m *machine) fit {
+func placeReplaces(_ *State, _ group, t *task, m *machine) fit {
 	worst := fit{}
 	for _, sel := range t.matched[replaces] {
 		if sel.holdersBeside(t, m).all == 0 {
@@ -190,7 +196,7 @@ func placeReplaces(_ group, t *task, m *machine) fit {
 		for _, o := range sel.ownersOn(m, t) {
 			switch mutual := t.aims(replaces, o); {
 			case mutual && newer(t, o) && o.settled():
-			case m.tasks[o] == lingering:
+			case m.tasks[o].standing == lingering:
 				worst.class = max(worst.class, soon)
 			default:
 				return never("run " + string(o.name) + ", which replaces it")
@@ -202,7 +208,7 @@ func placeReplaces(_ group, t *task, m *machine) fit {
 			continue
 		}
 		for _, o := range sel.targetsOn(m, t) {
-			if m.tasks[o] != lingering && !(newer(t, o) && o.settled()) {
+			if m.tasks[o].standing != lingering && !(newer(t, o) && o.settled()) {
 				return never("run " + string(o.name) + ", which it replaces but which was requested later")
 			}
 			worst.class = takes
@@ -216,35 +222,30 @@ func yieldsReplaces(t, o *task) bool {
 	return o.aims(replaces, t) && (!t.aims(replaces, o) || newer(o, t))
 }
 
-// placeMaxUnits: what is stopping counts as long as it is there.
-func placeMaxUnits(g group, _ *task, m *machine) fit {
-	limit := m.record.Capacity.MaxUnits
-	if limit == 0 {
+// placeCordon: a machine that an operator has cordoned is given nothing that it does not have.
+func placeCordon(_ *State, _ group, t *task, m *machine) fit {
+	if m.settings.Cordoned && m.tasks[t].standing == gone {
+		return never("are cordoned")
+	}
+	return fit{}
+}
+
+// placeSpread: a required Spread keeps a unit from a domain that has too many of its kin.
+func placeSpread(s *State, _ group, t *task, m *machine) fit {
+	if t.taste == nil {
 		return fit{}
 	}
-	needed := len(m.tasks)
-	for _, t := range g {
-		if m.tasks[t] == gone {
-			needed++
+	for i := range t.taste.spread {
+		sp := &t.taste.spread[i]
+		if !sp.Required {
+			continue
+		}
+		if !sp.overMachines() && m.pool.domain[sp.key] == noDomain {
+			return never("lack " + sp.Key + " (Spread)")
+		}
+		if t.crowd(sp, m.pool, m)+1-s.least(t, sp) > sp.MaxSkew {
+			return never("have more instances of " + string(t.name.Template()) + " than others in the same " + sp.Key + " (Spread)")
 		}
 	}
-	if needed <= limit {
-		return fit{}
-	}
-	class := soon
-	for o, st := range m.tasks {
-		replaced := slices.ContainsFunc(g, func(t *task) bool { return t.aims(replaces, o) })
-		switch {
-		case slices.Contains(g, o):
-		case replaced:
-			needed--
-			class = takes
-		case st == lingering:
-			needed--
-		}
-	}
-	if needed > limit {
-		return never("are full (MaxUnits)")
-	}
-	return fit{class: class}
+	return fit{}
 }

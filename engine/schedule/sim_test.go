@@ -60,7 +60,7 @@ func (s *sim) elect() {
 }
 
 // brain is a new one, which knows nothing yet.
-func (s *sim) brain() *State { return New() }
+func (s *sim) brain() *State { return New(Options{Strategy: s.strategy}) }
 
 func (s *sim) apply(u cluster.Update) {
 	s.state.Apply(u)

@@ -1,9 +1,12 @@
 package schedule
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"fleet/cluster"
+	"fleet/engine/schedule/index"
 	"fleet/unit"
 )
 
@@ -16,7 +19,24 @@ type State struct {
 	globals  map[*task]struct{}
 	globs    globs
 	rules    []rule
-	open     openings // the machines that may be given units
+	options  Options
+
+	resources  resources
+	kins       map[unit.Name]*kin
+	priorities map[int]int // how many units on machines are of each priority
+	numbers    []*task     // by their number
+	vacant     []int32     // numbers that are free
+
+	// The machines that may be given units, and where each of them is in every order.
+	listed   []*machine // by id
+	bySlot   *slotted
+	lanes    lanes
+	pools    map[string]*pool
+	poolGen  int // grows whenever a pool comes or goes
+	keys     keyring
+	changes  int64         // grows with every change of what is held on any machine
+	ranked   []ranked      // scratch of searchPools
+	clearing set[*machine] // those with units that are on their way out
 
 	// What has to be looked at again. Every one of them is emptied by Decide.
 	review    set[*task]               // units that have, or may have to lose, a place
@@ -28,6 +48,10 @@ type State struct {
 	reasoned  set[*task]               // units whose pending record may have to be written
 	garbage   map[unit.ContentID]*file // files that nothing refers to
 	unplaced  set[*task]               // units with a reason why they have no machine
+	awaiting  set[*task]               // those of them that will have one without anybody's help
+	ambitious set[*task]               // those of them that may displace others
+	confined  set[*task]               // those of them that a required Spread keeps from machines
+	waiting   *index.Waiting           // all of them, by how much room would do
 	troubled  set[*task]               // units whose rules cannot be read
 	corrupt   map[record]struct{}      // records that may refer to any file
 	withdrawn map[placement]string     // why units were taken off machines, for the log
@@ -54,19 +78,33 @@ type write struct {
 	revision int64
 }
 
+// Options are what decisions depend on beside the facts. The zero value works.
+type Options struct {
+	Strategy unit.Strategy // of units that do not name one; default: pack
+}
+
 // New is the state of an empty cluster. The first update it is given has to be a Reset.
-func New() *State {
-	return &State{
-		tasks:     make(map[unit.Name]*task),
-		machines:  make(map[cluster.MachineID]*machine),
-		files:     make(map[unit.ContentID]*file),
-		globals:   make(map[*task]struct{}),
-		globs:     newGlobs(),
-		rules:     rules(),
-		garbage:   make(map[unit.ContentID]*file),
-		corrupt:   make(map[record]struct{}),
-		withdrawn: make(map[placement]string),
+func New(o Options) *State {
+	s := &State{
+		options:    o,
+		resources:  newResources(),
+		kins:       make(map[unit.Name]*kin),
+		priorities: make(map[int]int),
+		pools:      make(map[string]*pool),
+		waiting:    index.NewWaiting(),
+		bySlot:     &slotted{},
+		tasks:      make(map[unit.Name]*task),
+		machines:   make(map[cluster.MachineID]*machine),
+		files:      make(map[unit.ContentID]*file),
+		globals:    make(map[*task]struct{}),
+		globs:      newGlobs(),
+		rules:      rules(),
+		garbage:    make(map[unit.ContentID]*file),
+		corrupt:    make(map[record]struct{}),
+		withdrawn:  make(map[placement]string),
 	}
+	s.lanes = s.newLanes()
+	return s
 }
 
 // Decide returns what has to be written, in this order, each step as one
@@ -114,7 +152,7 @@ func (s *State) work() bool {
 		}
 		return true
 	}
-	batch := sortedTasks(s.homeless.of)
+	batch := slices.SortedFunc(maps.Keys(s.homeless.of), byUrgency)
 	for _, t := range batch {
 		if s.homeless.has(t) {
 			s.house(t) // which may house others of the batch first
@@ -149,8 +187,10 @@ func (s *State) takeIn(d cluster.Decision, revision int64) {
 func (s *State) task(name unit.Name) *task {
 	t, ok := s.tasks[name]
 	if !ok {
-		t = &task{name: name}
+		t = &task{name: name, need: bareNeed}
+		t.single[0] = t
 		s.tasks[name] = t
+		s.enrol(t)
 		s.globs.register(t)
 	}
 	return t
@@ -162,12 +202,29 @@ func (s *State) forget(t *task) {
 		return
 	}
 	delete(s.tasks, t.name)
+	s.setTaste(t, nil)
+	s.disown(t)
+	s.numbers[t.id] = nil
+	s.vacant = append(s.vacant, t.id)
+}
+
+// enrol gives a new unit its number and its kin.
+func (s *State) enrol(t *task) {
+	if last := len(s.vacant) - 1; last >= 0 {
+		t.id = s.vacant[last]
+		s.vacant = s.vacant[:last]
+		s.numbers[t.id] = t
+	} else {
+		t.id = int32(len(s.numbers))
+		s.numbers = append(s.numbers, t)
+	}
+	s.adopt(t)
 }
 
 func (s *State) machine(id cluster.MachineID) *machine {
 	m, ok := s.machines[id]
 	if !ok {
-		m = &machine{id: id, tasks: make(map[*task]standing)}
+		m = &machine{id: id, tasks: make(map[*task]berth)}
 		s.machines[id] = m
 	}
 	return m

@@ -17,6 +17,14 @@ type task struct {
 	rules   unit.Rules
 	problem string // why the rules of the present content cannot be read
 
+	id     int32     // its number among all units
+	kin    *kin      // the instances of its template; nil: it is no instance
+	place  int       // its place among them
+	need   *quantity // what it takes of a machine
+	share  int64     // the memory of its need as a part of the machine's, in hundredths of a percent; 0: it is an amount
+	taste  *taste    // what it demands and prefers of metadata; nil: nothing
+	single [1]*task  // itself
+
 	peers     []*task // the units that MachineOf names, but itself
 	followers map[*task]struct{}
 	demands   [relations][]*selector // its own globs
@@ -26,6 +34,12 @@ type task struct {
 
 	where []*machine // the machines on which it has a standing, by id
 	claim *machine   // the machine that is being cleared for it
+
+	because string    // of a claim: what the unit's order is to say
+	shunned *machine  // the machine that it was asked to leave
+	note    string    // what happened to it last, to be said with the reason why it has no machine
+	asking  *quantity // what it was refused, together with those that have to be with it
+	asked   *quantity // under which it waits for room
 
 	// orderedGen is the greatest generation of any order for it that the brain has
 	// seen. A unit that is younger than that has not had a place yet.
@@ -38,6 +52,9 @@ type task struct {
 	unreadable bool             // the stored record cannot be read and has to be replaced
 	housing    bool             // house is at work on it: guards against running in circles
 }
+
+// alone is the group of this unit only.
+func (t *task) alone() group { return t.single[:] }
 
 // wanted tells whether somebody wants the unit on a machine.
 func (t *task) wanted() bool {
@@ -68,7 +85,7 @@ func (t *task) plain() bool {
 func (t *task) homes() []*machine {
 	var homes []*machine
 	for _, m := range t.where {
-		if m.tasks[t] == ordered {
+		if m.tasks[t].standing == ordered {
 			homes = append(homes, m)
 		}
 	}
@@ -76,7 +93,7 @@ func (t *task) homes() []*machine {
 }
 
 func (t *task) hasHome() bool {
-	return slices.ContainsFunc(t.where, func(m *machine) bool { return m.tasks[t] == ordered })
+	return slices.ContainsFunc(t.where, func(m *machine) bool { return m.tasks[t].standing == ordered })
 }
 
 // related tells whether one of the two names the other in a rule.
@@ -101,6 +118,6 @@ func (t *task) aims(r relation, o *task) bool {
 func (t *task) order() cluster.Order {
 	return cluster.Order{
 		Content: t.record.Content, Desired: t.record.Desired, Global: t.record.Global,
-		Generation: t.record.Generation, Restart: t.record.Restart,
+		Generation: t.record.Generation, Restart: t.record.Restart, Move: t.record.Move,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"fleet/cluster"
 	"fleet/engine"
 	"fleet/registry"
+	"fleet/unit"
 )
 
 // Options are the settings of a Presence. All but Status and DisableEngine must be set.
@@ -22,6 +23,7 @@ type Options struct {
 	Machine       cluster.Machine // without a lease: its boot id is set
 	LeaseTTL      time.Duration   // whole seconds
 	DisableEngine bool            // never stand for election
+	Strategy      unit.Strategy   // of the engine, see engine.Options
 	Memory        Memory
 	Status        func(string) // called with a few words on how it is doing
 	Logger        *slog.Logger
@@ -154,7 +156,7 @@ func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
 	for {
 		err := m.Lead(ctx, func(ctx context.Context, term *registry.Term) error {
 			p.o.Logger.Info("leading: this machine's engine decides")
-			return engine.Run(ctx, term, engine.Options{Logger: p.o.Logger, Patience: m.Since().Add(p.o.LeaseTTL)})
+			return engine.Run(ctx, term, engine.Options{Logger: p.o.Logger, Strategy: p.o.Strategy, Patience: m.Since().Add(p.o.LeaseTTL)})
 		})
 		if ctx.Err() != nil {
 			return nil
