@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"fleetd":                {"fleetd/capacity", "fleetd/presence", "api", "agent", "engine", "registry", "registry/etcd", "registry/embedded", "systemd", "cluster", "unit"},
 	"functional/testbed":    {"api", "cluster", "unit"},
 	"functional/simulation": {},
+	"functional/bench":      {},
 	"functional/cluster":    {"functional/testbed", "api", "cluster", "unit"},
 }
 

@@ -188,11 +188,11 @@ func BenchmarkSeekInVain(b *testing.B) {
 			chance := rand.New(rand.NewPCG(5, 6))
 			index := New(func(a, b Slot) bool { return a < b })
 			for slot := range Slot(machines) {
-				free := Vector{0, 0, 0, 1000}
-				free[slot%2] = 1000
+				free := Vector{1000, 1000, 0, 1000}
+				free[slot%2] = 1020
 				index.Put(slot, chance.Int64(), &free)
 			}
-			need := Vector{500, 500, 0, 1}
+			need := Vector{1010, 1010, 0, 1}
 			b.ReportAllocs()
 			for b.Loop() {
 				cursor := index.Seek(&need, false)
@@ -200,6 +200,34 @@ func BenchmarkSeekInVain(b *testing.B) {
 			}
 		})
 	}
+}
+
+// One operation: all slots with room, one after the other in order.
+func BenchmarkWalkInOrder(b *testing.B) {
+	w := newWarehouse(10_000)
+	w.fill(0.8)
+	need := Vector{gigabyte, 500, 0, 1}
+	found := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		found = 0
+		cursor := w.index.Seek(&need, false)
+		for _, ok := cursor.Next(); ok; _, ok = cursor.Next() {
+			found++
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*found), "ns/slot")
+}
+
+// One operation: the best of the one machine in a hundred that a rule accepts.
+func BenchmarkFirstAccepted(b *testing.B) {
+	forSizes(b, func(b *testing.B, w *warehouse) {
+		turn := 0
+		for b.Loop() {
+			turn++
+			w.index.First(&w.needs[turn%len(w.needs)], false, func(slot Slot) bool { return slot%100 == 7 })
+		}
+	})
 }
 
 // One operation: how many full machines have room for a unit.

@@ -61,11 +61,8 @@ func (x *Index) Drop(s Slot) {
 // may be nil. It is asked about slots with room that are better than the best
 // one so far, in no useful order, and must not change the index.
 func (x *Index) First(need *Vector, descending bool, accept func(Slot) bool) (Slot, bool) {
-	wanted, sure := encode(need)
-	s := search{
-		tree: &x.tree, slots: x.slots, need: need, wanted: wanted, sure: sure,
-		reverse: descending, accept: accept,
-	}
+	s := x.search(need, descending)
+	s.accept = accept
 	s.below(x.tree.root)
 	return s.best.slot, s.found
 }
@@ -73,27 +70,24 @@ func (x *Index) First(need *Vector, descending bool, accept func(Slot) bool) (Sl
 // Cursor walks over the slots that have room for a need. It is a value without
 // anything on the heap, and invalid after the next Put or Drop.
 type Cursor struct {
-	index   *Index
-	need    Vector
-	reverse bool
-	past    bool
-	bound   mark
+	index      *Index
+	need       Vector
+	descending bool
+	past       bool
+	bound      mark // the last one, as the search had it
 }
 
 // Seek returns a cursor over the slots with room for need, by ascending score
 // (and less), or exactly the other way around.
 func (x *Index) Seek(need *Vector, descending bool) Cursor {
-	return Cursor{index: x, need: *need, reverse: descending}
+	return Cursor{index: x, need: *need, descending: descending}
 }
 
 // Next returns the next slot that has room, or false after the last one. Each
 // Next is a search; who expects to pass over many asks for First.
 func (c *Cursor) Next() (Slot, bool) {
-	wanted, sure := encode(&c.need)
-	s := search{
-		tree: &c.index.tree, slots: c.index.slots, need: &c.need, wanted: wanted, sure: sure,
-		reverse: c.reverse, past: c.past, bound: c.bound,
-	}
+	s := c.index.search(&c.need, c.descending)
+	s.past, s.bound = c.past, c.bound
 	s.below(s.tree.root)
 	if s.found {
 		c.past, c.bound = true, s.best

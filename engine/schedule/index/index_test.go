@@ -215,6 +215,26 @@ func (t *tree) checkNode(fail fatal, number int32, depth int) (used int) {
 	return used + 1
 }
 
+// A cluster in which all machines are alike is the usual one, and must not be
+// the slow one.
+func TestTiesAreNotLookedThrough(t *testing.T) {
+	asked := 0
+	index := New(func(a, b Slot) bool { return odd(a) < odd(b) })
+	for slot := range Slot(10_000) {
+		index.Put(slot, 7, &Vector{1 << 36, 8000})
+	}
+	slot, ok := index.First(&Vector{1 << 30, 100}, false, func(Slot) bool {
+		asked++
+		return true
+	})
+	if !ok || odd(slot) != 0 {
+		t.Fatalf("found %d %v, want the first in order", slot, ok)
+	}
+	if asked > fanout {
+		t.Fatalf("looked at %d machines", asked)
+	}
+}
+
 func TestASearchAllocatesNothing(t *testing.T) {
 	s := newShelf()
 	for slot := range Slot(2000) {
@@ -230,6 +250,11 @@ func TestASearchAllocatesNothing(t *testing.T) {
 			t.Fatal("nothing has room")
 		}
 		s.index.Put(slot, turn*31%2000, &Vector{2000})
+		seen := 0
+		s.index.First(&need, false, func(Slot) bool {
+			seen++
+			return seen > 1
+		})
 	})
 	if allocations != 0 {
 		t.Fatalf("%v allocations", allocations)

@@ -1,5 +1,7 @@
 package index
 
+import "math/bits"
+
 // fanout is a node's capacity. Larger ones skip more at once, but are less often
 // skipped and cost more to change. At most 64: a set of lines is a word.
 const fanout = 32
@@ -109,19 +111,19 @@ func (nd *node) move(to int, from *node, i int) {
 	}
 }
 
-// seek counts the lines before a position and slot.
+// seek counts the lines before a position and slot. Without branches that is
+// faster than to halve the lines.
 func (nd *node) seek(position uint64, slot Slot) int {
-	low, high := 0, nd.n
-	for low < high {
-		middle := int(uint(low+high) / 2)
-		p := nd.positions[middle]
-		if p < position || p == position && nd.slots[middle] < slot {
-			low = middle + 1
-		} else {
-			high = middle
-		}
+	var count uint64
+	for _, p := range nd.positions[:nd.n] {
+		_, before := bits.Sub64(p, position, 0)
+		count += before
 	}
-	return low
+	i := int(count)
+	for i < nd.n && nd.positions[i] == position && nd.slots[i] < slot {
+		i++
+	}
+	return i
 }
 
 // keeps reports whether a leaf's line can have another position and stay where

@@ -58,8 +58,8 @@ func (w *Waiting) Drop(id int32) {
 }
 
 // Fitting yields each one that fits into free by itself, until yield returns
-// false: those of similar needs after one another, equal ones by id. yield must
-// not Put or Drop.
+// false: those of similar needs after one another, ties by id, whatever the
+// history. yield must not Put or Drop.
 func (w *Waiting) Fitting(free *Vector, yield func(id int32) bool) {
 	room, _ := encode(free)
 	walk := w.tree.walk(room.opposite())
