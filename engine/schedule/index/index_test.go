@@ -118,7 +118,7 @@ type fatal interface {
 func TestIndexFindsWhatAScanFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newShelf()
-		slots := rapid.Custom(func(t *rapid.T) Slot { return Slot(rapid.IntRange(0, 600).Draw(t, "slot")) })
+		slots := rapid.Custom(func(t *rapid.T) Slot { return Slot(rapid.IntRange(0, 300).Draw(t, "slot")) })
 		scores := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.Int64Range(0, 1000), rapid.Int64())
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
@@ -138,13 +138,13 @@ func TestIndexFindsWhatAScanFinds(t *testing.T) {
 			"put many": func(t *rapid.T) {
 				chance := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 				spread := rapid.SampledFrom([]int64{1, 3, 1_000_000}).Draw(t, "spread")
-				for range rapid.IntRange(1, 400).Draw(t, "many") {
-					s.put(Slot(chance.IntN(600)), chance.Int64N(spread), Vector{chance.Int64N(5), chance.Int64N(5000)})
+				for range rapid.IntRange(1, 200).Draw(t, "many") {
+					s.put(Slot(chance.IntN(300)), chance.Int64N(spread), Vector{chance.Int64N(5), chance.Int64N(5000)})
 				}
 			},
 			"drop many": func(t *rapid.T) {
 				from := slots.Draw(t, "from")
-				for slot := from; slot < from+200; slot++ {
+				for slot := from; slot < from+100; slot++ {
 					s.drop(slot)
 				}
 			},
