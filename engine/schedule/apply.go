@@ -89,6 +89,9 @@ func (s *State) absorb(u cluster.Update) {
 	for t := range a.tasks {
 		s.readRules(t)
 		s.review.add(t)
+		if t.failing != nil {
+			s.failures.resting.add(t)
+		}
 	}
 }
 
@@ -124,6 +127,8 @@ func (a *absorbing) change(c cluster.Change) {
 		a.reportChanged(c)
 	case cluster.PendingChanged:
 		a.pendingChanged(c.Name, c.Pending, false)
+	case cluster.FailuresChanged:
+		a.failuresChanged(c.Name, c.Failures, false)
 	case cluster.Corrupted:
 		a.corrupted(c)
 	}
@@ -148,6 +153,8 @@ func (a *absorbing) corrupted(c cluster.Corrupted) {
 		a.corrupt[record{c.Kind, c.ID}] = struct{}{}
 	case cluster.KindPending:
 		a.pendingChanged(unit.Name(c.ID), nil, true)
+	case cluster.KindFailures:
+		a.failuresChanged(unit.Name(c.ID), nil, true)
 	}
 }
 
@@ -211,10 +218,11 @@ func (a *absorbing) reportChanged(c cluster.ReportChanged) {
 	}
 	before := m.report
 	m.report = c.Report
-	for name := range c.Report.Units {
+	for name, r := range c.Report.Units {
 		if _, ok := before.Units[name]; !ok {
 			a.stand(m, a.task(name))
 		}
+		a.gaveUp(name, r)
 	}
 	for name := range before.Units {
 		if _, ok := c.Report.Units[name]; !ok {

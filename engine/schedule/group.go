@@ -73,7 +73,7 @@ func tiedTo(u *task) []*task {
 
 // placeable tells whether the unit is one of those that the engine has to find a machine for.
 func (t *task) placeable() bool {
-	return t.wanted() && t.settled() && !t.record.Global && !t.hasHome()
+	return t.wanted() && t.settled() && !t.record.Global && !t.hasHome() && !t.held()
 }
 
 // lacksPeer tells whether one of the units that t has to be with neither has a machine nor is about to get one.

@@ -21,7 +21,13 @@ type patience struct {
 func (s *State) Wait(until time.Time) { s.patience.until = until }
 
 // Again is when to call Decide even if nothing has happened; zero if there is no need.
-func (s *State) Again() time.Time { return s.patience.until }
+func (s *State) Again() time.Time {
+	until, next := s.patience.until, s.nextTry()
+	if until.IsZero() || !next.IsZero() && next.Before(until) {
+		return next
+	}
+	return until
+}
 
 // loseIfDue ends the waiting.
 func (s *State) loseIfDue() {

@@ -20,6 +20,10 @@ func (s *State) house(t *task) {
 		s.pend(t.alone(), cluster.Pending{Message: t.problem})
 		return
 	}
+	if t.held() {
+		s.hold(t)
+		return
+	}
 	t.housing = true
 	defer func() { t.housing = false }()
 	g := s.groupOf(t)
@@ -68,7 +72,7 @@ func (s *State) houseGroup(g group) {
 		return
 	}
 	for range s.maxRounds() {
-		c := s.choose(g)
+		c := s.chooseAgain(g)
 		switch {
 		case c.machine == nil:
 			s.houseSome(g)
@@ -154,7 +158,7 @@ func (s *State) settle(g group, c choice) {
 	reason := s.reason(g, c)
 	for _, t := range g {
 		o := t.order()
-		o.Reason, o.Since = reason, s.now
+		o.Reason, o.Since = reason+t.before(), s.now
 		if m := c.machine; m.written != nil && m.live() {
 			if old, ok := m.written.Units[t.name]; ok && old.Content == o.Content {
 				o.Reason, o.Since = old.Reason, old.Since // it has not left
@@ -229,6 +233,9 @@ func (g group) obstructing(m *machine) string {
 	}
 	if len(tied) > 0 {
 		return strings.Join(tied, ", ")
+	}
+	if len(any) == 0 {
+		return g.names()
 	}
 	if len(any) > 1 {
 		return "one of " + strings.Join(any, ", ")

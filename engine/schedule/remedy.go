@@ -79,7 +79,7 @@ func (r *remedies) fix(f fit, m *machine) (*cluster.Remedy, float64) {
 	case "MachineMetadata":
 		remedy.Text = fmt.Sprintf("set metadata of %s so that it does not %s any more", m.id.Short(), f.says)
 		return remedy, costMetadata
-	case "MachineID", "MachineOf":
+	case "MachineID", "MachineOf", failuresRule:
 		return nil, 0
 	}
 	remedy.Text = fmt.Sprintf("make %s one of those that do not %s", m.id.Short(), f.says)

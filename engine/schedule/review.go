@@ -57,7 +57,7 @@ func (s *State) reviewHome(t *task) {
 		s.remove(home, t, barred(says))
 		return
 	}
-	if s.moveAsked(t, home) {
+	if s.moveAsked(t, home) || s.giveUp(t, home) {
 		return
 	}
 	s.compete(t)

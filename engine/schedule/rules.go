@@ -31,6 +31,7 @@ func rules() []rule {
 		{name: "Replaces", place: placeReplaces, yields: yieldsReplaces},
 		{name: "Spread", place: placeSpread},
 		{name: "Move", place: placeMove},
+		{name: failuresRule, place: placeFailures},
 		{name: resourcesRule, place: placeResources, keep: keepResources},
 	}
 }

@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 // notYet are the scenarios of rules that are specified and not there yet.
 var notYet = []string{
 	"resources", "capacity", "cordon", "groups", "prefer", "spread", "strategy", "returned_empty", "priority", "stays_put",
-	"reschedule", "move",
+	"move",
 }
 
 func (s *sim) run(t *testing.T, d *datadriven.TestData) string {

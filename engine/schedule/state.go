@@ -57,6 +57,7 @@ type State struct {
 	withdrawn map[placement]string     // why units were taken off machines, for the log
 
 	patience patience
+	failures failures
 
 	now   time.Time
 	wrote []write // own writes that have not come back yet
@@ -114,6 +115,7 @@ func New(o Options) *State {
 func (s *State) Decide(now time.Time) []Step {
 	s.now = now
 	s.loseIfDue()
+	s.weighFailures()
 	for _, m := range sortedMachines(s.returned.of) {
 		s.admit(m)
 	}
@@ -178,6 +180,9 @@ func (s *State) takeIn(d cluster.Decision, revision int64) {
 		s.reasoned.drop(t)
 		s.forget(t)
 	}
+	for name, f := range d.Failures {
+		s.failuresWritten(s.task(name), f, revision)
+	}
 	for id := range d.Collect {
 		delete(s.garbage, id)
 	}
@@ -198,7 +203,7 @@ func (s *State) task(name unit.Name) *task {
 
 // forget drops a unit that no record names any more.
 func (s *State) forget(t *task) {
-	if s.tasks[t.name] != t || t.exists || t.corrupt != "" || len(t.where) > 0 || len(t.followers) > 0 || t.written != nil || t.want != nil || t.unreadable {
+	if s.tasks[t.name] != t || t.exists || t.corrupt != "" || len(t.where) > 0 || len(t.followers) > 0 || t.written != nil || t.want != nil || t.unreadable || t.recorded() {
 		return
 	}
 	delete(s.tasks, t.name)

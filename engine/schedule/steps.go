@@ -55,12 +55,14 @@ func (s *State) steps() []Step {
 			p.add(reasonPart(t))
 		}
 	}
-	for _, linked := range s.linked() {
-		var parts []Step
-		for _, m := range linked {
-			parts = append(parts, s.ordersPart(m))
+	orders, told := s.ordersParts()
+	for _, t := range s.untold() {
+		if _, ok := told[t.name]; !ok {
+			p.add(storyPart(t))
 		}
-		p.add(parts...)
+	}
+	for _, linked := range orders {
+		p.add(linked...)
 	}
 	for _, t := range placed {
 		p.add(reasonPart(t))
@@ -72,6 +74,25 @@ func (s *State) steps() []Step {
 		return s.collect()
 	}
 	return p.steps
+}
+
+// ordersParts are the orders that differ, those together that have to change in one transaction, with
+// the stories of the units that leave because they failed, whose names are returned as well.
+func (s *State) ordersParts() ([][]Step, map[unit.Name]struct{}) {
+	var all [][]Step
+	told := make(map[unit.Name]struct{})
+	for _, linked := range s.linked() {
+		var parts []Step
+		for _, m := range linked {
+			part := s.withStories(s.ordersPart(m))
+			for name := range part.Failures {
+				told[name] = struct{}{}
+			}
+			parts = append(parts, part)
+		}
+		all = append(all, parts)
+	}
+	return all, told
 }
 
 // linked lists the machines whose orders differ, those together whose orders have to
@@ -167,15 +188,15 @@ type packer struct {
 // add puts the parts into one transaction, or, if they are too many for one, into as few as possible.
 func (p *packer) add(parts ...Step) {
 	together := len(parts)
-	if together > cluster.MaxDecision {
+	if sizeOf(parts) > cluster.MaxDecision {
 		together = 1
 	}
 	for len(parts) > 0 {
-		weight := 0
+		weight, size := 0, sizeOf(parts[:together])
 		for _, part := range parts[:together] {
 			weight += weightOf(part)
 		}
-		if len(p.steps) == 0 || p.steps[len(p.steps)-1].Size()+together > cluster.MaxDecision || p.orders+weight > maxOrders {
+		if len(p.steps) == 0 || p.steps[len(p.steps)-1].Size()+size > cluster.MaxDecision || p.orders+weight > maxOrders {
 			p.steps = append(p.steps, Step{})
 			p.orders = 0
 		}
@@ -185,6 +206,14 @@ func (p *packer) add(parts ...Step) {
 		p.orders += weight
 		parts = parts[together:]
 	}
+}
+
+func sizeOf(parts []Step) int {
+	size := 0
+	for _, part := range parts {
+		size += part.Size()
+	}
+	return size
 }
 
 func weightOf(part Step) int {
@@ -199,6 +228,7 @@ func (step *Step) take(part Step) {
 	d := &step.Decision
 	d.Orders = gather(d.Orders, part.Orders)
 	d.Pending = gather(d.Pending, part.Pending)
+	d.Failures = gather(d.Failures, part.Failures)
 	d.Collect = gather(d.Collect, part.Collect)
 	step.Notes = append(step.Notes, part.Notes...)
 }

@@ -50,6 +50,7 @@ type task struct {
 	expected   bool             // it has no place yet, and will have one without anybody's help
 	writtenAt  int64            // revision of the last own write of that
 	unreadable bool             // the stored record cannot be read and has to be replaced
+	failing    *failing         // where it has failed; nil: nowhere
 	housing    bool             // house is at work on it: guards against running in circles
 }
 
