@@ -1,24 +1,13 @@
-package schedule
+package schedule_test
 
 import (
 	"testing"
 	"time"
 
 	"fleet/cluster"
+	"fleet/engine/schedule"
+	"fleet/unit"
 )
-
-// placeOne is the decision loop for one unit: it chooses a machine and accounts for it,
-// and makes no records.
-func (s *State) placeOne(t *task) bool {
-	g := s.groupOf(t)
-	c := s.choose(g)
-	if c.machine == nil {
-		return false
-	}
-	s.settle(g, c)
-	s.homeless.drop(t)
-	return true
-}
 
 // BenchmarkPlace is the decision loop alone: what the brain does to find a
 // machine, without the records that it reads and makes.
@@ -34,13 +23,14 @@ func BenchmarkPlace(b *testing.B) {
 
 func placeOneByOne(b *testing.B, snapshot cluster.Update, arrivals []arrival) {
 	for b.Loop() {
-		s, tasks := homeless(b, snapshot, arrivals)
+		s := homeless(b, snapshot, arrivals)
+		tasks := s.Find(names(arrivals))
 		each := make([]time.Duration, len(tasks))
 		allocations := allocated(func() {
 			last := time.Now()
 			for i, t := range tasks {
-				if !s.placeOne(t) {
-					b.Fatalf("%s has no place", t.name)
+				if !s.PlaceOne(t) {
+					b.Fatalf("%s has no place", arrivals[i].name)
 				}
 				now := time.Now()
 				each[i], last = now.Sub(last), now
@@ -54,13 +44,14 @@ func placeOneByOne(b *testing.B, snapshot cluster.Update, arrivals []arrival) {
 // placeBatch does not look at the clock in between, which would take longer than a placement.
 func placeBatch(b *testing.B, snapshot cluster.Update, arrivals []arrival) {
 	for b.Loop() {
-		s, tasks := homeless(b, snapshot, arrivals)
+		s := homeless(b, snapshot, arrivals)
+		tasks := s.Find(names(arrivals))
 		var took time.Duration
 		allocations := allocated(func() {
 			began := time.Now()
-			for _, t := range tasks {
-				if !s.placeOne(t) {
-					b.Fatalf("%s has no place", t.name)
+			for i, t := range tasks {
+				if !s.PlaceOne(t) {
+					b.Fatalf("%s has no place", arrivals[i].name)
 				}
 			}
 			took = time.Since(began)
@@ -70,7 +61,7 @@ func placeBatch(b *testing.B, snapshot cluster.Update, arrivals []arrival) {
 }
 
 // homeless is a brain that has heard of the units and not decided yet.
-func homeless(b *testing.B, snapshot cluster.Update, arrivals []arrival) (*State, []*task) {
+func homeless(b *testing.B, snapshot cluster.Update, arrivals []arrival) *schedule.State {
 	b.Helper()
 	s := elect(b, snapshot).s
 	var news []cluster.Change
@@ -78,9 +69,13 @@ func homeless(b *testing.B, snapshot cluster.Update, arrivals []arrival) (*State
 		news = append(news, a.changes(2)...)
 	}
 	s.Apply(cluster.Update{Revision: 2, Changes: news})
-	tasks := make([]*task, len(arrivals))
+	return s
+}
+
+func names(arrivals []arrival) []unit.Name {
+	all := make([]unit.Name, len(arrivals))
 	for i, a := range arrivals {
-		tasks[i] = s.tasks[a.name]
+		all[i] = a.name
 	}
-	return s, tasks
+	return all
 }

@@ -1,4 +1,4 @@
-package schedule
+package schedule_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fleet/cluster"
+	"fleet/engine/schedule"
 	"fleet/unit"
 )
 
@@ -140,15 +141,15 @@ func (a arrival) changes(revision int64) []cluster.Change {
 // leader is an engine without the store: it decides, and what it decides is as good as written.
 type leader struct {
 	b        *testing.B
-	s        *State
+	s        *schedule.State
 	revision int64
-	took     time.Duration // by the brain, since the last reset of this figure
-	steps    []Step        // of the last decision
+	took     time.Duration   // by the brain, since the last reset of this figure
+	steps    []schedule.Step // of the last decision
 }
 
 func elect(b *testing.B, snapshot cluster.Update) *leader {
 	b.Helper()
-	l := &leader{b: b, s: New(Options{}), revision: snapshot.Revision}
+	l := &leader{b: b, s: schedule.New(schedule.Options{}), revision: snapshot.Revision}
 	began := time.Now()
 	l.s.Apply(snapshot)
 	l.steps = l.s.Decide(time.Unix(0, 0))
@@ -191,7 +192,7 @@ func (l *leader) placed() int {
 	n := 0
 	for _, step := range l.steps {
 		for _, note := range step.Notes {
-			if note.Action == Place {
+			if note.Action == schedule.Place {
 				n++
 			}
 		}
@@ -207,7 +208,7 @@ func (l *leader) mustPlace(n int) {
 	}
 }
 
-func firstNote(steps []Step) string {
+func firstNote(steps []schedule.Step) string {
 	for _, step := range steps {
 		for _, note := range step.Notes {
 			return fmt.Sprint(note)

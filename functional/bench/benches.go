@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"io"
+)
+
+// bench is one sub-command.
+type bench struct {
+	name  string
+	about string // one line for help
+	run   func(context.Context, options) ([]row, error)
+}
+
+// benches lists them, in the order of the handbook.
+func benches() []bench {
+	return []bench{
+		{"schedule", "the engine's brain: placements per second, memory, and how well it packs", schedule},
+	}
+}
+
+// options are the same for every bench.
+type options struct {
+	source   string // root of the repository
+	count    int    // how many runs the medians are of
+	short    bool   // leave out what takes long
+	only     string // the benchmarks to run, as go test -bench takes it; empty: all
+	progress io.Writer
+}

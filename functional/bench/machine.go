@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// machine says where something is measured, in one line.
+func machine() string {
+	return fmt.Sprintf("%s, %d cores, %s memory, %s, %s/%s",
+		field("/proc/cpuinfo", "model name", "unknown CPU"), runtime.NumCPU(), memory(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+func memory() string {
+	kilobytes, err := strconv.ParseFloat(strings.TrimSuffix(field("/proc/meminfo", "MemTotal", ""), " kB"), 64)
+	if err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.0f GiB", kilobytes/(1<<20))
+}
+
+// field is the first value of that name in a file of "name: value" lines.
+func field(path, name, otherwise string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return otherwise
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		key, value, ok := strings.Cut(lines.Text(), ":")
+		if ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return otherwise
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"strings"
+)
+
+// schedule measures engine/schedule with the benchmarks there.
+func schedule(ctx context.Context, o options) ([]row, error) {
+	pattern := "^Benchmark(Place|Decide|Leader|Memory|Quality)$"
+	if o.only != "" {
+		pattern = o.only
+	}
+	rows, err := goBench{packages: "./engine/schedule", pattern: pattern}.run(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		aimOfSchedule(&rows[i])
+	}
+	aimOfQuality(rows)
+	return rows, nil
+}
+
+// placementsPerSecond are the reaches by size and kind of unit. With rules that every
+// machine has to be asked about it may be half of that without.
+var placementsPerSecond = map[string]map[string]float64{
+	"10000":  {"one-by-one": 500_000, "batch": 5_000_000, "metadata": 250_000, "spread": 250_000},
+	"100000": {"one-by-one": 100_000, "batch": 5_000_000, "metadata": 50_000, "spread": 50_000},
+}
+
+// aimOfSchedule: the loop of decisions, which reads and makes no records, is what most of it is about.
+func aimOfSchedule(r *row) {
+	size, kind, _ := strings.Cut(r.Case, "/")
+	machines, _, _ := strings.Cut(size, "x")
+	if r.Bench == "place" {
+		switch r.Metric {
+		case "placements/s":
+			if at, ok := placementsPerSecond[machines][kind]; ok {
+				r.aim(atLeast, at)
+			}
+		case "allocs/placement":
+			r.aim(atMost, 0)
+		}
+	}
+	switch {
+	case r.Metric == "p99" && machines == "10000":
+		r.aim(below, 100)
+	case r.Bench == "leader" && size == "10000x100":
+		r.aim(below, 5)
+	case r.Metric == "slowdown":
+		r.aim(atMost, 1.1) // it should be 1; the rest is what measuring twice costs in accuracy
+	}
+}
+
+// ours is the case of our own rule in the bench of quality, beside those of others on the same trace.
+const ours = "ours"
+
+// aimOfQuality: on each trace ours is to be as good as the best of the others.
+func aimOfQuality(rows []row) {
+	type figure struct{ trace, metric string }
+	best := make(map[figure]float64)
+	for _, r := range rows {
+		trace, policy, _ := cutLast(r.Case, "/")
+		if of := (figure{trace, r.Metric}); r.Bench == "quality" && policy != ours {
+			best[of] = max(best[of], r.Value)
+		}
+	}
+	for i := range rows {
+		trace, policy, _ := cutLast(rows[i].Case, "/")
+		if at, ok := best[figure{trace, rows[i].Metric}]; ok && rows[i].Bench == "quality" && policy == ours {
+			rows[i].aim(atLeast, at)
+		}
+	}
+}
