@@ -42,6 +42,7 @@ import (
 //	elect [strategy=pack|spread]           another engine takes over, from the store, perhaps with another strategy
 //	reset                                  the engine's watch is told everything anew
 //	show                                   orders, what is reserved of what there is, and the engine's other records
+//	explain, plan, rebalance               ask, and change nothing: see runAdvice
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		if slices.Contains(notYet, filepath.Base(path)) {
@@ -126,7 +127,7 @@ func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 	case "show":
 		return s.show()
 	default:
-		d.Fatalf(t, "unknown command %s", d.Cmd)
+		return s.runAdvice(t, d, a)
 	}
 	return ""
 }
