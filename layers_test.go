@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"fleetctl":              {"api", "cluster", "unit"},
 	"fleetd/presence":       {"agent", "engine", "registry", "cluster", "unit"},
 	"fleetd/capacity":       {"cluster", "unit"},
-	"fleetd":                {"fleetd/capacity", "fleetd/presence", "api", "agent", "engine", "registry", "registry/etcd", "registry/embedded", "systemd", "cluster", "unit"},
+	"fleetd":                {"fleetd/capacity", "fleetd/presence", "api", "agent", "engine", "engine/schedule", "registry", "registry/etcd", "registry/embedded", "systemd", "cluster", "unit"},
 	"functional/testbed":    {"api", "cluster", "unit"},
 	"functional/simulation": {},
 	"functional/bench":      {},

@@ -12,6 +12,7 @@ import (
 	"fleet/agent"
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/engine/schedule"
 	"fleet/fleetd/presence"
 	"fleet/registry"
 	"fleet/registry/etcd"
@@ -66,7 +67,10 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		reload: reload, change: member.Change, log: log,
 	}
 	log.Info("this machine has room for units", offered(machine.Capacity))
-	server := api.New(records, api.Options{Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit, Logger: log})
+	server := api.New(records, api.Options{
+		Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit,
+		Advisor: schedule.Advisor{Strategy: s.PlacementStrategy}, Logger: log,
+	})
 	listeners, err := listen(s)
 	if err != nil {
 		return err
