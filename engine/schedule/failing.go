@@ -198,7 +198,7 @@ func (s *State) hold(t *task) {
 	f := t.story()
 	if f.Parked {
 		s.pend(t.alone(), cluster.Pending{
-			Message: fmt.Sprintf("failed %d times: %s; it is not tried again", len(f.Tries), placesOf(f)),
+			Message: "failed " + placesOf(f) + "; it is not tried again",
 			Remedy:  &cluster.Remedy{Rule: failuresRule, Text: "start it again when it is mended"},
 		})
 		return

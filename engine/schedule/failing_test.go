@@ -3,6 +3,7 @@ package schedule
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,10 +51,25 @@ func (s *sim) failAgain(name unit.Name) {
 	s.now = s.now.Add(time.Second)
 	s.fail(name)
 	s.settle()
-	if again := s.state.Again(); again.After(s.now) {
-		s.now = again
+	for s.home(name) == "" && s.state.Again().After(s.now) {
+		s.now = s.state.Again()
 		s.settle()
 	}
+}
+
+// failTimes is failAgain for scripts.
+func (s *sim) failTimes(name unit.Name, times string) string {
+	n, err := strconv.Atoi(times)
+	if err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	var b strings.Builder
+	for range n {
+		before := s.now
+		s.failAgain(name)
+		fmt.Fprintf(&b, "on %s after %s\n", s.home(name), s.now.Sub(before)-time.Second)
+	}
+	return b.String()
 }
 
 func (s *sim) home(name unit.Name) cluster.MachineID {
@@ -76,7 +92,7 @@ func TestAUnitGoesRoundUntilItIsParked(t *testing.T) {
 		t.Errorf("it was on %s, not on %s", got, want)
 	}
 	p := s.pending["a.service"]
-	if want := "failed 10 times: 4 times on m1 (exit-code, status 1), 3 times on m2 (exit-code, status 1), 3 times on m3 (exit-code, status 1); " +
+	if want := "failed 4 times on m1 (exit-code, status 1), 3 times on m2 (exit-code, status 1), 3 times on m3 (exit-code, status 1); " +
 		"it is not tried again"; p.String() != want || p.Waiting {
 		t.Errorf("it is said of it: %s", p)
 	}

@@ -32,7 +32,7 @@ import (
 //	want NAME... desired=...               change what is wanted
 //	move NAME [ID]                         ask for a unit to leave its machine, for that one or for whichever is best
 //	destroy NAME...
-//	fail NAME...                           systemd gives up units where they are
+//	fail NAME... [times=N]                 systemd gives up units where they are; and N times as soon as they are tried again
 //	corrupt KIND ID, repair KIND ID        a record becomes unreadable; is written anew as it was
 //	decide                                 the engine decides and writes; the answer is its decisions
 //	obey ID... [not=NAME]                  machines carry out their orders, but for one unit, and report
@@ -99,6 +99,9 @@ func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 		}
 	case "fail":
 		for _, name := range a.names {
+			if times := a.metadata["times"]; times != "" {
+				return s.failTimes(unit.Name(name), times)
+			}
 			if !s.fail(unit.Name(name)) {
 				return name + " runs nowhere"
 			}

@@ -76,13 +76,24 @@ func (t *task) failedLastOn(id cluster.MachineID) bool {
 	return f != nil && len(f.Tries) > 0 && f.Tries[len(f.Tries)-1].Machine == id
 }
 
-// before tells in the reason of an order where the unit has failed.
-func (t *task) before() string {
+// reasonOn adds to the reason why the unit is to be on m where it has failed.
+func (t *task) reasonOn(m *machine, reason string) string {
 	f := t.story()
 	if f == nil {
-		return ""
+		return reason
 	}
-	return "; has failed " + placesOf(f)
+	here, others := 0, 0
+	for _, try := range f.Tries {
+		if try.Machine == m.id {
+			here++
+		} else {
+			others++
+		}
+	}
+	if here > 0 && others > 0 {
+		reason = "it is the longest ago that it failed here"
+	}
+	return reason + "; has failed " + placesOf(f)
 }
 
 // placesOf lists the machines of a story in the order in which the unit came to them.
