@@ -247,23 +247,34 @@ func (g group) forgive(n int) int {
 // placeFailures: a machine where the unit has failed comes after all others that fit. Back on it, the unit
 // starts only if it has been gone in between.
 func placeFailures(_ *State, _ group, t *task, m *machine) fit {
-	f := t.story()
-	if f == nil {
+	if !t.rules.Reschedule {
 		return fit{}
 	}
-	for i := len(f.Tries) - 1; i >= 0; i-- {
-		if f.Tries[i].Machine != m.id {
-			continue
-		}
-		switch {
-		case i >= t.failing.forgiven:
-			return never("have seen it fail")
-		case m.tasks[t].standing == lingering:
-			return fit{class: soon}
-		}
+	last := t.lastOn(m.id)
+	if last >= 0 && last >= t.failing.forgiven {
+		return never("have seen it fail")
+	}
+	if m.tasks[t].standing != lingering {
 		return fit{}
+	}
+	if r, _ := m.copyOf(t.name); last >= 0 || r.Active == "failed" {
+		return fit{class: soon}
 	}
 	return fit{}
+}
+
+// lastOn is the number of the last failure on that machine, -1 if there is none.
+func (t *task) lastOn(id cluster.MachineID) int {
+	f := t.story()
+	if f == nil {
+		return -1
+	}
+	for i, try := range slices.Backward(f.Tries) {
+		if try.Machine == id {
+			return i
+		}
+	}
+	return -1
 }
 
 // gaveUp has the units looked at that a machine now says have failed.
