@@ -17,7 +17,7 @@ type Advisor struct {
 }
 
 func (a Advisor) rehearse(s *cluster.Snapshot) *rehearsal {
-	return rehearse(s, Options{Strategy: a.Strategy})
+	return rehearse(s, Options(a))
 }
 
 // Explain tells why a unit is where it is, or nowhere. A unit that is placed is judged together with those

@@ -91,8 +91,7 @@ const differing = 16
 func (r *rebalancing) bestFrom(from *machine, l *ladder, worth worth) (relocation, bool) {
 	var best relocation
 	most := 0.0
-	groups, _ := r.movers(from)
-	for _, g := range groups {
+	for _, g := range r.movers(from).of {
 		if !r.affords(len(g)) {
 			continue
 		}

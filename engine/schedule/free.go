@@ -33,12 +33,12 @@ func (r *rebalancing) free() {
 
 // empty moves all units off a machine, or none.
 func (r *rebalancing) empty(m *machine, byShare *ladder) bool {
-	groups, all := r.movers(m)
-	n := 0
+	movers := r.movers(m)
+	groups, n := slices.Clone(movers.of), 0
 	for _, g := range groups {
 		n += len(g)
 	}
-	if !all || n == 0 || !r.affords(n) {
+	if !movers.all || n == 0 || !r.affords(n) {
 		return false
 	}
 	slices.SortStableFunc(groups, func(a, b group) int {

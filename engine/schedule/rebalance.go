@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // when its turn comes, while the unit is still held for where it was. Units stay whole with those that they are
 // tied to. What is not at rest is left alone: who has no place, is starting, stopping or has failed.
 func (a Advisor) Rebalance(s *cluster.Snapshot, goal cluster.Goal, limit int) (cluster.Plan, error) {
-	r := &rebalancing{rehearsal: a.rehearse(s), limit: limit}
+	r := &rebalancing{rehearsal: a.rehearse(s), limit: limit, groups: make(map[*machine]*movers)}
 	p := cluster.Plan{Before: r.balance()}
 	switch goal {
 	case cluster.GoalFree:
@@ -36,6 +37,8 @@ type rebalancing struct {
 	limit   int // of moves; 0: none
 	spent   int
 	made    []relocation
+	owned   set[*machine] // whose records are copies
+	groups  map[*machine]*movers
 	changed func(m *machine) // is told of every machine that gave or received
 }
 
@@ -72,32 +75,62 @@ func (r *rebalancing) undo(since int) {
 	}
 }
 
-// shift brings a group from one machine to another.
+// shift brings a group from one machine to another, as if all of it had been ordered and carried out.
 func (r *rebalancing) shift(g group, from, to *machine) {
-	revision := r.revision + 1
-	giving, taking := withoutOrders(from, g), withoutOrders(to, nil)
-	rest, grown := withoutReports(from, g), withoutReports(to, nil)
+	r.own(from)
+	r.own(to)
 	for _, t := range g {
-		taking.Units[t.name] = from.units()[t.name]
-		grown.Units[t.name] = from.report.Units[t.name]
+		to.written.Units[t.name], to.report.Units[t.name] = from.written.Units[t.name], from.report.Units[t.name]
+		delete(from.written.Units, t.name)
+		delete(from.report.Units, t.name)
+		r.stand(from, t)
+		r.stand(to, t)
 	}
-	giving.Revision, taking.Revision, rest.Orders, grown.Orders = revision, revision, revision, revision
-	r.tell(
-		cluster.OrdersChanged{ID: from.id, Orders: giving}, cluster.ReportChanged{ID: from.id, Report: rest},
-		cluster.OrdersChanged{ID: to.id, Orders: taking}, cluster.ReportChanged{ID: to.id, Report: grown},
-	)
+	if r.groups[from] != nil {
+		r.groups[from].drop(g)
+	}
+	if r.groups[to] != nil {
+		r.groups[to].of = append(r.groups[to].of, g)
+	}
 	if r.changed != nil {
 		r.changed(from)
 		r.changed(to)
 	}
 }
 
-// movers lists the groups on m that may be moved for the sake of balance, and tells whether these are all that is there.
-func (r *rebalancing) movers(m *machine) (groups []group, all bool) {
-	all = true
+// own makes copies of the records of m that may be changed.
+func (r *rebalancing) own(m *machine) {
+	if r.owned.has(m) {
+		return
+	}
+	r.owned.add(m)
+	m.written, m.report = withoutOrders(m, nil), withoutReports(m, nil)
+}
+
+// movers are the groups on a machine that may be moved for the sake of balance.
+type movers struct {
+	of  []group
+	all bool // they are all that is there
+}
+
+func (w *movers) drop(g group) {
+	w.of = slices.DeleteFunc(w.of, func(o group) bool { return o[0] == g[0] })
+}
+
+func (r *rebalancing) movers(m *machine) *movers {
+	w := r.groups[m]
+	if w == nil {
+		w = r.findMovers(m)
+		r.groups[m] = w
+	}
+	return w
+}
+
+func (r *rebalancing) findMovers(m *machine) *movers {
+	w := &movers{all: true}
 	seen := make(map[*task]struct{}, len(m.tasks))
-	for _, t := range slices.SortedFunc(taskNames(m), byName) {
-		if _, ok := seen[t]; ok || t.record.Global && m.tasks[t].standing != lingering {
+	for _, t := range slices.SortedFunc(maps.Keys(m.tasks), byName) {
+		if _, ok := seen[t]; ok || t.record.Global && m.tasks[t].standing == ordered {
 			continue
 		}
 		g := t.together(m)
@@ -106,22 +139,12 @@ func (r *rebalancing) movers(m *machine) (groups []group, all bool) {
 			seen[u] = struct{}{}
 		}
 		if slices.ContainsFunc(g, func(u *task) bool { return !u.movable(m) }) {
-			all = false
+			w.all = false
 			continue
 		}
-		groups = append(groups, g)
+		w.of = append(w.of, g)
 	}
-	return groups, all
-}
-
-func taskNames(m *machine) func(yield func(*task) bool) {
-	return func(yield func(*task) bool) {
-		for t := range m.tasks {
-			if !yield(t) {
-				return
-			}
-		}
-	}
+	return w
 }
 
 func byName(a, b *task) int { return strings.Compare(string(a.name), string(b.name)) }
@@ -140,6 +163,9 @@ func (t *task) movable(m *machine) bool {
 
 // holdOn is what is held on m for the group.
 func (g group) holdOn(m *machine) *quantity {
+	if len(g) == 1 {
+		return m.tasks[g[0]].hold
+	}
 	sum := &quantity{}
 	for _, t := range g {
 		sum.add(m.tasks[t].hold, 1)

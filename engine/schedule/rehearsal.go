@@ -33,8 +33,8 @@ func (r *rehearsal) tell(changes ...cluster.Change) {
 }
 
 // maxRehearsals bounds how often brain and machines act in turn. A move takes two rounds; units that
-// wait for each other take more.
-const maxRehearsals = 1000
+// wait for each other take more, one or two for each that is in the way of another.
+const maxRehearsals = 100
 
 var errRestless = errors.New("the engine does not come to rest: units keep driving each other from their places")
 
