@@ -160,9 +160,10 @@ func decidePending(b *testing.B, s scale, snapshot cluster.Update) {
 			f := parsed(b, fmt.Sprintf("[Service]\nMemoryMax=%dM\n", machineMemory>>20-1024-i%variety))
 			news = append(news, arrival{unit.Name(fmt.Sprintf("waiting-%d.service", i)), f}.changes(l.revision)...)
 		}
-		l.tell(news)
+		refusal := l.tell(news)
 		l.mustPlace(0)
 		each := l.churn(s, 2*cycles)
+		b.ReportMetric(float64(refusal.Microseconds())/waiting, "refusal-µs")
 		b.ReportMetric(sum(each).Seconds()/alone.Seconds(), "slowdown")
 		report(b, each)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	qualityMachines = 300
+	qualityMachines = 100
 	qualitySeeds    = 3
 	holesAt         = 0.6 // load
 )
@@ -52,16 +52,20 @@ func BenchmarkQuality(b *testing.B) {
 }
 
 func measureQuality(b *testing.B, t trace, start func(*rand.Rand, []site) chooser) {
+	seeds := uint64(qualitySeeds)
+	if testing.Short() {
+		seeds = 1
+	}
 	for b.Loop() {
 		var refused, holes float64
-		for seed := range uint64(qualitySeeds) {
+		for seed := range seeds {
 			sites := make([]site, qualityMachines)
 			for i, has := range t.machines(rand.New(rand.NewPCG(seed, 1)), len(sites)) {
 				sites[i] = site{has: has, free: has}
 			}
 			r, h := play(b, t, rand.New(rand.NewPCG(seed, 2)), sites, start(rand.New(rand.NewPCG(seed, 3)), sites))
-			refused += r / qualitySeeds
-			holes += h / qualitySeeds
+			refused += r / float64(seeds)
+			holes += h / float64(seeds)
 		}
 		b.ReportMetric(refused, "refused_at_load")
 		b.ReportMetric(holes, "half_machine_holes")

@@ -27,14 +27,10 @@ PASS
 `
 
 func TestResultsOfGoBecomeRows(t *testing.T) {
-	rows, err := parseGoBench(strings.NewReader(printedByGo))
+	rows, err := aimed(parseGoBench(strings.NewReader(printedByGo)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range rows {
-		aimOfSchedule(&rows[i])
-	}
-	aimOfQuality(rows)
 
 	yes, no := true, false
 	reach := func(s string) *string { return &s }
