@@ -12,7 +12,10 @@ import (
 // to have, its agent stops; so this is where a returned machine learns what became of its units.
 func (s *State) admit(m *machine) {
 	s.returned.drop(m)
-	former := m.units()
+	var former map[unit.Name]cluster.Order
+	if m.written != nil {
+		former = m.written.Units
+	}
 	names := make(map[unit.Name]struct{})
 	for name := range former {
 		names[name] = struct{}{}
@@ -21,8 +24,7 @@ func (s *State) admit(m *machine) {
 		names[name] = struct{}{}
 	}
 
-	m.rewrite, m.next = true, make(map[unit.Name]cluster.Order)
-	s.moved.add(m)
+	s.rewriteOrders(m)
 	var guests []*guest
 	for name := range names {
 		t := s.task(name)

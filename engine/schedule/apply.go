@@ -75,11 +75,13 @@ func (s *State) recallLeaving() {
 // absorb takes in the changes, and then brings up to date what is derived from several of them.
 func (s *State) absorb(u cluster.Update) {
 	a := &absorbing{State: s, revision: u.Revision, machines: make(map[*machine]struct{}), tasks: make(map[*task]struct{})}
+	if u.Reset {
+		a.tasks = make(map[*task]struct{}, len(u.Changes))
+		s.tasks = make(map[unit.Name]*task, len(u.Changes))
+		s.numbers = make([]*task, 0, len(u.Changes))
+	}
 	for _, c := range u.Changes {
 		a.change(c)
-	}
-	for m := range a.machines {
-		s.refreshMachine(m)
 	}
 	if a.files {
 		for t := range s.troubled.of {
@@ -88,7 +90,14 @@ func (s *State) absorb(u cluster.Update) {
 	}
 	for t := range a.tasks {
 		s.readRules(t)
-		s.review.add(t)
+	}
+	for m := range a.machines {
+		s.refreshMachine(m)
+	}
+	for t := range a.tasks {
+		if len(t.where) == 0 || !u.Reset && !t.atRest() { // refreshMachine has looked at those that are somewhere
+			s.review.add(t)
+		}
 		if t.failing != nil {
 			s.failures.resting.add(t)
 		}
@@ -206,7 +215,8 @@ func (a *absorbing) ordersChanged(c cluster.OrdersChanged) {
 	delete(a.corrupt, record{cluster.KindOrders, string(c.ID)})
 	a.dirty(c.ID, cluster.KindOrders, false)
 	a.replaceOrders(m, c.Orders)
-	m.next, m.rewrite, m.leaving, m.changing, m.with = nil, false, nil, nil, nil
+	a.undraft(m)
+	m.leaving, m.changing = nil, nil
 }
 
 func (a *absorbing) reportChanged(c cluster.ReportChanged) {

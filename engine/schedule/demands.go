@@ -33,7 +33,7 @@ func (s *State) readRules(t *task) {
 // orderedContent is the content that some machine was ordered to have; empty if none was.
 func (t *task) orderedContent() unit.ContentID {
 	for _, m := range t.homes() {
-		return m.units()[t.name].Content
+		return m.orderFor(t).Content
 	}
 	return ""
 }
@@ -104,7 +104,7 @@ func (s *State) setRules(t *task, read *digest) {
 	homes := len(t.homes())
 	s.countPriority(t, -homes)
 	defer func() { s.countPriority(t, homes) }()
-	rules := read.rules
+	rules := &read.rules
 	t.rules, t.need, t.share, t.lacks = rules, read.need, read.share, read.lacks
 	s.setTaste(t, read.taste)
 	for _, peer := range t.peers {

@@ -14,7 +14,7 @@ func (s *State) reviewGlobal(t *task) {
 	for _, m := range t.homes() {
 		switch ok, says := s.holds(t, m); {
 		case !t.settled():
-			if m.units()[t.name].Content == t.record.Content {
+			if m.orderFor(t).Content == t.record.Content {
 				s.refresh(m, t)
 			}
 		case !ok:

@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"maps"
 	"slices"
 
 	"fleet/cluster"
@@ -20,9 +19,11 @@ type machine struct {
 	report   *cluster.Report
 	bad      map[cluster.Kind]bool // which of those records cannot be read
 
-	next    map[unit.Name]cluster.Order // the units it is to have now; nil: as written
-	rewrite bool                        // the orders have to be written even if they name the same units
-	with    map[*machine]struct{}       // machines whose orders have to change in the same transaction
+	drafts  drafts
+	epoch   int32                 // of the drafts that count, see drafts.go
+	drafted int                   // how many there may be; 0: the orders are as written
+	rewrite bool                  // the orders are made anew, of drafts alone
+	with    map[*machine]struct{} // machines whose orders have to change in the same transaction
 
 	// leaving has the units that left the orders of the present session, and changing those whose
 	// content changed in them, until the machine's report has confirmed it.
@@ -104,17 +105,6 @@ func (m *machine) eligible() bool {
 // awaits tells whether the machine has reported and now needs the first orders of its session.
 func (m *machine) awaits() bool { return m.record != nil && m.reported() && !m.live() }
 
-// units are those the machine is to have.
-func (m *machine) units() map[unit.Name]cluster.Order {
-	if m.next != nil {
-		return m.next
-	}
-	if m.written == nil {
-		return nil
-	}
-	return m.written.Units
-}
-
 // still tells whether the unit may be on the machine, whatever was decided since the orders were written.
 func (m *machine) still(name unit.Name) bool {
 	if m.lost() {
@@ -144,7 +134,7 @@ func (m *machine) standingOf(t *task) standing {
 		return gone
 	}
 	if m.live() {
-		if _, ok := m.units()[t.name]; ok {
+		if _, ok := m.order(t); ok {
 			return ordered
 		}
 	}
@@ -166,16 +156,22 @@ func (m *machine) copyOf(name unit.Name) (cluster.UnitReport, bool) {
 	return r, ok
 }
 
-// edit makes the orders the brain's own to change.
-func (m *machine) edit() map[unit.Name]cluster.Order {
-	if m.next != nil {
-		return m.next
+// units are those the machine is to have. The map must not be changed.
+func (m *machine) units() map[unit.Name]cluster.Order {
+	var written map[unit.Name]cluster.Order
+	if m.written != nil {
+		written = m.written.Units
 	}
-	m.next = maps.Clone(m.units())
-	if m.next == nil {
-		m.next = make(map[unit.Name]cluster.Order)
+	if m.drafted == 0 && !m.rewrite {
+		return written
 	}
-	return m.next
+	all := make(map[unit.Name]cluster.Order, len(m.tasks))
+	for t := range m.tasks {
+		if o, ok := m.order(t); ok {
+			all[t.name] = o
+		}
+	}
+	return all
 }
 
 // addressee is the session that new orders go to.
@@ -186,31 +182,22 @@ func (m *machine) addressee() cluster.Session {
 	return m.written.Session
 }
 
-// free is what is left of the machine. It is negative where the capacity was lowered below what is used.
-func (m *machine) free() quantity {
-	free := quantity{v: m.capacity.v, more: slices.Clone(m.capacity.more)}
-	free.add(&m.used, -1)
-	return free
-}
-
 // put orders the unit onto the machine, or changes its order there.
 func (s *State) put(m *machine, t *task, o cluster.Order) {
-	if old, ok := m.units()[t.name]; ok && old == o {
+	if old, ok := m.order(t); ok && old == o {
 		return
 	}
-	m.edit()[t.name] = o
-	s.moved.add(m)
+	s.draft(m, t, draft{order: o})
 	delete(s.withdrawn, placement{t.name, m.id})
 	s.stand(m, t)
 }
 
 // remove takes the unit out of the machine's orders.
 func (s *State) remove(m *machine, t *task, why string) {
-	if _, ok := m.units()[t.name]; !ok {
+	if _, ok := m.order(t); !ok {
 		return
 	}
-	delete(m.edit(), t.name)
-	s.moved.add(m)
+	s.draft(m, t, draft{gone: true})
 	s.withdrawn[placement{t.name, m.id}] = why
 	s.stand(m, t)
 }
@@ -278,7 +265,7 @@ func (s *State) berthOf(m *machine, t *task, was berth) berth {
 // arrived tells whether the machine has said that it has carried out its order for t, or tried to.
 func (m *machine) arrived(t *task) bool {
 	r, ok := m.copyOf(t.name)
-	return ok && max(r.Generation, r.Tried) >= m.units()[t.name].Generation
+	return ok && max(r.Generation, r.Tried) >= m.orderFor(t).Generation
 }
 
 func (m *machine) account(b berth, times int64) {

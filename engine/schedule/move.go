@@ -10,7 +10,7 @@ import (
 // them; it is kept for them until they have stopped. That a request was refused is in the
 // order's reason; either way the order says that it was considered.
 func (s *State) moveAsked(t *task, home *machine) bool {
-	order, ok := home.units()[t.name]
+	order, ok := home.order(t)
 	if !ok || t.record.Move <= order.Move {
 		return false
 	}

@@ -44,8 +44,8 @@ func (m *machine) change(name unit.Name, d departure) {
 func (s *State) refreshMachine(m *machine) {
 	s.patience.absent = nil
 	if m.lost() {
-		m.next, m.rewrite, m.with, m.leaving, m.changing = nil, false, nil, nil, nil
-		s.moved.drop(m)
+		s.undraft(m)
+		m.leaving, m.changing = nil, nil
 	}
 	s.list(m, false)
 	m.metadata, m.capacity, m.physical = nil, quantity{}, 0
@@ -61,27 +61,33 @@ func (s *State) refreshMachine(m *machine) {
 	s.confirm(m)
 	s.restand(m)
 	for t := range m.tasks {
-		s.wake(t)
+		if !t.atRest() {
+			s.wake(t)
+		}
 	}
 	s.announce(m)
 }
 
 // restand looks at the standing of every unit that any record ties to the machine.
 func (s *State) restand(m *machine) {
+	var written map[unit.Name]cluster.Order
+	if m.written != nil {
+		written = m.written.Units
+	}
+	if len(m.tasks) == 0 {
+		m.tasks = make(map[*task]berth, len(written))
+	}
 	for t := range m.tasks {
 		s.stand(m, t)
 	}
-	for name := range m.units() {
+	for name := range written {
 		s.stand(m, s.task(name))
-	}
-	if m.written != nil {
-		for name := range m.written.Units {
-			s.stand(m, s.task(name))
-		}
 	}
 	if m.report != nil {
 		for name := range m.report.Units {
-			s.stand(m, s.task(name))
+			if _, done := written[name]; !done {
+				s.stand(m, s.task(name))
+			}
 		}
 	}
 	for name := range m.leaving {
@@ -95,7 +101,7 @@ func (s *State) ordersWritten(m *machine, orders cluster.Orders) {
 	before := m.written
 	s.depart(m, before, &orders)
 	s.replaceOrders(m, &orders)
-	m.next, m.rewrite, m.with = nil, false, nil
+	s.undraft(m)
 	delete(m.bad, cluster.KindOrders)
 	delete(s.corrupt, record{cluster.KindOrders, string(m.id)})
 	s.moved.drop(m)

@@ -219,7 +219,7 @@ func (s *State) holdOf(m *machine, t *task, st standing, known *quantity) *quant
 	if st == claimed {
 		take(t.content)
 	}
-	if o, ok := m.units()[t.name]; ok && st == ordered {
+	if o, ok := m.order(t); ok && st == ordered {
 		take(o.Content)
 	}
 	if m.reported() {

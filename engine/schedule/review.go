@@ -99,7 +99,7 @@ func (s *State) contest(t *task) {
 // keepUnreadable: what the new content demands is unknown, so the content that was
 // placed by known rules stays. All that can be passed on is a request that keeps the content.
 func (s *State) keepUnreadable(t *task, home *machine) {
-	if home.units()[t.name].Content == t.record.Content {
+	if home.orderFor(t).Content == t.record.Content {
 		s.refresh(home, t)
 	}
 	s.pend(t.alone(), cluster.Pending{Message: t.problem})
@@ -125,14 +125,14 @@ func (s *State) keeper(t *task) *machine {
 	return slices.MinFunc(homes, func(a, b *machine) int {
 		return cmp.Or(
 			cmp.Compare(rank(a), rank(b)),
-			a.units()[t.name].Since.Compare(b.units()[t.name].Since),
+			a.orderFor(t).Since.Compare(b.orderFor(t).Since),
 			byID(a, b))
 	})
 }
 
 // up tells whether the machine has reached what its order for t says.
 func (s *State) up(t *task, m *machine) bool {
-	o := m.units()[t.name]
+	o := m.orderFor(t)
 	found, ok := m.copyOf(t.name)
 	switch {
 	case !ok || found.Generation < o.Generation:
@@ -146,7 +146,7 @@ func (s *State) up(t *task, m *machine) bool {
 // refresh passes on what users asked for since the order was written. Why and
 // since when the unit is there does not change by that.
 func (s *State) refresh(m *machine, t *task) {
-	old := m.units()[t.name]
+	old := m.orderFor(t)
 	o := t.order()
 	o.Reason, o.Since = old.Reason, old.Since
 	s.put(m, t, o)
@@ -158,4 +158,21 @@ func (s *State) release(t *task) {
 		t.claim, t.because = nil, ""
 		s.stand(m, t)
 	}
+}
+
+// atRest tells, at little cost, that there is nothing to decide about a unit: it is alone in what it demands, where
+// it may be, and its order says what is wanted. Of most units that is so when a leader looks at them first.
+func (t *task) atRest() bool {
+	if !t.wanted() || !t.settled() || t.record.Global || len(t.where) != 1 || !t.plain() || len(t.followers) > 0 ||
+		t.claim != nil || t.want != nil || t.written != nil || t.unreadable || t.failing != nil || t.rules.Reschedule {
+		return false
+	}
+	home := t.where[0]
+	b := home.tasks[t]
+	if b.standing != ordered || b.hold != t.need {
+		return false
+	}
+	o, old := t.order(), home.orderFor(t)
+	o.Reason, o.Since = old.Reason, old.Since
+	return o == old
 }

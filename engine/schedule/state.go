@@ -26,6 +26,7 @@ type State struct {
 	priorities map[int]int // how many units on machines are of each priority
 	numbers    []*task     // by their number
 	vacant     []int32     // numbers that are free
+	spare      []task      // for units that come
 
 	// The machines that may be given units, and where each of them is in every order.
 	listed   []*machine // by id
@@ -54,6 +55,7 @@ type State struct {
 	waiting   *index.Waiting           // all of them, by how much room would do
 	troubled  set[*task]               // units whose rules cannot be read
 	corrupt   map[record]struct{}      // records that may refer to any file
+	drafts    drafts                   // orders that are not written yet
 	withdrawn map[placement]string     // why units were taken off machines, for the log
 
 	patience patience
@@ -103,6 +105,7 @@ func New(o Options) *State {
 		garbage:    make(map[unit.ContentID]*file),
 		corrupt:    make(map[record]struct{}),
 		withdrawn:  make(map[placement]string),
+		drafts:     make(drafts),
 	}
 	s.lanes = s.newLanes()
 	return s
@@ -192,12 +195,25 @@ func (s *State) takeIn(d cluster.Decision, revision int64) {
 func (s *State) task(name unit.Name) *task {
 	t, ok := s.tasks[name]
 	if !ok {
-		t = &task{name: name, need: bareNeed}
+		t = s.newTask(name)
 		t.single[0] = t
 		s.tasks[name] = t
 		s.enrol(t)
 		s.globs.register(t)
 	}
+	return t
+}
+
+// newTask makes units a few hundred at a time: of most, there are many.
+func (s *State) newTask(name unit.Name) *task {
+	if len(s.spare) == 0 {
+		s.spare = make([]task, min(max(len(s.tasks)/8, 8), 512))
+	}
+	t := &s.spare[0]
+	s.spare = s.spare[1:]
+	t.name = name
+	t.rules, t.need = &unread.rules, unread.need
+	t.where = t.near[:0]
 	return t
 }
 
@@ -229,7 +245,7 @@ func (s *State) enrol(t *task) {
 func (s *State) machine(id cluster.MachineID) *machine {
 	m, ok := s.machines[id]
 	if !ok {
-		m = &machine{id: id, tasks: make(map[*task]berth)}
+		m = &machine{id: id, drafts: s.drafts, tasks: make(map[*task]berth)}
 		s.machines[id] = m
 	}
 	return m

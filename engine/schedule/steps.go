@@ -81,10 +81,11 @@ func (s *State) steps() []Step {
 func (s *State) ordersParts() ([][]Step, map[unit.Name]struct{}) {
 	var all [][]Step
 	told := make(map[unit.Name]struct{})
-	for _, linked := range s.linked() {
+	changes := s.orderChanges()
+	for _, linked := range s.linked(changes) {
 		var parts []Step
 		for _, m := range linked {
-			part := s.withStories(s.ordersPart(m))
+			part := s.withStories(s.ordersPart(m, changes[m]))
 			for name := range part.Failures {
 				told[name] = struct{}{}
 			}
@@ -95,17 +96,26 @@ func (s *State) ordersParts() ([][]Step, map[unit.Name]struct{}) {
 	return all, told
 }
 
-// linked lists the machines whose orders differ, those together whose orders have to
+// orderChanges lists how the orders of machines are to change. Drafts that change nothing are forgotten.
+func (s *State) orderChanges() map[*machine]change {
+	drafts := s.draftsByMachine()
+	changes := make(map[*machine]change)
+	for _, m := range sortedMachines(s.moved.of) {
+		if c, ok := m.changeOf(drafts[m]); ok {
+			changes[m] = c
+		} else {
+			s.undraft(m)
+		}
+	}
+	return changes
+}
+
+// linked lists the machines whose orders change, those together whose orders have to
 // change in one transaction.
-func (s *State) linked() [][]*machine {
+func (s *State) linked(changes map[*machine]change) [][]*machine {
 	var groups [][]*machine
 	seen := make(map[*machine]struct{})
-	for _, m := range sortedMachines(s.moved.of) {
-		if !m.differs() {
-			m.next = nil
-			s.moved.drop(m)
-			continue
-		}
+	for _, m := range sortedMachines(changes) {
 		if _, ok := seen[m]; ok {
 			continue
 		}
@@ -113,7 +123,8 @@ func (s *State) linked() [][]*machine {
 		group := []*machine{m}
 		for i := 0; i < len(group); i++ {
 			for _, other := range sortedMachines(group[i].with) {
-				if _, ok := seen[other]; !ok && other.differs() {
+				_, differs := changes[other]
+				if _, ok := seen[other]; !ok && differs {
 					seen[other] = struct{}{}
 					group = append(group, other)
 				}
@@ -134,36 +145,27 @@ func (m *machine) precedence() int {
 	return 0
 }
 
-// differs tells whether the machine's orders have to be written.
-func (m *machine) differs() bool {
-	return m.rewrite || m.next != nil && (m.written == nil || !maps.Equal(m.next, m.written.Units))
-}
-
-func (s *State) ordersPart(m *machine) Step {
-	orders := cluster.Orders{Machine: m.id, Session: m.addressee(), Units: m.units()}
+func (s *State) ordersPart(m *machine, c change) Step {
+	orders := cluster.Orders{Machine: m.id, Session: m.addressee(), Units: c.after}
 	return Step{
 		Decision: cluster.Decision{Orders: map[cluster.MachineID]cluster.Orders{m.id: orders}},
-		Notes:    s.notes(m),
+		Notes:    s.notes(m, c),
 	}
 }
 
 // notes tell how the orders of a machine differ from those in the store.
-func (s *State) notes(m *machine) []Note {
-	var before map[unit.Name]cluster.Order
-	if m.written != nil {
-		before = m.written.Units
-	}
+func (s *State) notes(m *machine, c change) []Note {
 	var notes []Note
-	for name, o := range m.units() {
-		switch old, ok := before[name]; {
+	for name, o := range c.after {
+		switch old, ok := c.before[name]; {
 		case !ok:
 			notes = append(notes, Note{Place, name, m.id, o.Reason})
 		case old != o:
 			notes = append(notes, Note{Change, name, m.id, o.Reason})
 		}
 	}
-	for name := range before {
-		if _, ok := m.units()[name]; !ok {
+	for name := range c.before {
+		if _, ok := c.after[name]; !ok {
 			notes = append(notes, Note{Withdraw, name, m.id, s.withdrawn[placement{name, m.id}]})
 		}
 	}

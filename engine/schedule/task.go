@@ -14,8 +14,8 @@ type task struct {
 	exists  bool
 	corrupt string // why its record cannot be read: what it says is unknown
 	content unit.ContentID
-	rules   unit.Rules
-	problem string // why the rules of the present content cannot be read
+	rules   *unit.Rules // shared by units whose files say the same; never nil
+	problem string      // why the rules of the present content cannot be read
 
 	id     int32     // its number among all units
 	kin    *kin      // the instances of its template; nil: it is no instance
@@ -32,8 +32,9 @@ type task struct {
 	lacks     []string               // for each requirement: what to say of a machine that does not meet it
 	without   []string               // for each peer: what to say of a machine that does not have it
 
-	where []*machine // the machines on which it has a standing, by id
-	claim *machine   // the machine that is being cleared for it
+	near  [1]*machine // the memory of where, as long as it is one
+	where []*machine  // the machines on which it has a standing, by id
+	claim *machine    // the machine that is being cleared for it
 
 	because string    // of a claim: what the unit's order is to say
 	shunned *machine  // the machine that it was asked to leave
