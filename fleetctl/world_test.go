@@ -12,6 +12,7 @@ import (
 
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/engine/schedule"
 	"fleet/unit"
 )
 
@@ -59,8 +60,9 @@ func newWorld() *world {
 	for i, id := range []cluster.MachineID{firstMachine, secondMachine} {
 		session := cluster.Session{Lease: int64(i + 1), BootID: "boot"}
 		w.orders[id] = cluster.Orders{Machine: id, Session: session}
-		w.reports[id] = cluster.Report{Machine: id, Session: session}
-		w.commit(cluster.MachineChanged{ID: id, Machine: &cluster.Machine{
+		report := cluster.Report{Machine: id, Session: session}
+		w.reports[id] = report
+		w.commit(cluster.ReportChanged{ID: id, Report: &report}, cluster.MachineChanged{ID: id, Machine: &cluster.Machine{
 			ID: id, Session: session, Address: fmt.Sprintf("10.0.0.%d", i+1),
 			Metadata: map[string]string{"zone": "z" + fmt.Sprint(i+1), "disk": "hdd"}, Version: "2.0.0",
 			Capacity: cluster.Capacity{Resources: unit.Resources{Memory: int64(i+1) << 30, CPU: 4000}},
@@ -82,7 +84,7 @@ func (w *world) commit(changes ...cluster.Change) {
 func (w *world) serve(version string) (h http.Handler, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan struct{})
-	server := api.New(followed{w, sync.OnceFunc(func() { close(ready) })}, api.Options{Version: version, Advisor: advisor{}})
+	server := api.New(followed{w, sync.OnceFunc(func() { close(ready) })}, api.Options{Version: version, Advisor: schedule.Advisor{}})
 	go func() {
 		defer close(done)
 		_ = server.Run(ctx) // ends with ctx
