@@ -15,17 +15,30 @@ type moment struct {
 	live   map[cluster.MachineID]map[unit.Name]cluster.Order
 	there  map[cluster.MachineID]names
 	over   map[cluster.MachineID]amounts
+	taken  map[cluster.MachineID]map[unit.Name]amounts
+	heard  map[cluster.MachineID]int64 // the orders that the machine has confirmed
+}
+
+// leaving is a unit that was taken off a machine.
+type leaving struct {
+	from cluster.MachineID
+	name unit.Name
 }
 
 func (w *world) moment() moment {
 	m := moment{
 		orders: maps.Clone(w.orders), live: make(map[cluster.MachineID]map[unit.Name]cluster.Order),
 		there: make(map[cluster.MachineID]names), over: make(map[cluster.MachineID]amounts),
+		heard: make(map[cluster.MachineID]int64), taken: make(map[cluster.MachineID]map[unit.Name]amounts),
 	}
 	for _, h := range w.present() {
 		m.live[h.id] = w.live(h)
 		m.there[h.id] = w.there(h)
-		m.over[h.id] = over(total(w.taken(h)), w.limits(h))
+		if h.hears() {
+			m.heard[h.id] = h.report.Orders
+		}
+		m.taken[h.id] = w.taken(h)
+		m.over[h.id] = over(total(m.taken[h.id]), w.limits(h))
 	}
 	return m
 }
@@ -70,7 +83,7 @@ func (w *world) decideAndCheck() {
 func (w *world) checkNotes(steps []Step) {
 	for _, step := range steps {
 		for _, note := range step.Notes {
-			if note.Reason == "" && (packs || note.Action == Withdraw) {
+			if note.Reason == "" && (wild || note.Action == Withdraw) {
 				w.t.Fatalf("%s %s on %s without a reason", note.Action, note.Unit, note.Machine)
 			}
 		}
@@ -88,8 +101,7 @@ func (w *world) checkChange(before moment) {
 			}
 		}
 		for name := range w.live(h) {
-			w.ran[name] = true
-			if w.settings[h.id].Cordoned && !before.there[h.id][name] {
+			if w.settings[h.id].Cordoned && !before.there[h.id][name] && w.left[leaving{h.id, name}] <= before.heard[h.id] {
 				w.t.Fatalf("%s is given to %s, which is cordoned", name, h.id)
 			}
 		}
@@ -97,6 +109,9 @@ func (w *world) checkChange(before moment) {
 			continue
 		}
 		for name := range before.live[h.id] {
+			if _, still := w.live(h)[name]; !still {
+				w.left[leaving{h.id, name}] = w.orders[h.id].Revision
+			}
 			if _, still := w.live(h)[name]; !still && w.wanted(name) && !w.obscure() {
 				if !w.excused(name, h, before) {
 					w.t.Fatalf("%s had to leave %s for nothing\n%s", name, h.id, w.show())
@@ -110,7 +125,7 @@ func (w *world) checkChange(before moment) {
 func (w *world) excused(name unit.Name, h *host, before moment) bool {
 	order, rules := before.live[h.id][name], w.rules(name)
 	switch {
-	case w.breach(name, h) != "", w.outgrown(name, h, order), w.overtaken(name, h), w.units[name].Move > order.Move:
+	case w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before), w.units[name].Move > order.Move:
 		return true
 	case rules.Reschedule && h.report.Units[name].Active == "failed":
 		return true
@@ -125,10 +140,10 @@ func (w *world) excused(name unit.Name, h *host, before moment) bool {
 }
 
 // outgrown tells whether name has come to need more than its machine has left.
-func (w *world) outgrown(name unit.Name, h *host, old cluster.Order) bool {
-	physical := h.record.Capacity.PhysicalMemory
+func (w *world) outgrown(name unit.Name, h *host, before moment) bool {
+	old, physical := before.live[h.id][name], h.record.Capacity.PhysicalMemory
 	was, is := w.needs(name, old.Content, physical), w.needs(name, w.units[name].Content, physical)
-	taken := w.taken(h)
+	taken := maps.Clone(before.taken[h.id])
 	taken[name] = is
 	excess := over(total(taken), w.limits(h))
 	for resource, n := range is {
@@ -139,17 +154,11 @@ func (w *world) outgrown(name unit.Name, h *host, old cluster.Order) bool {
 	return false
 }
 
-// overtaken tells whether a unit that may do so takes the place of name on h: one that replaces it, or, where it
+// overtaken tells whether a unit that comes to h may take the place of name: one that replaces it, or, where it
 // fits nowhere else, one of higher priority.
-func (w *world) overtaken(name unit.Name, h *host) bool {
-	takers := w.there(h)
-	if !packs {
-		for by, p := range w.pending {
-			takers[by] = takers[by] || p.Waiting
-		}
-	}
-	for by := range takers {
-		if !w.wanted(by) || by == name {
+func (w *world) overtaken(name unit.Name, h *host, before moment) bool {
+	for _, by := range slices.Sorted(maps.Keys(w.there(h))) {
+		if _, before := before.live[h.id][by]; before || !w.wanted(by) {
 			continue
 		}
 		if w.aims(by, name, true) && w.units[by].Generation > w.units[name].Generation {
@@ -197,12 +206,8 @@ func (w *world) rest() {
 
 // checkRest: nothing waits, what fits has a place, wishes are dealt with, and a new engine finds nothing to do.
 func (w *world) checkRest() {
-	successor := w.brain()
-	successor.Apply(w.snapshot())
-	for _, step := range successor.Decide(w.now) {
-		if len(step.Orders) > 0 || !w.obscure() && w.saysNew(step) {
-			w.t.Fatalf("a new engine decides anew:\n%s%s", trace([]Step{step}), w.show())
-		}
+	for range 4 { // each is told the facts in another order
+		w.checkSuccessor()
 	}
 	if w.obscure() {
 		return
@@ -214,6 +219,16 @@ func (w *world) checkRest() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.units)) {
 		w.checkAtRest(name)
+	}
+}
+
+func (w *world) checkSuccessor() {
+	successor := w.brain()
+	successor.Apply(w.snapshot())
+	for _, step := range successor.Decide(w.now) {
+		if len(step.Orders) > 0 || !w.obscure() && w.saysNew(step) {
+			w.t.Fatalf("a new engine decides anew:\n%s%s", trace([]Step{step}), w.show())
+		}
 	}
 }
 
@@ -261,7 +276,7 @@ func (w *world) checkAtRest(name unit.Name) {
 			w.t.Fatalf("%s could be on %s: %s\n%s", g, h.id, w.pending[name], w.show())
 		}
 		if n, ok := w.victims(h, g); ok && !global {
-			w.t.Fatalf("%s could displace %d on %s: %s\n%s", g, n, h.id, w.pending[name], w.show())
+			w.t.Fatalf("%s could displace units of priorities %d on %s: %s\n%s", g, n, h.id, w.pending[name], w.show())
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"fleet/unit"
 )
 
-// packs tells whether the engine knows resources, priorities and wishes.
-const packs = false
+// wild mixes resources, priorities, cordons and moves into the histories.
+const wild = false
 
 // The worlds are small, so that units get into each other's way.
 var (
@@ -58,7 +58,7 @@ func someLooseText() *rapid.Generator[string] {
 }
 
 // someText is a unit file with up to two rules, and perhaps needs and wishes.
-func someText() *rapid.Generator[string] {
+func someText(wild bool) *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
 		lines := []string{"[Service]", "ExecStart=/bin/" + pick("version", "true", "false"), "[X-Fleet]"}
@@ -73,7 +73,7 @@ func someText() *rapid.Generator[string] {
 			"Global=true",
 		}
 		lines = append(lines, rapid.SliceOfN(rapid.SampledFrom(rules), 0, 2).Draw(t, "rules")...)
-		if !packs {
+		if !wild {
 			return strings.Join(lines, "\n") + "\n"
 		}
 		lines = append(lines, pick("needs", someNeeds...), pick("priority", somePriorities...), pick("wish", someWishes...))

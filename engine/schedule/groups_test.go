@@ -15,8 +15,8 @@ import (
 // TestGroups asks for units that are tied by MachineOf, all at once, in a cluster at rest: they get
 // one machine that has room for all of them, if there is one, and none of them any otherwise.
 func TestGroups(t *testing.T) {
-	if !packs {
-		t.Skip("the engine does not know all rules yet")
+	if !wild {
+		t.Skip("the engine forgets the place that is being cleared for part of a group")
 	}
 	eachSeed(t, func(t *rapid.T) {
 		w := newWorld(t)
@@ -36,19 +36,20 @@ func TestGroups(t *testing.T) {
 			g = append(g, name)
 		}
 		var may []string
-		displaces := false
+		displaces, ever := false, false
 		for _, h := range w.present() {
 			if w.bars(h, g, nil) == "" {
 				may = append(may, string(h.id))
 			}
+			ever = ever || w.barsByRules(h, g, nil) == ""
 			_, can := w.victims(h, g)
 			displaces = displaces || can
 		}
 		before := w.moment()
 		steps := w.decide()
 		w.checkChange(before)
-		if len(may) == 0 && displaces {
-			t.Skip("somebody would be displaced")
+		if len(may) == 0 && displaces || !ever {
+			t.Skip("somebody would be displaced, or it is not for lack of room that they cannot be together")
 		}
 		homes := w.homes(g[0])
 		for _, name := range g {

@@ -3,7 +3,7 @@ package schedule
 import (
 	"cmp"
 	"maps"
-	"math/big"
+	"math"
 	"slices"
 
 	"fleet/cluster"
@@ -30,11 +30,22 @@ func (s *sim) best(g []unit.Name) *host {
 	})
 }
 
+// compareWishes: no Spread exceeded that need not be, the most important first; the more of the preferences; the
+// fewer of its kind in the same domain.
 func (s *sim) compareWishes(name unit.Name, a, b *host) int {
+	spreads := s.rules(name).Spread
+	for _, spread := range spreads {
+		if x, y := s.skewed(name, spread, a), s.skewed(name, spread, b); x != y {
+			if x {
+				return 1
+			}
+			return -1
+		}
+	}
 	if c := cmp.Compare(s.preference(name, b), s.preference(name, a)); c != 0 {
 		return c
 	}
-	for _, spread := range s.rules(name).Spread {
+	for _, spread := range spreads {
 		if c := cmp.Compare(s.alike(name, spread.Key, a), s.alike(name, spread.Key, b)); c != 0 {
 			return c
 		}
@@ -45,13 +56,16 @@ func (s *sim) compareWishes(name unit.Name, a, b *host) int {
 // preference is the weight of what name would like and h has.
 func (s *sim) preference(name unit.Name, h *host) int {
 	sum := 0
-	metadata := s.settings[h.id].Overlay(h.record.Metadata)
 	for _, p := range s.rules(name).Prefer {
-		if p.Match(metadata) {
+		if p.Match(s.metadata(h)) {
 			sum += p.Weight
 		}
 	}
 	return sum
+}
+
+func (s *sim) metadata(h *host) map[string]string {
+	return s.settings[h.id].Overlay(h.record.Metadata)
 }
 
 // domain is what h counts as for a Spread over that key; false if it counts as nothing.
@@ -59,23 +73,22 @@ func (s *sim) domain(h *host, key string) (string, bool) {
 	if key == unit.SpreadMachine {
 		return string(h.id), true
 	}
-	value, ok := s.settings[h.id].Overlay(h.record.Metadata)[key]
+	value, ok := s.metadata(h)[key]
 	return value, ok
 }
 
-// alike is how many other instances of name's template are in the domain of h.
+// alike is how many other instances of name's template are ordered to be in the domain of h, or awaited there.
 func (s *sim) alike(name unit.Name, key string, h *host) int {
-	own, ok := s.domain(h, key)
-	if !ok {
-		return 1 << 30
-	}
+	value, has := s.domain(h, key)
 	n := 0
 	for _, other := range s.present() {
-		if d, ok := s.domain(other, key); !ok || d != own {
+		if v, ok := s.domain(other, key); ok != has || v != value {
 			continue
 		}
 		for sibling := range s.there(other) {
-			if sibling != name && name.IsInstance() && sibling.Template() == name.Template() {
+			_, ordered := s.live(other)[sibling]
+			ordered = ordered || s.pending[sibling].Place == other.id
+			if ordered && sibling != name && name.IsInstance() && sibling.Template() == name.Template() {
 				n++
 			}
 		}
@@ -83,37 +96,85 @@ func (s *sim) alike(name unit.Name, key string, h *host) int {
 	return n
 }
 
+// skewed tells whether with name on it the domain of h would have more than the allowed number beyond the
+// domain with the fewest, of those to which name could be given as far as its metadata and cordons say.
+func (s *sim) skewed(name unit.Name, spread unit.Spread, h *host) bool {
+	if _, ok := s.domain(h, spread.Key); !ok {
+		return true
+	}
+	least := -1
+	for _, other := range s.present() {
+		if _, ok := s.domain(other, spread.Key); !ok || s.settings[other.id].Cordoned || !other.hears() || !s.meets(name, other) {
+			continue
+		}
+		if n := s.alike(name, spread.Key, other); least < 0 || n < least {
+			least = n
+		}
+	}
+	return s.alike(name, spread.Key, h)+1-max(least, 0) > spread.MaxSkew
+}
+
+// meets tells whether h has the metadata that name demands.
+func (s *sim) meets(name unit.Name, h *host) bool {
+	for _, r := range s.rules(name).Metadata {
+		if !r.Match(s.metadata(h)) {
+			return false
+		}
+	}
+	return true
+}
+
 // compareRoom is the strategy: who reserves nothing goes where the fewest units are, who reserves something
 // where the least is left, or with Strategy=spread the most.
 func (s *sim) compareRoom(g []unit.Name, a, b *host) int {
-	needs := amounts{}
+	bare, strategy := true, s.strategy
 	for _, name := range g {
-		needs.add(s.needs(name, s.units[name].Content, 1<<30))
+		rules := s.rules(name)
+		n := rules.Needs
+		bare = bare && n.Memory == 0 && n.MemoryShare == 0 && n.CPU == 0 && n.Disk == 0 && len(n.Named) == 0
+		strategy = cmp.Or(rules.Strategy, strategy)
 	}
-	delete(needs, unit.Slots)
-	maps.DeleteFunc(needs, func(_ string, n int64) bool { return n == 0 })
-	if len(needs) == 0 {
-		return cmp.Compare(len(s.there(a)), len(s.there(b)))
+	switch {
+	case bare:
+		return cmp.Compare(s.busy(a), s.busy(b))
+	case strategy == unit.SpreadEvenly:
+		return cmp.Compare(s.free(b, 3), s.free(a, 3))
 	}
-	strategy := cmp.Or(s.rules(g[0]).Strategy, s.strategy, unit.Pack)
-	c := s.free(a).Cmp(s.free(b))
-	if strategy == unit.SpreadEvenly {
-		return -c
-	}
-	return c
+	return cmp.Compare(s.free(a, 0), s.free(b, 0))
 }
 
-// free is what is left on h, each resource as a share of what the whole cluster offers of it.
-func (s *sim) free(h *host) *big.Rat {
-	all := amounts{}
-	for _, other := range s.present() {
-		all.add(s.limits(other))
+// busy is how many units there are on h; one that has not been reported as started counts as four.
+func (s *sim) busy(h *host) int {
+	n := len(s.there(h))
+	for name := range s.live(h) {
+		if !s.arrived(h, name) {
+			n += 3
+		}
 	}
-	limits, taken := s.limits(h), total(s.taken(h))
-	sum := new(big.Rat)
-	for resource, limit := range limits {
-		if resource != unit.Slots && all[resource] > 0 {
-			sum.Add(sum, big.NewRat(limit-taken[resource], all[resource]))
+	return n
+}
+
+func (s *sim) arrived(h *host, name unit.Name) bool {
+	r, ok := h.report.Units[name]
+	return ok && max(r.Generation, r.Tried) >= s.live(h)[name].Generation
+}
+
+// free is the sum of the roots of the free shares of what h has. What has not been reported as started counts
+// so many times more.
+func (s *sim) free(h *host, more int64) int64 {
+	limits, taken := s.limits(h), s.taken(h)
+	used := total(taken)
+	for name := range s.live(h) {
+		if !s.arrived(h, name) {
+			for resource, n := range taken[name] {
+				used[resource] += more * n
+			}
+		}
+	}
+	var sum int64
+	for resource, has := range limits {
+		if left := has - used[resource]; resource != unit.Slots && has > 0 && left > 0 {
+			sum += int64(math.Sqrt(float64(left)/float64(has)) * (1 << 40))
 		}
 	}
 	return sum

@@ -1,7 +1,10 @@
 package schedule
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 
 	"fleet/cluster"
@@ -31,38 +34,50 @@ func (s *sim) there(h *host) names {
 
 // bars is why h may not be given the units of g together, were it not for those in away; empty if it may.
 func (s *sim) bars(h *host, g []unit.Name, away names) string {
+	if why := s.barsByRules(h, g, away); why != "" {
+		return why
+	}
+	return s.lacksRoom(h, g, away)
+}
+
+// barsByRules asks all rules but whether there is room.
+func (s *sim) barsByRules(h *host, g []unit.Name, away names) string {
+	if !h.hears() || s.corrupt[record{cluster.KindMachine, string(h.id)}] {
+		return "it has not said what is there"
+	}
 	there := s.there(h)
 	for name := range away {
 		delete(there, name)
-	}
-	if !h.hears() || s.corrupt[record{cluster.KindMachine, string(h.id)}] {
-		return "it has not said what is there"
 	}
 	for _, name := range g {
 		if why := s.barsOne(h, name, g, there); why != "" {
 			return fmt.Sprintf("%s: %s", name, why)
 		}
 	}
-	taken := make(map[unit.Name]amounts)
-	for name, a := range s.taken(h) {
-		if there[name] {
-			taken[name] = a
+	return ""
+}
+
+// lacksRoom tells of what h has too little.
+func (s *sim) lacksRoom(h *host, g []unit.Name, away names) string {
+	physical := h.record.Capacity.PhysicalMemory
+	taken := s.taken(h)
+	for name := range s.there(h) {
+		if _, ok := taken[name]; !ok { // it is awaited
+			taken[name] = s.needs(name, s.units[name].Content, physical)
 		}
 	}
-	for name := range there {
-		if _, ok := taken[name]; !ok {
-			taken[name] = s.needs(name, s.units[name].Content, h.record.Capacity.PhysicalMemory)
-		}
+	for name := range away {
+		delete(taken, name)
 	}
 	had := total(taken)
 	for _, name := range g {
-		taken[name] = s.needs(name, s.units[name].Content, h.record.Capacity.PhysicalMemory).most(taken[name])
+		taken[name] = s.needs(name, s.units[name].Content, physical).most(taken[name])
 	}
 	limits := s.limits(h)
 	before := over(had, limits)
-	for key, n := range over(total(taken), limits) {
-		if n > before[key] {
-			return "lacks " + key
+	for resource, n := range over(total(taken), limits) {
+		if n > before[resource] {
+			return "lacks " + resource
 		}
 	}
 	return ""
@@ -81,14 +96,16 @@ func (s *sim) barsOne(h *host, name unit.Name, g []unit.Name, there names) strin
 			return "lacks its peer " + string(peer)
 		}
 	}
-	for other := range there {
-		if s.rivals(name, other) {
-			return "rival " + string(other)
+	for _, others := range []iter.Seq[unit.Name]{maps.Keys(there), slices.Values(g)} {
+		for other := range others {
+			if s.rivals(name, other) {
+				return "rival " + string(other)
+			}
 		}
 	}
-	for _, other := range g {
-		if s.rivals(name, other) {
-			return "rival " + string(other)
+	for _, spread := range s.rules(name).Spread {
+		if spread.Required && s.skewed(name, spread, h) {
+			return "too many in its " + spread.Key
 		}
 	}
 	return ""
@@ -145,12 +162,16 @@ func (s *sim) tied(name unit.Name, homeless func(unit.Name) bool) []unit.Name {
 	return g
 }
 
-// victims is the fewest units of lower priority that would have to leave h for g to come, those that
-// follow them included; false if there are none, or that would not help.
-func (s *sim) victims(h *host, g []unit.Name) (int, bool) {
-	priority := 0
+// victims are the priorities, the highest first, of those that have to leave h for g to come, units that follow
+// them included, where nothing but room is lacking: as few as possible, and of as many those of the lowest
+// priorities. False if there are none, or that would not help.
+func (s *sim) victims(h *host, g []unit.Name) ([]int, bool) {
+	if s.barsByRules(h, g, nil) != "" {
+		return nil, false
+	}
+	priority := s.rules(g[0]).Priority
 	for _, name := range g {
-		priority = max(priority, s.rules(name).Priority)
+		priority = min(priority, s.rules(name).Priority)
 	}
 	var may []unit.Name
 	for name := range s.live(h) {
@@ -158,7 +179,7 @@ func (s *sim) victims(h *host, g []unit.Name) (int, bool) {
 			may = append(may, name)
 		}
 	}
-	best, found := 0, false
+	var best []int
 	for mask := 1; mask < 1<<len(may); mask++ {
 		away := make(names)
 		for i, name := range may {
@@ -168,19 +189,35 @@ func (s *sim) victims(h *host, g []unit.Name) (int, bool) {
 				}
 			}
 		}
-		if found && len(away) >= best || s.bars(h, g, away) != "" {
+		if best != nil && len(away) > len(best) || s.lacksRoom(h, g, away) != "" {
 			continue
 		}
-		best, found = len(away), true
+		if of := s.priorities(h, away); best == nil || compareVictimsNaively(of, best) < 0 {
+			best = of
+		}
 	}
-	return best, found
+	return best, best != nil
+}
+
+// priorities lists those of units on h, the highest first.
+func (s *sim) priorities(h *host, of names) []int {
+	var all []int
+	for name := range of {
+		all = append(all, s.rulesOf(name, s.orders[h.id].Units[name].Content).Priority)
+	}
+	slices.SortFunc(all, func(a, b int) int { return b - a })
+	return all
+}
+
+func compareVictimsNaively(a, b []int) int {
+	return cmp.Or(len(a)-len(b), slices.Compare(a, b))
 }
 
 // displaceable tells whether a unit on h, and whoever has to follow it, may be displaced by that priority.
 func (s *sim) displaceable(name unit.Name, h *host, priority int) bool {
 	for _, follower := range s.followers(name, h) {
 		rules := s.rulesOf(follower, s.orders[h.id].Units[follower].Content)
-		if rules.Priority >= priority || rules.Kept || rules.Global {
+		if rules.Priority >= priority || rules.Kept {
 			return false
 		}
 	}

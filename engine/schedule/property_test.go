@@ -59,7 +59,7 @@ func live(t *rapid.T) {
 		"reset":    func(*rapid.T) { w.lateReset() },
 		"rest":     func(*rapid.T) { w.rest() },
 	}
-	if !packs {
+	if !wild {
 		for _, name := range []string{"cordon", "capacity", "move", "fail"} {
 			delete(actions, name)
 		}
@@ -72,11 +72,13 @@ func live(t *rapid.T) {
 type world struct {
 	*sim
 	t     *rapid.T
-	multi names // units that have been global: several copies may be left of that
-	ran   names // units that have had a place since they were there
+	multi names             // units that have been global: several copies may be left of that
+	left  map[leaving]int64 // the revision at which a unit last left a machine
 }
 
-func newWorld(t *rapid.T) *world { return &world{sim: newSim(t), t: t, multi: names{}, ran: names{}} }
+func newWorld(t *rapid.T) *world {
+	return &world{sim: newSim(t), t: t, multi: names{}, left: map[leaving]int64{}}
+}
 
 func machineAmong(t *rapid.T, ids []cluster.MachineID) cluster.MachineID {
 	if len(ids) == 0 {
@@ -163,11 +165,8 @@ func (w *world) electSome(t *rapid.T) {
 
 func (w *world) submitSome(t *rapid.T) {
 	name := rapid.SampledFrom(someUnits).Draw(t, "unit")
-	text := someText().Draw(t, "text")
+	text := someText(wild).Draw(t, "text")
 	desired := rapid.SampledFrom([]cluster.DesiredState{cluster.Launched, cluster.Launched, cluster.Loaded}).Draw(t, "desired")
-	if _, ok := w.units[name]; !ok {
-		delete(w.ran, name)
-	}
 	if w.submit(name, desired, text) != nil {
 		t.Skip("not a unit that the API takes")
 	}

@@ -45,6 +45,9 @@ import (
 //	explain, plan, rebalance               ask, and change nothing: see runAdvice
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if strings.HasPrefix(path, filepath.Join("testdata", "rapid")) {
+			return // where rapid keeps what it has found, if it is not told otherwise
+		}
 		if slices.Contains(notYet, filepath.Base(path)) {
 			t.Skip("the engine does not know this rule yet")
 		}
@@ -56,10 +59,10 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// notYet are the scenarios of rules that are specified and not there yet.
+// notYet are the scenarios of which the engine does not do as they say yet.
 var notYet = []string{
-	"resources", "capacity", "cordon", "groups", "prefer", "spread", "strategy", "returned_empty", "priority", "stays_put",
-	"move",
+	"resources", // which of two resources is said to be lacking depends on the order of a map
+	"priority",  // who a place is being cleared for is not told when it is free
 }
 
 func (s *sim) run(t *testing.T, d *datadriven.TestData) string {

@@ -39,7 +39,11 @@ func (s *sim) show() string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.pending)) {
 		p := s.pending[name]
-		fmt.Fprintf(&b, "pending %s: %s%s\n", name, waits(p.Waiting), p)
+		place := ""
+		if p.Place != "" {
+			place = " on " + string(p.Place)
+		}
+		fmt.Fprintf(&b, "pending %s%s: %s%s\n", name, place, waits(p.Waiting), p)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.failures)) {
 		fmt.Fprintf(&b, "failures %s: %s\n", name, s.showFailures(s.failures[name]))
