@@ -73,6 +73,11 @@ func (s *State) roomMade(m *machine) {
 	if !m.listed || s.unplaced.empty() {
 		return
 	}
+	for t := range s.awaiting.of {
+		if t.claim == m {
+			s.wake(t) // its own claim counts as taken
+		}
+	}
 	for t := range s.ambitious.of {
 		if s.anyBelow(t.rules.Priority) {
 			s.wake(t)
