@@ -44,7 +44,7 @@ func (w *failingWorld) submitFailing(t *rapid.T) {
 	name := rapid.SampledFrom(someUnits).Draw(t, "unit")
 	text := "[X-Fleet]\nReschedule=on-failure\n" + rapid.SampledFrom([]string{
 		"", "", "MachineMetadata=zone=x", "MachineMetadata=zone", "MachineOf=" + string(rapid.SampledFrom(someUnits).Draw(t, "peer")),
-		"Spread=zone",
+		"Conflicts=" + rapid.SampledFrom(someGlobs).Draw(t, "conflict"), "Spread=zone",
 	}).Draw(t, "rule") + "\n"
 	if w.submit(name, cluster.Launched, text) != nil {
 		t.Skip("not a unit that the API takes")

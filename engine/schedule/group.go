@@ -163,6 +163,16 @@ func (g group) anchor() *task {
 	return nil
 }
 
+// rival returns a member of the group that t cannot share a machine with, nil if there is none.
+func (g group) rival(t *task, r relation) *task {
+	for _, o := range g {
+		if o != t && (t.aims(r, o) || o.aims(r, t)) {
+			return o
+		}
+	}
+	return nil
+}
+
 // names lists the members.
 func (g group) names() string {
 	names := make([]string, len(g))

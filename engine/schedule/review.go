@@ -34,6 +34,11 @@ func (s *State) withdraw(t *task) {
 		s.remove(m, t, why)
 	}
 	s.release(t)
+	if t.want != nil {
+		for _, o := range tiedTo(t) {
+			s.wake(o) // it was of one group with them
+		}
+	}
 	s.want(t, nil)
 	s.homeless.drop(t)
 	s.forget(t)

@@ -158,7 +158,10 @@ func placeMachineOf(_ *State, g group, t *task, m *machine) fit {
 
 // placeConflicts goes both ways, and counts what is still stopping: units that
 // conflict are never together on a machine, not even for a moment.
-func placeConflicts(_ *State, _ group, t *task, m *machine) fit {
+func placeConflicts(_ *State, g group, t *task, m *machine) fit {
+	if o := g.rival(t, conflicts); o != nil {
+		return never(saysRuns(string(o.name), conflicts.String()))
+	}
 	worst := fit{}
 	for _, sel := range t.demands[conflicts] {
 		n := sel.targetsBeside(t, m)
@@ -188,7 +191,10 @@ func yieldsConflicts(t, o *task) bool {
 
 // placeReplaces: a unit keeps away from what replaces it. Units that it
 // replaces itself make room if they were asked for earlier.
-func placeReplaces(_ *State, _ group, t *task, m *machine) fit {
+func placeReplaces(_ *State, g group, t *task, m *machine) fit {
+	if o := g.rival(t, replaces); o != nil {
+		return never(saysRuns(string(o.name), replaces.String()))
+	}
 	worst := fit{}
 	for _, sel := range t.matched[replaces] {
 		if sel.holdersBeside(t, m).all == 0 {
