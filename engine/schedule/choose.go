@@ -16,6 +16,7 @@ type choice struct {
 	class   class
 	why     why
 	victims []*task // those that it displaces
+	liked   rank    // how one unit that is picky likes the machine that was found
 }
 
 // why says in which way the machine was found.
@@ -34,6 +35,9 @@ const (
 
 // choose picks the machine for a group.
 func (s *State) choose(g group) choice {
+	if s.last.serves(s, g) {
+		return choice{machine: s.last.machine}
+	}
 	if c, ok := s.chooseFormer(g); ok {
 		return c
 	}
@@ -46,7 +50,7 @@ func (s *State) choose(g group) choice {
 		}
 	}
 	if m := s.search(g); m != nil {
-		return choice{machine: m}
+		return choice{machine: m, liked: s.liked}
 	}
 	if c := s.chooseAmong(g, sortedMachines(s.clearing.of), whyBest); c.machine != nil && c.class == soon {
 		return c
@@ -231,7 +235,7 @@ func (s *State) reason(g group, c choice) string {
 		i := slices.IndexFunc(g, func(t *task) bool { return t.rules.MachineID != "" })
 		return "required by MachineID=" + g[i].rules.MachineID
 	}
-	best := s.bestOf(g, c.machine)
+	best := s.bestOf(g, c)
 	if len(g) > 1 {
 		return "together with " + g.names() + " (MachineOf); " + best
 	}
@@ -242,7 +246,8 @@ func (s *State) reason(g group, c choice) string {
 const counted = 64
 
 // bestOf says in which order m was the first.
-func (s *State) bestOf(g group, m *machine) string {
+func (s *State) bestOf(g group, c choice) string {
+	m := c.machine
 	others := ""
 	if len(s.listed) <= counted {
 		n := 0
@@ -257,14 +262,16 @@ func (s *State) bestOf(g group, m *machine) string {
 		others = fmt.Sprintf(" of %d machines that fit", n)
 	}
 	var liked string
-	for _, t := range g {
-		if t.taste.picky() {
-			liked = t.taste.says(s.rankOf(t, m.pool, m))
-		}
+	switch t := g[0]; {
+	case len(g) > 1:
+	case t.taste.picky() && c.class == fits:
+		liked = t.taste.says(c.liked)
+	case t.taste.picky():
+		liked = t.taste.says(s.rankOf(t, m.pool, m))
 	}
 	switch s.orderOf(g) {
 	case fewest:
-		return fmt.Sprintf("%sfewest units (%d)%s", liked, m.used.v[slots], others)
+		return liked + s.fewestUnits(m.used.v[slots]) + others
 	case emptiest:
 		return liked + "the emptiest" + others
 	}
@@ -273,6 +280,10 @@ func (s *State) bestOf(g group, m *machine) string {
 
 // says is what made a machine preferred, in words that others follow.
 func (t *taste) says(r rank) string {
+	key := [2]int{r.skewed, r.dislike}
+	if text, ok := t.said[key]; ok {
+		return text
+	}
 	var b strings.Builder
 	if len(t.prefer) > 0 && r.dislike < 0 {
 		fmt.Fprintf(&b, "preferred (%d), ", -r.dislike)
@@ -282,7 +293,44 @@ func (t *taste) says(r rank) string {
 			fmt.Fprintf(&b, "spread over %s, ", t.spread[i].Key)
 		}
 	}
+	if t.said == nil {
+		t.said = make(map[[2]int]string)
+	}
+	t.said[key] = b.String()
 	return b.String()
+}
+
+// fewestUnits is a reason of which there are few.
+func (s *State) fewestUnits(n int64) string {
+	for int64(len(s.fewest)) <= n {
+		s.fewest = append(s.fewest, fmt.Sprintf("fewest units (%d)", len(s.fewest)))
+	}
+	return s.fewest[n]
+}
+
+// latest is where the last unit went that is like any other of its needs. Those that follow go there too
+// as long as there is room and nothing else has changed: it has become fuller, and was the fullest already.
+type latest struct {
+	need    *quantity
+	machine *machine
+	changes int64 // State.changes when it had gone there
+}
+
+func (l *latest) serves(s *State, g group) bool {
+	if l.machine == nil || l.changes != s.changes || len(g) > 1 {
+		return false
+	}
+	t := g[0]
+	if t.need != l.need || len(t.where) > 0 || !s.common(t) {
+		return false
+	}
+	_, ok := l.machine.hasRoom(t.need, t.need, nil)
+	return ok
+}
+
+// common tells whether t goes wherever any other unit goes that needs as much.
+func (s *State) common(t *task) bool {
+	return t.taste == nil && t.share == 0 && t.shunned == nil && !t.rules.Reschedule && t.plain() && s.orderOf(t.alone()) == fullest
 }
 
 // outside lists the peers that are not of the group.
@@ -307,32 +355,31 @@ func (s *State) search(g group) *machine {
 	case slices.ContainsFunc(g, func(t *task) bool { return t.taste.picky() }):
 		return s.searchAll(g, o)
 	}
-	walk := s.lane(nil, o).Seek(&g.need().v, false)
-	for {
-		slot, ok := walk.Next()
-		if !ok {
-			return nil
-		}
-		if m := s.bySlot.of[slot]; s.suits(g, m).class == fits {
-			return m
-		}
+	return s.firstIn(g, s.lane(nil, o))
+}
+
+// firstIn returns the first machine of an order that fits at once.
+func (s *State) firstIn(g group, ix *index.Index) *machine {
+	slot, ok := ix.First(&g.need().v, false, func(at index.Slot) bool {
+		return !g.besetAny(at) && s.suits(g, s.bySlot.of[at]).class == fits
+	})
+	if !ok {
+		return nil
 	}
+	return s.bySlot.of[slot]
 }
 
 // searchAll compares all machines with room.
 func (s *State) searchAll(g group, o order) *machine {
 	var best *machine
-	walk := s.lane(nil, o).Seek(&g.need().v, false)
-	for {
-		slot, ok := walk.Next()
-		if !ok {
-			return best
-		}
-		m := s.bySlot.of[slot]
-		if s.suits(g, m).class == fits && (best == nil || s.better(g, m, best)) {
+	s.lane(nil, o).Fitting(&g.need().v, func(at index.Slot) bool {
+		m := s.bySlot.of[at]
+		if !g.besetAny(at) && s.suits(g, m).class == fits && (best == nil || s.better(g, m, best)) {
 			best = m
 		}
-	}
+		return true
+	})
+	return best
 }
 
 // ranked is a pool with the rank that its machines have at best.
@@ -363,6 +410,7 @@ func (s *State) searchPools(t *task, o order) *machine {
 			}
 		}
 		if next < 0 || found.machine != nil && found.rank.compare(s.ranked[next].rank) < 0 {
+			s.liked = found.rank
 			return found.machine
 		}
 		hope := s.ranked[next].rank
@@ -390,55 +438,47 @@ func (c *candidate) offer(m *machine, r rank, score int64) {
 
 // searchPool offers the best machine of a pool. Within a pool machines differ in rank only by Spread=machine.
 func (s *State) searchPool(t *task, o order, p *ranked, least *[maxSpreads]int, found *candidate) {
-	walk := s.lane(p.pool, o).Seek(&t.need.v, false)
-	for {
-		slot, ok := walk.Next()
-		if !ok {
-			return
+	lane := s.lane(p.pool, o)
+	if !t.taste.overMachines() {
+		if m := s.firstIn(t.alone(), lane); m != nil {
+			found.offer(m, p.rank, s.score(m, o))
 		}
-		m := s.bySlot.of[slot]
-		if s.suitsAlone(t, m).class != fits {
-			continue
-		}
-		r := p.rank
-		if t.taste.overMachines() {
-			r = t.rank(p.pool, m, -p.rank.dislike, least)
-		}
-		found.offer(m, r, s.score(m, o))
-		if r == p.rank {
-			return // there is no better one behind it
-		}
+		return
 	}
+	// One that has as few as any is the best there can be.
+	slot, ok := lane.First(&t.need.v, false, func(at index.Slot) bool {
+		m := s.bySlot.of[at]
+		return !t.alone().besetAny(at) && t.rank(p.pool, m, -p.rank.dislike, least) == p.rank && s.suitsAlone(t, m).class == fits
+	})
+	if ok {
+		m := s.bySlot.of[slot]
+		found.offer(m, p.rank, s.score(m, o))
+		return
+	}
+	lane.Fitting(&t.need.v, func(at index.Slot) bool {
+		m := s.bySlot.of[at]
+		if !t.alone().besetAny(at) && s.suitsAlone(t, m).class == fits {
+			found.offer(m, t.rank(p.pool, m, -p.rank.dislike, least), s.score(m, o))
+		}
+		return true
+	})
 }
 
-// manyPools is from how many on it is better to walk all machines than pool by pool.
+// manyPools is from how many on it is better to search all machines than pool by pool.
 const manyPools = 16
 
 // firstOf returns the first machine of the pools in that order.
 func (s *State) firstOf(t *task, o order, allowed []choosable) *machine {
 	if len(allowed) > manyPools {
-		return s.firstAllowed(t, s.lane(nil, o).Seek(&t.need.v, false))
+		return s.firstIn(t.alone(), s.lane(nil, o))
 	}
 	var found candidate
 	for i := range allowed {
-		walk := s.lane(allowed[i].pool, o).Seek(&t.need.v, false)
-		if m := s.firstAllowed(t, walk); m != nil {
+		if m := s.firstIn(t.alone(), s.lane(allowed[i].pool, o)); m != nil {
 			found.offer(m, rank{}, s.score(m, o))
 		}
 	}
 	return found.machine
-}
-
-func (s *State) firstAllowed(t *task, walk index.Cursor) *machine {
-	for {
-		slot, ok := walk.Next()
-		if !ok {
-			return nil
-		}
-		if m := s.bySlot.of[slot]; s.suitsAlone(t, m).class == fits {
-			return m
-		}
-	}
 }
 
 // leasts are the smallest numbers of kin in any domain of each Spread.

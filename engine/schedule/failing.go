@@ -247,9 +247,6 @@ func (g group) forgive(n int) int {
 // placeFailures: a machine where the unit has failed comes after all others that fit. Back on it, the unit
 // starts only if it has been gone in between.
 func placeFailures(_ *State, _ group, t *task, m *machine) fit {
-	if !t.rules.Reschedule {
-		return fit{}
-	}
 	last := t.lastOn(m.id)
 	if last >= 0 && last >= t.failing.forgiven {
 		return never("have seen it fail")

@@ -43,6 +43,8 @@ type selector struct {
 	targets  map[*machine]tally // units that the glob matches
 	holders  map[*machine]tally // units that use it
 
+	targetsAt, holdersAt spots // the listed machines that have any of them
+
 	waitingOwners, waitingTargets set[*task] // those of them that have no machine
 }
 
@@ -107,7 +109,7 @@ func (s *State) demand(t *task, r relation, wanted []unit.Glob) {
 			sel.owners[t] = struct{}{}
 			sel.waitingOwners.put(t, t.want != nil)
 			for _, m := range t.where {
-				tell(sel.holders, m, gone, m.tasks[t].standing)
+				sel.tellHolders(m, gone, m.tasks[t].standing)
 			}
 		}
 	}
@@ -118,7 +120,7 @@ func (s *State) demand(t *task, r relation, wanted []unit.Glob) {
 		delete(sel.owners, t)
 		sel.waitingOwners.drop(t)
 		for _, m := range t.where {
-			tell(sel.holders, m, m.tasks[t].standing, gone)
+			sel.tellHolders(m, m.tasks[t].standing, gone)
 		}
 		if len(sel.owners) == 0 {
 			s.retire(sel)
@@ -193,7 +195,7 @@ func (sel *selector) meet(t *task) {
 	i, _ := slices.BinarySearchFunc(*matched, sel, byGlob)
 	*matched = slices.Insert(*matched, i, sel)
 	for _, m := range t.where {
-		tell(sel.targets, m, gone, m.tasks[t].standing)
+		sel.tellTargets(m, gone, m.tasks[t].standing)
 	}
 }
 
@@ -209,11 +211,25 @@ func (sel *selector) part(t *task) {
 func (g *globs) count(m *machine, t *task, was, is standing) {
 	for r := range relations {
 		for _, sel := range t.demands[r] {
-			tell(sel.holders, m, was, is)
+			sel.tellHolders(m, was, is)
 		}
 		for _, sel := range t.matched[r] {
-			tell(sel.targets, m, was, is)
+			sel.tellTargets(m, was, is)
 		}
+	}
+}
+
+func (sel *selector) tellTargets(m *machine, was, is standing) {
+	tell(sel.targets, m, was, is)
+	if m.listed {
+		sel.targetsAt.put(m.slot, sel.targets[m].all > 0)
+	}
+}
+
+func (sel *selector) tellHolders(m *machine, was, is standing) {
+	tell(sel.holders, m, was, is)
+	if m.listed {
+		sel.holdersAt.put(m.slot, sel.holders[m].all > 0)
 	}
 }
 

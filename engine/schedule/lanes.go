@@ -65,6 +65,9 @@ func (s *State) list(m *machine, eligible bool) {
 		return
 	}
 	m.listed = eligible
+	if !eligible {
+		s.spot(m)
+	}
 	i, _ := slices.BinarySearchFunc(s.listed, m, byID)
 	if !eligible {
 		s.listed = slices.Delete(s.listed, i, i+1)
@@ -78,6 +81,7 @@ func (s *State) list(m *machine, eligible bool) {
 	}
 	s.listed = slices.Insert(s.listed, i, m)
 	s.bySlot.take(m)
+	s.spot(m)
 	s.joinPool(m)
 	s.unsettle(m)
 }

@@ -184,12 +184,30 @@ func (m *machine) addressee() cluster.Session {
 
 // put orders the unit onto the machine, or changes its order there.
 func (s *State) put(m *machine, t *task, o cluster.Order) {
+	if len(t.where) == 0 {
+		s.land(m, t, o)
+		return
+	}
 	if old, ok := m.order(t); ok && old == o {
 		return
 	}
 	s.draft(m, t, draft{order: o})
 	delete(s.withdrawn, placement{t.name, m.id})
 	s.stand(m, t)
+}
+
+// land is put for a unit that is nowhere: as no record of any machine names it, there is nothing to look up.
+func (s *State) land(m *machine, t *task, o cluster.Order) {
+	s.draft(m, t, draft{order: o})
+	if len(s.withdrawn) > 0 {
+		delete(s.withdrawn, placement{t.name, m.id})
+	}
+	b := berth{standing: ordered, hold: t.needOn(m), arriving: true}
+	m.tasks[t] = b
+	t.where = append(t.where, m)
+	m.account(b, +1)
+	s.unsettle(m)
+	s.placed(m, t, gone)
 }
 
 // remove takes the unit out of the machine's orders.
@@ -230,19 +248,14 @@ func (s *State) stand(m *machine, t *task) {
 		}
 		return
 	}
-	s.globs.count(m, t, was.standing, is.standing)
-	s.countKin(m, t, was.standing, is.standing)
-	switch {
-	case is.standing == ordered:
-		s.countPriority(t, +1)
-	case was.standing == ordered:
-		s.countPriority(t, -1)
-	}
-	if is.standing == ordered && !t.settled() {
-		s.readRules(t) // what is ordered tells them, as far as they are known
-	}
-	if was.standing == ordered || is.standing == ordered {
-		s.wakeFollowers(t)
+	if is.standing == ordered {
+		s.placed(m, t, was.standing)
+	} else {
+		s.tally(m, t, was.standing, is.standing)
+		if was.standing == ordered {
+			s.countPriority(t, -1)
+			s.wakeFollowers(t)
+		}
 	}
 	switch {
 	case is.standing < was.standing:
@@ -250,6 +263,22 @@ func (s *State) stand(m *machine, t *task) {
 	case was.standing == lingering:
 		s.stays()
 	}
+}
+
+// placed follows a unit that has been ordered onto m.
+func (s *State) placed(m *machine, t *task, was standing) {
+	s.tally(m, t, was, ordered)
+	s.countPriority(t, +1)
+	if !t.settled() {
+		s.readRules(t) // what is ordered tells them, as far as they are known
+	}
+	s.wakeFollowers(t)
+}
+
+// tally counts t where units on m are counted.
+func (s *State) tally(m *machine, t *task, was, is standing) {
+	s.globs.count(m, t, was, is)
+	s.countKin(m, t, was, is)
 }
 
 func (s *State) berthOf(m *machine, t *task, was berth) berth {

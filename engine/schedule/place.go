@@ -171,6 +171,10 @@ func (s *State) settle(g group, c choice) {
 		s.put(c.machine, t, o)
 		s.want(t, nil)
 	}
+	s.last = latest{}
+	if t := g[0]; c.why == whyBest && len(g) == 1 && len(t.where) == 1 && s.common(t) {
+		s.last = latest{t.need, c.machine, s.changes}
+	}
 }
 
 // take keeps the place for the group, takes off the machine what makes way for it,

@@ -10,6 +10,8 @@ import (
 // questions and put it into the list.
 type rule struct {
 	name string
+	// of: does the rule say anything about t on machines where it is not? Nil: of every unit.
+	of func(t *task) bool
 	// place: may t, one of the group, be placed on the eligible machine m?
 	place func(s *State, g group, t *task, m *machine) fit
 	// keep: may t, which the orders of m name, stay there? If not, the text completes
@@ -23,15 +25,15 @@ type rule struct {
 // first one that it fails. Room comes last: what lacks nothing but room may displace others.
 func rules() []rule {
 	return []rule{
-		{name: "MachineID", place: placeMachineID, keep: keepMachineID},
-		{name: "MachineMetadata", place: placeMetadata, keep: keepMetadata},
+		{name: "MachineID", of: bound, place: placeMachineID, keep: keepMachineID},
+		{name: "MachineMetadata", of: demanding, place: placeMetadata, keep: keepMetadata},
 		{name: "Cordon", place: placeCordon},
-		{name: "MachineOf", place: placeMachineOf, keep: keepMachineOf},
-		{name: "Conflicts", place: placeConflicts, yields: yieldsConflicts},
-		{name: "Replaces", place: placeReplaces, yields: yieldsReplaces},
-		{name: "Spread", place: placeSpread},
-		{name: "Move", place: placeMove},
-		{name: failuresRule, place: placeFailures},
+		{name: "MachineOf", of: following, place: placeMachineOf, keep: keepMachineOf},
+		{name: "Conflicts", of: relates(conflicts), place: placeConflicts, yields: yieldsConflicts},
+		{name: "Replaces", of: relates(replaces), place: placeReplaces, yields: yieldsReplaces},
+		{name: "Spread", of: confined, place: placeSpread},
+		{name: "Move", of: shunning, place: placeMove},
+		{name: failuresRule, of: failed, place: placeFailures},
 		{name: resourcesRule, place: placeResources, keep: keepResources},
 	}
 }
@@ -61,6 +63,9 @@ func (s *State) suits(g group, m *machine) fit {
 	for i := range s.rules {
 		r := &s.rules[i]
 		for _, t := range g {
+			if r.of != nil && !r.of(t) {
+				continue
+			}
 			f := r.place(s, g, t, m)
 			if f.class <= worst.class {
 				continue
@@ -103,6 +108,17 @@ func (s *State) stronger(t *task, m *machine) (*task, string) {
 		}
 	}
 	return nil, ""
+}
+
+func bound(t *task) bool     { return t.rules.MachineID != "" }
+func demanding(t *task) bool { return len(t.rules.Metadata) > 0 }
+func following(t *task) bool { return len(t.peers) > 0 }
+func confined(t *task) bool  { return t.taste.confines() }
+func shunning(t *task) bool  { return t.shunned != nil }
+func failed(t *task) bool    { return t.rules.Reschedule }
+
+func relates(r relation) func(*task) bool {
+	return func(t *task) bool { return len(t.demands[r])+len(t.matched[r]) > 0 }
 }
 
 func keepMachineID(_ *State, t *task, m *machine) (bool, string) {

@@ -35,8 +35,11 @@ type State struct {
 	pools    map[string]*pool
 	poolGen  int // grows whenever a pool comes or goes
 	keys     keyring
-	changes  int64         // grows with every change of what is held on any machine
-	ranked   []ranked      // scratch of searchPools
+	changes  int64    // grows with every change of what is held on any machine
+	ranked   []ranked // scratch of searchPools
+	liked    rank     // of what searchPools found
+	last     latest
+	fewest   []string      // reasons, by the number in them
 	clearing set[*machine] // those with units that are on their way out
 
 	// What has to be looked at again. Every one of them is emptied by Decide.
