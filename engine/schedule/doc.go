@@ -44,6 +44,12 @@
 //   - MachineOf: the units of a cycle are one group, placed on one machine or not at
 //     all. Other followers come after their peers, and leave with them.
 //   - MaxUnits limits what is placed. Lowering it moves nothing.
+//   - Reschedule (failing.go, story.go): a unit that a machine reports as failed, after all that was asked of it
+//     was carried out there, is taken off and recorded as failed in one transaction: it is counted once, whoever
+//     leads. It is tried again after a pause that doubles, on a machine where it has not failed or
+//     else where that is the longest ago; after cluster.MaxTries failures it is parked until somebody asks for it.
+//     While it waits it belongs to no group: its followers wait for it, its peers do not. Again tells when
+//     Decide has something to do for it.
 //
 // # What it costs
 //

@@ -59,6 +59,7 @@ func (s *State) explain(g group) cluster.Pending {
 		rule, says string
 		resource   int
 	}
+	g.forgive(g.forgive(0)) // that it has failed somewhere is never why it is nowhere
 	p := cluster.Pending{}
 	found := make(map[reason]*cluster.Exclusion)
 	remedy := s.newRemedy(g)

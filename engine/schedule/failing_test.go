@@ -274,6 +274,49 @@ func TestFollowersGoWithAUnitThatFailsAndWaitForIt(t *testing.T) {
 	}
 }
 
+func TestWhatKeepsAUnitThatHasFailedFromAnyMachine(t *testing.T) {
+	s := failingSim(t, 2)
+	s.failAgain("a.service")
+	s.fail("a.service")
+	for _, id := range []cluster.MachineID{"m1", "m2"} {
+		s.configure(id, func(settings *cluster.Settings) { settings.Cordoned = true })
+	}
+	s.settle()
+	s.now = s.state.Again()
+	s.settle()
+	want := "failed on m1 (exit-code, status 1), on m2 (exit-code, status 1); 0 of 2 machines fit: 2 are cordoned"
+	if p := s.pending["a.service"]; p.String() != want || p.Waiting {
+		t.Errorf("it is said of it: %s", p)
+	}
+	var snapshot cluster.Snapshot
+	snapshot.Apply(s.snapshot())
+	e, err := Advisor{}.Explain(&snapshot, "a.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Pending.String() != want || len(e.Failures.Tries) != 2 {
+		t.Errorf("it is explained: %s, %+v", e.Pending, e.Failures)
+	}
+	s.configure("m2", func(settings *cluster.Settings) { settings.Cordoned = false })
+	s.settle()
+	if s.home("a.service") != "m2" {
+		t.Errorf("when a machine fits:\n%s", s.show())
+	}
+}
+
+// What is rehearsed takes no time, so that nothing is tried again in it.
+func TestAPlanLeavesAUnitThatHasFailedAlone(t *testing.T) {
+	s := failingSim(t, 2)
+	s.fail("a.service")
+	s.settle()
+	var snapshot cluster.Snapshot
+	snapshot.Apply(s.snapshot())
+	r := rehearse(&snapshot, Options{})
+	if steps := r.Decide(time.Time{}); len(steps) > 0 {
+		t.Errorf("it does: %s", trace(steps))
+	}
+}
+
 // misrecord writes a record about failures as nobody should.
 func (s *sim) misrecord(name unit.Name, f *cluster.Failures) {
 	if f == nil {
