@@ -18,6 +18,8 @@ import (
 func TestPlanIsWhatHappens(t *testing.T) {
 	eachSeed(t, func(t *rapid.T) {
 		w := atRest(t)
+		w.elect() // a leader remembers of the past what is in no record: who has had a place, for instance
+		w.comeToRest()
 		var edits []cluster.UnitEdit
 		type request struct {
 			name    unit.Name
@@ -215,7 +217,7 @@ func atRest(t *rapid.T) *world {
 }
 
 func (w *world) comeToRest() {
-	if strings.Contains(w.settle(), "does not settle") || w.clearing() {
+	if strings.Contains(w.settle(), "does not settle") {
 		w.t.Skip("it does not come to rest")
 	}
 	for name, on := range w.places() {
