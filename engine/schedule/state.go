@@ -117,7 +117,7 @@ func New(o Options) *State {
 // Decide returns what has to be written, in this order, each step as one
 // transaction; nothing if all is well. The caller commits each step and says so with
 // Committed before it calls Apply again. If it cannot, the State is of no
-// further use. Now is written into records, and ends what Wait began; nothing else depends on it.
+// further use. Now is written into records, and ends what Wait began and the pauses of units that have failed.
 func (s *State) Decide(now time.Time) []Step {
 	s.now = now
 	s.loseIfDue()
