@@ -43,6 +43,9 @@ func TestResultsOfGoBecomeRows(t *testing.T) {
 		{"quality", "tail/ours", "refused_at_load", 0.94, "", reach(">= 0.93"), &yes},
 		{"quality", "tail/nomad-all", "refused_at_load", 0.93, "", nil, nil},
 		{"quality", "tail/kubernetes", "refused_at_load", 0.77, "", nil, nil},
+		{"quality", "mean/ours", "refused_at_load", 0.94, "", reach(">= 0.93"), &yes},
+		{"quality", "mean/nomad-all", "refused_at_load", 0.93, "", nil, nil},
+		{"quality", "mean/kubernetes", "refused_at_load", 0.77, "", nil, nil},
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)

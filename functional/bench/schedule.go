@@ -28,6 +28,7 @@ func aimed(rows []row, err error) ([]row, error) {
 	for i := range rows {
 		aimOfSchedule(&rows[i])
 	}
+	rows = append(rows, meansOfQuality(rows)...)
 	aimOfQuality(rows)
 	return rows, nil
 }
@@ -61,6 +62,33 @@ func aimOfSchedule(r *row) {
 	case r.Metric == "slowdown":
 		r.aim(atMost, 1.1) // it should be 1; the rest is what measuring twice costs in accuracy
 	}
+}
+
+// meansOfQuality are over all traces, for each rule.
+func meansOfQuality(rows []row) []row {
+	var means []row
+	at := make(map[key]int)
+	count := make(map[key]float64)
+	for _, r := range rows {
+		_, policy, ok := cutLast(r.Case, "/")
+		if r.Bench != "quality" || !ok {
+			continue
+		}
+		r.Case = "mean/" + policy
+		i, seen := at[r.key()]
+		if !seen {
+			at[r.key()] = len(means)
+			count[r.key()] = 1
+			means = append(means, r)
+			continue
+		}
+		means[i].Value += r.Value
+		count[r.key()]++
+	}
+	for i := range means {
+		means[i].Value /= count[means[i].key()]
+	}
+	return means
 }
 
 // ours is the case of our own rule in the bench of quality, beside those of others on the same trace.
