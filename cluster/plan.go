@@ -32,7 +32,7 @@ type Verdict struct {
 	Score    string // of a machine that fits: how it compares, in words
 }
 
-// Plan is what the engine would do, in this order. Nothing of it is stored.
+// Plan is what the engine would do. Nothing of it is stored.
 type Plan struct {
 	Steps []PlanStep
 	// Before and After are what a rebalancing is about; zero for other plans.
@@ -73,7 +73,7 @@ const (
 
 // Balance measures how units lie on machines.
 type Balance struct {
-	Empty   int     // machines that are present and have no unit
+	Empty   int     // machines that are present and have no unit, global ones aside
 	Fullest float64 // the largest share of any resource that is reserved on any machine, 0-1
 	Spread  float64 // standard deviation over the machines of the largest share reserved on each
 }

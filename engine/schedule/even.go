@@ -132,7 +132,8 @@ func (r *rebalancing) worth(g group, from, to *machine) float64 {
 	return gain / float64(len(g))
 }
 
-// worthCounting is the same for units that reserve nothing, by how many units machines have.
+// worthCounting is the same for units that reserve nothing, by how many units machines have. The shares
+// that worth evens out are left even by it.
 func (r *rebalancing) worthCounting(g group, from, to *machine) float64 {
 	n := int64(len(g))
 	a, b := from.used.v[slots], to.used.v[slots]
@@ -140,7 +141,7 @@ func (r *rebalancing) worthCounting(g group, from, to *machine) float64 {
 		return tooClose
 	}
 	more, _ := g.needOn(to)
-	if !more.bare() || to.shareWith(more, +1) > max(to.share(), from.share()-evenEnough) {
+	if !more.bare() || to.shareWith(more, +1) > max(to.share(), from.share()-evenEnough, evenEnough) {
 		return 0
 	}
 	return float64(a-max(a-n, b+n)) / float64(n)

@@ -176,9 +176,9 @@ func (g group) holdOn(m *machine) *quantity {
 // gain says what a move has brought.
 func (r *rebalancing) gain(m relocation, was [2]float64) string {
 	from, to := m.from.id.Short(), m.to.id.Short()
-	is := [2]float64{m.from.share(), m.to.share()}
-	text := fmt.Sprintf("%s %.0f%% → %.0f%%, %s %.0f%% → %.0f%%", from, 100*was[0], 100*is[0], to, 100*was[1], 100*is[1])
-	if was == is {
+	less, more := percents(was[0], m.from.share()), percents(was[1], m.to.share())
+	text := fmt.Sprintf("%s %s → %s, %s %s → %s", from, less[0], less[1], to, more[0], more[1])
+	if less[0] == less[1] && more[0] == more[1] {
 		a, b := m.from.used.v[slots], m.to.used.v[slots]
 		n := int64(len(m.group))
 		text = fmt.Sprintf("%s %d → %d units, %s %d → %d", from, a+n, a, to, b-n, b)
@@ -190,6 +190,13 @@ func (r *rebalancing) gain(m relocation, was [2]float64) string {
 		text = "with " + m.group.names() + " (MachineOf); " + text
 	}
 	return text
+}
+
+func percents(was, is float64) (words [2]string) {
+	for i, share := range []float64{was, is} {
+		words[i] = fmt.Sprintf("%.0f%%", 100*share)
+	}
+	return words
 }
 
 func (m relocation) steps() []cluster.PlanStep {
