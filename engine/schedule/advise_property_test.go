@@ -40,8 +40,11 @@ func TestPlanIsWhatHappens(t *testing.T) {
 		if len(requests) == 0 {
 			t.Skip("nothing that the API takes")
 		}
-		before := w.places()
+		before, shown := w.places(), w.show()
 		p, err := w.advisor().Plan(w.stored(), edits)
+		if now := w.show(); now != shown {
+			t.Fatalf("asking has changed\n%sinto\n%s", shown, now)
+		}
 		if err != nil && !errors.Is(err, errRestless) {
 			t.Fatalf("%v", err)
 		}
@@ -92,9 +95,10 @@ func TestRebalanceIsCarriedOut(t *testing.T) {
 		}
 		goal := rapid.SampledFrom([]cluster.Goal{cluster.GoalFree, cluster.GoalEven}).Draw(t, "goal")
 		limit := rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3}).Draw(t, "limit")
+		shown := w.show()
 		p, err := w.advisor().Rebalance(w.stored(), goal, limit)
-		if err != nil {
-			t.Fatalf("%v", err)
+		if now := w.show(); err != nil || now != shown {
+			t.Fatalf("asking has changed\n%sinto\n%s%v", shown, now, err)
 		}
 		if limit > 0 && len(p.Steps) > limit {
 			t.Fatalf("%d moves, where %d were allowed", len(p.Steps), limit)
