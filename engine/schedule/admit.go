@@ -29,6 +29,7 @@ func (s *State) admit(m *machine) {
 	for name := range names {
 		t := s.task(name)
 		if g := s.guest(m, t, former); g != nil {
+			g.grown = s.grownSince(m, t, former[name])
 			guests = append(guests, g)
 			continue
 		}
@@ -63,8 +64,9 @@ func (t *task) missed() string {
 type guest struct {
 	task  *task
 	order cluster.Order
-	from  *machine // where a replacement was placed that is not up yet
-	asIs  bool     // it is not known what is wanted: it stays as it is
+	from  *machine  // where a replacement was placed that is not up yet
+	grown *quantity // what it needs more than when it came here; nil: nothing
+	asIs  bool      // it is not known what is wanted: it stays as it is
 }
 
 // guest tells whether a unit found on a machine, or in its former orders, may stay there. Nil: no.
@@ -130,9 +132,9 @@ func (s *State) orderAsIs(old cluster.Order, was bool, found cluster.UnitReport)
 // then takes the replacements of those that stay off their machines, in the same transaction.
 func (s *State) sift(m *machine, guests []*guest) {
 	for {
-		unfit := slices.IndexFunc(guests, func(g *guest) bool { ok, _ := s.holds(g.task, m); return !ok && !g.asIs })
+		unfit := slices.IndexFunc(guests, func(g *guest) bool { ok, _ := s.stays(g, m); return !ok && !g.asIs })
 		if unfit >= 0 {
-			_, says := s.holds(guests[unfit].task, m)
+			_, says := s.stays(guests[unfit], m)
 			s.remove(m, guests[unfit].task, barred(says))
 			guests = slices.Delete(guests, unfit, unfit+1)
 			continue
@@ -152,6 +154,33 @@ func (s *State) sift(m *machine, guests []*guest) {
 		s.remove(g.from, g.task, "taken back by "+m.id.Short()+", where it still runs")
 		link(m, g.from)
 	}
+}
+
+// grownSince is what t needs more of m than it did when it came there: its content has changed meanwhile.
+func (s *State) grownSince(m *machine, t *task, old cluster.Order) *quantity {
+	content := old.Content
+	if found, here := m.copyOf(t.name); here && found.Content != "" {
+		content = found.Content
+	}
+	if content == t.content || !t.settled() {
+		return nil
+	}
+	need := t.needOn(m)
+	grown := quantity{v: need.v, more: slices.Clone(need.more)}
+	grown.add(s.needAs(t, content, m, nil), -1)
+	return &grown
+}
+
+// stays tells whether the rules of a guest hold. What it has grown by has to fit like anything that comes anew.
+func (s *State) stays(g *guest, m *machine) (bool, string) {
+	if g.grown != nil {
+		for i := range s.resources.names {
+			if g.grown.at(i) > 0 && m.freeWith(i, nil) < 0 {
+				return false, s.lacks(lack{resource: i, needed: g.task.needOn(m).at(i)})
+			}
+		}
+	}
+	return s.holds(g.task, m)
 }
 
 // link has the orders of two machines written in one transaction.

@@ -178,7 +178,7 @@ func (a *absorbing) dirty(id cluster.MachineID, kind cluster.Kind, bad bool) *ma
 		delete(m.bad, kind)
 	}
 	if kind == cluster.KindReport && bad {
-		m.report = nil
+		a.replaceReport(m, nil)
 	}
 	a.machines[m] = struct{}{}
 	return m
@@ -188,6 +188,9 @@ func (a *absorbing) unitChanged(name unit.Name, u *cluster.Unit, corrupt string)
 	t := a.task(name)
 	if t.exists {
 		a.refer(t.record.Content, -1)
+	}
+	if (t.corrupt == "") != (corrupt == "") {
+		a.wakeRelated(t) // whether it may be moved has changed
 	}
 	t.exists, t.corrupt, t.record = u != nil, corrupt, cluster.Unit{}
 	key := record{cluster.KindUnit, string(name)}
@@ -223,13 +226,13 @@ func (a *absorbing) reportChanged(c cluster.ReportChanged) {
 	m := a.machine(c.ID)
 	if m.report == nil || m.written == nil || c.Report == nil || m.report.Session != c.Report.Session || m.awaits() {
 		a.dirty(c.ID, cluster.KindReport, false)
-		m.report = c.Report
+		a.replaceReport(m, c.Report)
 		return
 	}
 	before := m.report
-	m.report = c.Report
+	a.replaceReport(m, c.Report)
 	for name, r := range c.Report.Units {
-		if _, ok := before.Units[name]; !ok {
+		if old, ok := before.Units[name]; !ok || old.Content != r.Content || old.Generation != r.Generation || old.Tried != r.Tried {
 			a.stand(m, a.task(name))
 		}
 		a.gaveUp(name, r)

@@ -162,7 +162,10 @@ func (s *State) want(t *task, p *cluster.Pending) {
 		}
 	}
 	s.notePending(t, p != nil)
-	s.awaiting.put(t, p != nil && p.Waiting)
+	if t.awaits != nil {
+		t.awaits.waiters.drop(t)
+		t.awaits = nil
+	}
 	t.want = p
 	s.reasoned.add(t)
 }

@@ -17,6 +17,9 @@ type file struct {
 	refs     int                   // of unit records and of orders, those of lost machines included
 }
 
+// there tells whether the store has the file, readable or not.
+func (f *file) there() bool { return f != nil && (f.file != nil || f.err != "") }
+
 func (s *State) file(id unit.ContentID) *file {
 	f, ok := s.files[id]
 	if !ok {

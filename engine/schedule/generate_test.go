@@ -10,7 +10,7 @@ import (
 )
 
 // wild mixes resources, priorities, cordons and moves into the histories.
-const wild = false
+const wild = true
 
 // The worlds are small, so that units get into each other's way.
 var (

@@ -55,16 +55,17 @@ func closure(t *task, edges func(*task) []*task) []*task {
 	return all
 }
 
-// tiedTo lists the units without a machine that are to be placed together with u.
+// tiedTo lists the units without a machine that are to be placed together with u. One for which a place is
+// kept already does not wait for others that have none.
 func tiedTo(u *task) []*task {
 	var tied []*task
 	for _, v := range u.peers {
-		if v.placeable() {
+		if v.placeable() && v.claim == u.claim {
 			tied = append(tied, v)
 		}
 	}
 	for v := range u.followers {
-		if v.placeable() {
+		if v.placeable() && v.claim == u.claim {
 			tied = append(tied, v)
 		}
 	}
@@ -90,15 +91,16 @@ func (t *task) contradiction() string {
 	if len(t.peers) == 0 {
 		return ""
 	}
+	with := closure(t, func(u *task) []*task { return u.peers })
+	slices.SortFunc(with, byAge)
 	for r := range relations {
-		if len(t.demands[r]) == 0 {
-			continue
-		}
-		with := closure(t, func(u *task) []*task { return u.peers })
-		slices.SortFunc(with, byAge)
 		for _, o := range with {
-			if t.aims(r, o) {
+			switch {
+			case t.aims(r, o):
 				return string(t.name) + " has to be where " + string(o.name) + " is (MachineOf), and " +
+					r.verb() + " it (" + r.String() + ")"
+			case o.aims(r, t):
+				return string(t.name) + " has to be where " + string(o.name) + " is (MachineOf), which " +
 					r.verb() + " it (" + r.String() + ")"
 			}
 		}

@@ -150,10 +150,7 @@ func (s *State) least(t *task, sp *spread) int {
 	pools := s.choosable(t.taste)
 	for i := range pools {
 		p := pools[i].pool
-		if p.open == 0 {
-			continue
-		}
-		machines += p.open
+		machines += p.machines
 		if sp.overMachines() || p.domain[sp.key] == noDomain {
 			continue
 		}
@@ -165,7 +162,7 @@ func (s *State) least(t *task, sp *spread) int {
 		return max(least, 0)
 	}
 	for m := range k.on {
-		if !m.listed || m.settings.Cordoned || !t.taste.allows(m.pool) {
+		if !m.listed || !t.taste.allows(m.pool) {
 			continue
 		}
 		machines--

@@ -36,11 +36,13 @@ type machine struct {
 	fading   quantity        // that part of it which is held for units that are on their way out
 	arriving quantity        // and that which is for units whose start has not been reported yet
 
-	slot       index.Slot // its number in the indexes
-	listed     bool       // it may be given units
-	pool       *pool      // if it is listed
-	pooledOpen bool       // it was not cordoned when it joined the pool
-	stale      uint8      // in which indexes it is not at its place
+	claimants set[*task] // the units that have a claim on it
+	waiters   set[*task] // the units that wait for others to leave it
+
+	slot   index.Slot // its number in the indexes
+	listed bool       // it may be given units
+	pool   *pool      // if it is listed
+	stale  uint8      // in which indexes it is not at its place
 }
 
 // departure is something that left the orders with their revision, and what is held for it.
@@ -90,7 +92,7 @@ func (m *machine) live() bool {
 	case m.bad[cluster.KindOrders]:
 		return false
 	case m.record == nil:
-		return m.written != nil
+		return m.written != nil && (m.report == nil || m.report.Session == m.written.Session)
 	case m.written == nil:
 		return m.reported() && len(m.report.Units) == 0
 	}
@@ -242,6 +244,7 @@ func (s *State) stand(m *machine, t *task) {
 	m.account(is, +1)
 	s.unsettle(m)
 	s.clearing.put(m, m.fading.v[slots] > 0)
+	m.claimants.put(t, is.standing == claimed)
 	if was.standing == is.standing {
 		if !was.hold.equal(is.hold) {
 			s.roomMade(m)
@@ -261,7 +264,7 @@ func (s *State) stand(m *machine, t *task) {
 	case is.standing < was.standing:
 		s.eased(m, t)
 	case was.standing == lingering:
-		s.stays()
+		s.cleared(m)
 	}
 }
 
@@ -269,6 +272,11 @@ func (s *State) stand(m *machine, t *task) {
 func (s *State) placed(m *machine, t *task, was standing) {
 	s.tally(m, t, was, ordered)
 	s.countPriority(t, +1)
+	for _, sel := range t.matched[replaces] {
+		for u := range sel.waitingOwners.of {
+			s.wake(u) // which may take t's place
+		}
+	}
 	if !t.settled() {
 		s.readRules(t) // what is ordered tells them, as far as they are known
 	}

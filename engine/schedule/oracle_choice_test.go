@@ -97,14 +97,14 @@ func (s *sim) alike(name unit.Name, key string, h *host) int {
 }
 
 // skewed tells whether with name on it the domain of h would have more than the allowed number beyond the
-// domain with the fewest, of those to which name could be given as far as its metadata and cordons say.
+// domain with the fewest, of those to which name could be given as far as its metadata say.
 func (s *sim) skewed(name unit.Name, spread unit.Spread, h *host) bool {
 	if _, ok := s.domain(h, spread.Key); !ok {
 		return true
 	}
 	least := -1
 	for _, other := range s.present() {
-		if _, ok := s.domain(other, spread.Key); !ok || s.settings[other.id].Cordoned || !other.hears() || !s.meets(name, other) {
+		if _, ok := s.domain(other, spread.Key); !ok || !other.hears() || !s.meets(name, other) {
 			continue
 		}
 		if n := s.alike(name, spread.Key, other); least < 0 || n < least {

@@ -220,6 +220,10 @@ func (s *State) refuse(g group, p cluster.Pending) {
 // await records what the group waits for.
 func (s *State) await(g group, what string, m *machine) {
 	s.pend(g, cluster.Pending{Waiting: true, Message: fmt.Sprintf("waiting for %s to stop on %s", what, m.id.Short())})
+	for _, t := range g {
+		t.awaits = m
+		m.waiters.add(t)
+	}
 }
 
 // obstructing names what has to leave m before the group can come: the units

@@ -10,7 +10,6 @@ type pool struct {
 	domain    []int             // for each key that matters: the number of its value; -1: it has none
 	lanes     lanes
 	machines  int
-	open      int // those of them that are not cordoned
 }
 
 // keyring has the metadata keys that some unit has asked about.
@@ -56,9 +55,6 @@ func (s *State) joinPool(m *machine) {
 		p = s.newPool(b.String(), m)
 	}
 	p.machines++
-	if m.pooledOpen = !m.settings.Cordoned; m.pooledOpen {
-		p.open++
-	}
 	m.pool = p
 	s.countAll(m, +1)
 }
@@ -92,16 +88,13 @@ func (s *State) leavePool(m *machine) {
 		m.stale &^= 1 << (int(orders) + o)
 	}
 	m.pool = nil
-	if m.pooledOpen {
-		p.open--
-	}
 	if p.machines--; p.machines == 0 {
 		delete(s.pools, p.signature)
 		s.poolGen++
 	}
 }
 
-// repool brings m to the pool of its present metadata and settings.
+// repool brings m to the pool of its present metadata.
 func (s *State) repool(m *machine) {
 	s.leavePool(m)
 	s.joinPool(m)

@@ -135,6 +135,30 @@ func (s *State) depart(m *machine, before, after *cluster.Orders) {
 	}
 }
 
+// replaceReport keeps account of which files the report refers to: what a unit takes of its machine is
+// known from them until it has gone.
+func (s *State) replaceReport(m *machine, report *cluster.Report) {
+	var before, after map[unit.Name]cluster.UnitReport
+	if m.report != nil {
+		before = m.report.Units
+	}
+	if report != nil {
+		after = report.Units
+	}
+	m.report = report
+	for name, r := range after {
+		if old := before[name]; old.Content != r.Content {
+			s.refer(r.Content, +1)
+			s.refer(old.Content, -1)
+		}
+	}
+	for name, r := range before {
+		if _, ok := after[name]; !ok {
+			s.refer(r.Content, -1)
+		}
+	}
+}
+
 // replaceOrders keeps account of which files the orders refer to.
 func (s *State) replaceOrders(m *machine, orders *cluster.Orders) {
 	var before map[unit.Name]cluster.Order

@@ -179,7 +179,9 @@ func withShare(need *quantity, share int64, m *machine) *quantity {
 	return a
 }
 
-// needAs is what t takes of m with that content. What cannot be read any more is as it was known last.
+// needAs is what t takes of m with that content. What cannot be read any more is as it was known last. Of
+// what never was known the worst is assumed, but not of a file that is damaged: that would close every machine
+// with such a unit.
 func (s *State) needAs(t *task, content unit.ContentID, m *machine, known *quantity) *quantity {
 	if content == t.content {
 		return t.needOn(m)
@@ -194,6 +196,11 @@ func (s *State) needAs(t *task, content unit.ContentID, m *machine, known *quant
 		return need
 	case known != nil:
 		return known
+	case !s.files[content].there():
+		// It is on its way out, as nothing but the machine's report names that file any more.
+		all := quantity{v: m.capacity.v, more: slices.Clone(m.capacity.more)}
+		all.v[slots] = 1
+		return &all
 	}
 	return t.needOn(m)
 }

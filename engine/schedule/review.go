@@ -119,6 +119,9 @@ func (s *State) keeper(t *task) *machine {
 	}
 	rank := func(m *machine) int {
 		holds, _ := s.holds(t, m)
+		if rival, _ := s.stronger(t, m); rival != nil {
+			holds = false
+		}
 		switch {
 		case holds && s.up(t, m):
 			return 0

@@ -18,7 +18,7 @@ type lack struct {
 	missing  int64
 }
 
-func placeResources(_ *State, g group, t *task, m *machine) fit {
+func placeResources(s *State, g group, t *task, m *machine) fit {
 	if t != g[0] {
 		return fit{} // asked about all of them at once
 	}
@@ -27,10 +27,15 @@ func placeResources(_ *State, g group, t *task, m *machine) fit {
 	if ok {
 		return fit{}
 	}
-	short := lack{resource: i, needed: whole.at(i), missing: more.at(i) - m.capacity.at(i) + m.used.at(i)}
 	if _, ok := m.hasRoom(more, whole, &m.fading); ok {
 		return fit{class: soon}
 	}
+	for k := firstNamed; i >= firstNamed && k < len(s.resources.names); k++ { // numbers are given as names come
+		if s.resources.names[k] < s.resources.names[i] && whole.at(k) > 0 && more.at(k) > m.freeWith(k, nil) {
+			i = k
+		}
+	}
+	short := lack{resource: i, needed: whole.at(i), missing: more.at(i) - m.freeWith(i, nil)}
 	if g.replacing() {
 		if _, ok := m.hasRoom(more, whole, g.yield(m)); ok {
 			return fit{class: takes}
@@ -108,7 +113,7 @@ func (g group) yield(m *machine) *quantity {
 // keepResources: a unit whose needs have grown stays if its machine has as much more. One whose needs
 // have not grown stays, also where the machine's capacity was lowered.
 func keepResources(s *State, t *task, m *machine) (bool, string) {
-	if t.need == m.tasks[t].hold || m.tasks[t].hold == nil || m.record == nil {
+	if t.share == 0 && t.need == m.tasks[t].hold || m.tasks[t].hold == nil || m.record == nil {
 		return true, ""
 	}
 	more, whole := t.alone().needOn(m)

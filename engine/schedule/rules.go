@@ -247,7 +247,10 @@ func yieldsReplaces(t, o *task) bool {
 
 // placeCordon: a machine that an operator has cordoned is given nothing that it does not have.
 func placeCordon(_ *State, _ group, t *task, m *machine) fit {
-	if m.settings.Cordoned && m.tasks[t].standing == gone {
+	if !m.settings.Cordoned || m.tasks[t].standing == ordered {
+		return fit{}
+	}
+	if _, here := m.copyOf(t.name); !here {
 		return never("are cordoned")
 	}
 	return fit{}

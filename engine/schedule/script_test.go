@@ -60,10 +60,7 @@ func TestScripts(t *testing.T) {
 }
 
 // notYet are the scenarios of which the engine does not do as they say yet.
-var notYet = []string{
-	"resources", // which of two resources is said to be lacking depends on the order of a map
-	"priority",  // who a place is being cleared for is not told when it is free
-}
+var notYet []string
 
 func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 	s.now = s.now.Add(time.Second)

@@ -52,7 +52,6 @@ type State struct {
 	reasoned  set[*task]               // units whose pending record may have to be written
 	garbage   map[unit.ContentID]*file // files that nothing refers to
 	unplaced  set[*task]               // units with a reason why they have no machine
-	awaiting  set[*task]               // those of them that will have one without anybody's help
 	ambitious set[*task]               // those of them that may displace others
 	confined  set[*task]               // those of them that a required Spread keeps from machines
 	waiting   *index.Waiting           // all of them, by how much room would do

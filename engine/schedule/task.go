@@ -37,6 +37,7 @@ type task struct {
 	claim *machine    // the machine that is being cleared for it
 
 	because string    // of a claim: what the unit's order is to say
+	awaits  *machine  // that others are to leave
 	shunned *machine  // the machine that it was asked to leave
 	note    string    // what happened to it last, to be said with the reason why it has no machine
 	asking  *quantity // what it was refused, together with those that have to be with it

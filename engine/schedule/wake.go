@@ -70,13 +70,9 @@ func (s *State) roomMade(m *machine) {
 	if len(s.globals) > 0 && m.eligible() {
 		s.recheck.add(m)
 	}
+	s.cleared(m)
 	if !m.listed || s.unplaced.empty() {
 		return
-	}
-	for t := range s.awaiting.of {
-		if t.claim == m {
-			s.wake(t) // its own claim counts as taken
-		}
 	}
 	for t := range s.ambitious.of {
 		if s.anyBelow(t.rules.Priority) {
@@ -116,9 +112,12 @@ func (s *State) wakeRelated(t *task) {
 	}
 }
 
-// stays wakes those who wait for others to leave, one of whom will not.
-func (s *State) stays() {
-	for u := range s.awaiting.of {
+// cleared wakes those that wait for others to leave m, after one of these has gone, or will not go.
+func (s *State) cleared(m *machine) {
+	for u := range m.claimants.of {
+		s.wake(u)
+	}
+	for u := range m.waiters.of {
 		s.wake(u)
 	}
 }
