@@ -1,7 +1,7 @@
 package schedule
 
 // kin are the instances of one template, which Spread spreads. They are counted
-// while one of them asks for it. Those count that are ordered, or have a claim.
+// while one of them asks for it. Those count that are ordered.
 type kin struct {
 	members []*task
 	askers  int        // how many of them have a Spread
@@ -72,11 +72,11 @@ func (s *State) ask(t *task, by int) {
 // countKin follows a change of t's standing on m.
 func (s *State) countKin(m *machine, t *task, was, is standing) {
 	k := t.kin
-	if k == nil || k.askers == 0 || (was > lingering) == (is > lingering) {
+	if k == nil || k.askers == 0 || (was == ordered) == (is == ordered) {
 		return
 	}
 	by := 1
-	if was > lingering {
+	if was == ordered {
 		by = -1
 	}
 	if k.on[m] += by; k.on[m] == 0 {
@@ -105,7 +105,7 @@ func (k *kin) count(p *pool, by int) {
 // countAll counts the kin on a machine that joins a pool, or leaves it.
 func (s *State) countAll(m *machine, by int) {
 	for t, b := range m.tasks {
-		if t.kin != nil && t.kin.askers > 0 && b.standing > lingering {
+		if t.kin != nil && t.kin.askers > 0 && b.standing == ordered {
 			t.kin.count(m.pool, by)
 		}
 	}
@@ -131,7 +131,7 @@ func (t *task) crowd(sp *spread, p *pool, m *machine) int {
 // counted is 1 if t itself is counted in the domain of m.
 func (t *task) counted(sp *spread, p *pool, m *machine) int {
 	for _, at := range t.where {
-		if at.tasks[t].standing <= lingering {
+		if at.tasks[t].standing != ordered {
 			continue
 		}
 		if sp.overMachines() && at == m || !sp.overMachines() && at.pool != nil && at.pool.domain[sp.key] == p.domain[sp.key] {
