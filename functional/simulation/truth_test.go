@@ -13,6 +13,10 @@ import (
 func (f *fate) rest(t *testing.T) {
 	f.under.Wait()
 	f.w.settle()
+	for tries, trying := 0, f.trying(); trying && tries < 2*cluster.MaxTries; tries++ {
+		trying = f.trying()
+		f.w.settle() // once more after the last of them
+	}
 	s := f.w.snapshot()
 	for name, wanted := range f.wanted {
 		f.fulfilled(t, s, name, wanted)
@@ -25,6 +29,17 @@ func (f *fate) rest(t *testing.T) {
 	if after := f.w.store.Revision(); after != before {
 		t.Errorf("a quiet cluster wrote %d times", after-before)
 	}
+}
+
+// trying tells whether there are units that are going to be tried again, or just have been.
+func (f *fate) trying() bool {
+	s := f.w.snapshot()
+	for _, name := range s.Names() {
+		if failures, failed := s.Failures(name); failed && failures.Next.Add(time.Minute).After(time.Now()) {
+			return true
+		}
+	}
+	return false
 }
 
 // fulfilled: what is wanted is so, or it is said why not.

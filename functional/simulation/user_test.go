@@ -34,6 +34,8 @@ var kinds = []kind{
 	{text: service + "[X-Fleet]\nReplaces=u0.service u3.service\n"},
 	{text: service + "[X-Fleet]\nMachineOf=u2.service\n"},
 	{text: service + "[X-Fleet]\nMachineMetadata=disk=ssd\n"},
+	{text: service + "[X-Test]\nFail=start\n[X-Fleet]\nReschedule=on-failure\n", fails: true},
+	{text: service + "[X-Fleet]\nReschedule=on-failure\n"},
 	{text: service + "[X-Fleet]\nGlobal=true\n"},
 	{text: service + "[X-Fleet]\nGlobal=true\nMachineMetadata=disk=ssd\nConflicts=u3.service\n"},
 }
