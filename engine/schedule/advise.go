@@ -68,14 +68,14 @@ func (r *rehearsal) judge(e *cluster.Explanation, g group, homes []*machine) {
 	r.takeOut(g)
 	var fitting []*machine
 	at := make(map[*machine]int)
-	for _, m := range r.everyMachine() {
+	for _, m := range r.present() {
 		f := r.verdict(g, m)
 		v := cluster.Verdict{Machine: m.id, Here: slices.Contains(homes, m), Fits: f.class != impossible}
 		if v.Fits {
 			at[m] = len(e.Verdicts)
 			fitting = append(fitting, m)
 		} else {
-			v.Rule, v.Detail = f.rule, f.says
+			v.Rule, v.Detail = f.rule, r.words(f)
 		}
 		if f.rule == resourcesRule {
 			v.Resource, v.Needed, v.Missing = r.resources.names[f.lack.resource], f.lack.needed, f.lack.missing

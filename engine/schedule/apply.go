@@ -22,7 +22,7 @@ func (s *State) Apply(u cluster.Update) {
 // the snapshot, and what machines have not confirmed yet, are not forgotten.
 func (s *State) reset(u cluster.Update) {
 	old := *s
-	*s = *New(old.options)
+	s.begin(old.options)
 	s.patience.until = old.patience.until
 	s.absorb(u)
 	for _, w := range old.wrote {
@@ -45,6 +45,9 @@ func (s *State) reset(u cluster.Update) {
 		s.restand(now)
 	}
 	s.recallLeaving()
+	for o := range order(orders) {
+		s.lane(nil, o) // to be ready for what comes
+	}
 }
 
 // recallLeaving: a former leader wrote that a unit waits, in the same breath in

@@ -40,7 +40,7 @@ func (m *machine) crewless() bool {
 func (s *State) balance() cluster.Balance {
 	var b cluster.Balance
 	var sum, squares float64
-	all := s.everyMachine()
+	all := s.present()
 	for _, m := range all {
 		if m.crewless() {
 			b.Empty++

@@ -360,13 +360,17 @@ func (s *State) search(g group) *machine {
 
 // firstIn returns the first machine of an order that fits at once.
 func (s *State) firstIn(g group, ix *index.Index) *machine {
-	slot, ok := ix.First(&g.need().v, false, func(at index.Slot) bool {
-		return !g.besetAny(at) && s.suits(g, s.bySlot.of[at]).class == fits
-	})
+	s.seeking = g
+	slot, ok := ix.First(&g.need().v, false, s.accept)
 	if !ok {
 		return nil
 	}
 	return s.bySlot.of[slot]
+}
+
+// accepts tells whether the machine with that number fits those at once for whom one is being sought.
+func (s *State) accepts(at index.Slot) bool {
+	return !s.seeking.besetAny(at) && s.suits(s.seeking, s.bySlot.of[at]).class == fits
 }
 
 // searchAll compares all machines with room.
@@ -413,14 +417,42 @@ func (s *State) searchPools(t *task, o order) *machine {
 			s.liked = found.rank
 			return found.machine
 		}
-		hope := s.ranked[next].rank
-		for i := range s.ranked {
-			if r := &s.ranked[i]; !r.done && r.rank == hope {
-				r.done = true
-				s.searchPool(t, o, r, &least, &found)
+		s.searchTied(t, o, s.ranked[next].rank, &least, &found)
+	}
+}
+
+// searchTied searches all pools whose machines have that rank at best: each of them, or, if they have many of
+// all machines, all machines at once.
+func (s *State) searchTied(t *task, o order, hope rank, least *[maxSpreads]int, found *candidate) {
+	s.rankings++
+	pools, machines := 0, 0
+	for i := range s.ranked {
+		if r := &s.ranked[i]; !r.done && r.rank == hope {
+			r.pool.tied = s.rankings
+			pools++
+			machines += r.pool.machines
+		}
+	}
+	together := pools > 1 && machines*manyPools > len(s.listed)*pools && !t.taste.overMachines()
+	if together {
+		s.seeking = t.alone()
+		if slot, ok := s.lane(nil, o).First(&t.need.v, false, s.acceptTied); ok {
+			m := s.bySlot.of[slot]
+			found.offer(m, hope, s.score(m, o))
+		}
+	}
+	for i := range s.ranked {
+		if r := &s.ranked[i]; r.pool.tied == s.rankings && !r.done {
+			r.done = true
+			if !together {
+				s.searchPool(t, o, r, least, found)
 			}
 		}
 	}
+}
+
+func (s *State) acceptsTied(at index.Slot) bool {
+	return s.bySlot.of[at].pool.tied == s.rankings && s.accepts(at)
 }
 
 // candidate is the best machine so far.

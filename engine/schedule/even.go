@@ -39,7 +39,7 @@ type ladder struct {
 }
 
 func (r *rebalancing) ladder(measure func(*machine) float64) *ladder {
-	l := &ladder{measure: measure, rungs: r.everyMachine(), at: make(map[*machine]float64)}
+	l := &ladder{measure: measure, rungs: r.present(), at: make(map[*machine]float64)}
 	for _, m := range l.rungs {
 		l.at[m] = measure(m)
 	}

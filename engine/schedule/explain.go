@@ -41,11 +41,7 @@ func (s *State) verdict(g group, m *machine) fit {
 	case !m.listed:
 		says = "have not reported yet"
 	default:
-		f := s.suits(g, m)
-		if f.class == impossible && f.rule == resourcesRule {
-			f.says = s.lacks(f.lack)
-		}
-		return f
+		return s.suits(g, m)
 	}
 	return fit{class: impossible, rule: presence, says: says}
 }
@@ -63,13 +59,13 @@ func (s *State) explain(g group) cluster.Pending {
 	p := cluster.Pending{}
 	found := make(map[reason]*cluster.Exclusion)
 	remedy := s.newRemedy(g)
-	for _, m := range s.everyMachine() {
+	for _, m := range s.present() {
 		p.Machines++
 		f := s.verdict(g, m)
 		key := reason{f.rule, f.says, f.lack.resource}
 		e := found[key]
 		if e == nil {
-			e = &cluster.Exclusion{Rule: f.rule, Detail: f.says}
+			e = &cluster.Exclusion{Rule: f.rule, Detail: s.words(f)}
 			if f.rule == resourcesRule {
 				e.Resource, e.Needed, e.Missing = s.resources.names[f.lack.resource], f.lack.needed, f.lack.missing
 			}
@@ -83,7 +79,7 @@ func (s *State) explain(g group) cluster.Pending {
 			e.Examples = append(e.Examples, m.id)
 		}
 		if f.rule != presence {
-			remedy.consider(m)
+			remedy.consider(m, f)
 		}
 	}
 	for _, e := range found {
@@ -111,16 +107,51 @@ func (s *State) mostFree(e *cluster.Exclusion) string {
 	return fmt.Sprintf(" (at most %s free)", unit.FormatAmount(e.Resource, free))
 }
 
-// everyMachine lists the machines that are there, by id.
-func (s *State) everyMachine() []*machine {
-	var all []*machine
-	for _, m := range s.machines {
-		if !m.lost() {
-			all = append(all, m)
-		}
+// words are what a fit says of a machine.
+func (s *State) words(f fit) string {
+	if f.class == impossible && f.rule == resourcesRule {
+		return s.lacks(f.lack)
 	}
+	return f.says
+}
+
+// present lists the machines that are there, by id, in a slice of the caller's own.
+func (s *State) present() []*machine {
+	if s.mute.empty() {
+		return slices.Clone(s.listed)
+	}
+	all := append(sortedMachines(s.mute.of), s.listed...)
 	slices.SortFunc(all, byID)
 	return all
+}
+
+// whyNowhere is why the group has no machine. While so many units have none that not all of them are looked
+// at whenever something changes, a reason that was found once is kept as long as it is not asked for anew: to
+// find it takes a look at every machine.
+func (s *State) whyNowhere(g group) cluster.Pending {
+	if t := g[0]; len(g) == 1 && len(s.unplaced.of) > fewUnplaced {
+		if old := t.want; old != nil && !old.Waiting && old.Generation == t.record.Generation && len(old.Excluded) > 0 {
+			return *old
+		}
+		if c := s.nowhere[t.rules]; c.changes == s.changes && c.rules == t.rules && t.plain() {
+			return c.why
+		}
+	}
+	p := s.explain(g)
+	if len(g) == 1 && g[0].plain() {
+		if len(s.nowhere) > fewUnplaced {
+			clear(s.nowhere)
+		}
+		s.nowhere[g[0].rules] = explained{g[0].rules, s.changes, p}
+	}
+	return p
+}
+
+// explained is a reason that is true of all units with the same rules, until something changes.
+type explained struct {
+	rules   *unit.Rules
+	changes int64
+	why     cluster.Pending
 }
 
 // pend records why the group has no machine.

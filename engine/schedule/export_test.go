@@ -11,14 +11,14 @@ func (s *State) Find(names []unit.Name) []*task {
 	return found
 }
 
-// PlaceOne is the decision loop for one unit that has no machine: it chooses one and accounts for it,
-// and makes no records. The place is the unit's claim, which counts as an order does.
+// PlaceOne is the decision loop for one unit that has no machine: it chooses one, accounts for it and drafts
+// its order. What it leaves out is what comes before, the news, and what comes after, the records.
 func (s *State) PlaceOne(t *task) bool {
-	c := s.choose(s.groupOf(t))
+	g := s.groupOf(t)
+	c := s.choose(g)
 	if c.machine == nil || c.class != fits {
 		return false
 	}
-	t.claim = c.machine
-	s.stand(c.machine, t)
+	s.settle(g, c)
 	return true
 }

@@ -51,7 +51,7 @@ func (s *State) destination(g group, home *machine) (*machine, string) {
 			if f.class != impossible {
 				f.says = "still have units on their way out"
 			}
-			return nil, fmt.Sprintf("cannot move to %s: not allowed on machines that %s", id.Short(), f.says)
+			return nil, fmt.Sprintf("cannot move to %s: not allowed on machines that %s", id.Short(), s.words(f))
 		}
 		return m, ""
 	}

@@ -96,7 +96,7 @@ func (s *State) houseGroup(g group) {
 // houseSome records why the group has no machine, and places that part of it which must not go
 // without one because of the others.
 func (s *State) houseSome(g group) {
-	s.refuse(g, s.explain(g))
+	s.refuse(g, s.whyNowhere(g))
 	part := g.veterans()
 	if part == nil && !s.roomWouldDo(g) {
 		part = g.trunk()

@@ -10,6 +10,7 @@ type pool struct {
 	domain    []int             // for each key that matters: the number of its value; -1: it has none
 	lanes     lanes
 	machines  int
+	tied      int64 // State.rankings when it was one of the best last
 }
 
 // keyring has the metadata keys that some unit has asked about.

@@ -94,6 +94,7 @@ func (s *State) restand(m *machine) {
 		s.stand(m, s.task(name))
 	}
 	s.list(m, m.eligible())
+	s.mute.put(m, !m.lost() && !m.listed)
 }
 
 // ordersWritten takes in own orders that the store has accepted.

@@ -27,63 +27,67 @@ const (
 	costOther    = 5.0
 )
 
-// consider takes a machine into account.
-func (r *remedies) consider(m *machine) {
-	var only fit
-	failed := 0
-	for i := range r.s.rules {
-		rule := &r.s.rules[i]
-		for _, t := range r.g {
-			f := rule.place(r.s, r.g, t, m)
-			if f.class != impossible {
-				continue
-			}
-			if failed++; failed > 1 {
-				return
-			}
-			only = f
-			only.rule = rule.name
-		}
-	}
-	if failed == 0 {
+// consider takes a machine into account that fails a rule, of all rules before which it fails none.
+func (r *remedies) consider(m *machine, f fit) {
+	if f.class != impossible {
 		return
 	}
-	if remedy, cost := r.fix(only, m); remedy != nil && (r.best == nil || cost < r.cost) {
-		r.best, r.cost = remedy, cost
+	for i := f.at + 1; i < len(r.s.rules); i++ {
+		rule := &r.s.rules[i]
+		for _, t := range r.g {
+			if (rule.of == nil || rule.of(t)) && rule.place(r.s, r.g, t, m).class == impossible {
+				return
+			}
+		}
+	}
+	cost, ok := r.costOf(f, m)
+	if ok && (r.best == nil || cost < r.cost) {
+		r.best, r.cost = r.fix(f, m), cost
 	}
 }
 
-// fix is what would make m meet the one rule that it fails; nil if nothing a person would do.
-func (r *remedies) fix(f fit, m *machine) (*cluster.Remedy, float64) {
-	remedy := &cluster.Remedy{Rule: f.rule, Machine: m.id}
+// costOf is what it costs that m meets the one rule that it fails; not ok if it is nothing a person would do.
+func (r *remedies) costOf(f fit, m *machine) (float64, bool) {
 	switch f.rule {
 	case resourcesRule:
 		more, whole := r.g.needOn(m)
 		for i := range r.s.resources.names {
 			if i != f.lack.resource && whole.at(i) > 0 && more.at(i) > m.freeWith(i, nil) {
-				return nil, 0 // more than one is lacking
+				return 0, false // more than one is lacking
 			}
 		}
+		return costResource + float64(f.lack.missing)/float64(max(f.lack.needed, 1)), true
+	case "Cordon":
+		return costUncordon, true
+	case "MachineMetadata":
+		return costMetadata, true
+	case "MachineID", "MachineOf", failuresRule:
+		return 0, false
+	}
+	return costOther, true
+}
+
+// fix is what would make m meet the one rule that it fails.
+func (r *remedies) fix(f fit, m *machine) *cluster.Remedy {
+	remedy := &cluster.Remedy{Rule: f.rule, Machine: m.id}
+	switch f.rule {
+	case resourcesRule:
 		name := r.s.resources.names[f.lack.resource]
 		remedy.Resource, remedy.Amount = name, f.lack.missing
-		amount := unit.FormatAmount(name, f.lack.missing)
 		if name == unit.Slots {
 			remedy.Text = fmt.Sprintf("raise max_units of %s, or take %s off it", m.id.Short(), plural(f.lack.missing, "unit"))
 		} else {
+			amount := unit.FormatAmount(name, f.lack.missing)
 			remedy.Text = fmt.Sprintf("free %s of %s on %s, or reserve that much less", amount, name, m.id.Short())
 		}
-		return remedy, costResource + float64(f.lack.missing)/float64(max(f.lack.needed, 1))
 	case "Cordon":
 		remedy.Text = "uncordon " + m.id.Short()
-		return remedy, costUncordon
 	case "MachineMetadata":
 		remedy.Text = fmt.Sprintf("set metadata of %s so that it does not %s any more", m.id.Short(), f.says)
-		return remedy, costMetadata
-	case "MachineID", "MachineOf", failuresRule:
-		return nil, 0
+	default:
+		remedy.Text = fmt.Sprintf("make %s one of those that do not %s", m.id.Short(), f.says)
 	}
-	remedy.Text = fmt.Sprintf("make %s one of those that do not %s", m.id.Short(), f.says)
-	return remedy, costOther
+	return remedy
 }
 
 func plural(n int64, what string) string {

@@ -43,6 +43,7 @@ type fit struct {
 	class class
 	says  string // why not, in words that complete "3 machines …"
 	rule  string
+	at    int  // the number of that rule
 	lack  lack // of rule Resources, which has no words of its own
 }
 
@@ -72,7 +73,7 @@ func (s *State) suits(g group, m *machine) fit {
 			}
 			worst = f
 			if f.class == impossible {
-				worst.rule = r.name
+				worst.rule, worst.at = r.name, i
 				return worst
 			}
 		}

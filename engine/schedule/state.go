@@ -29,18 +29,23 @@ type State struct {
 	spare      []task      // for units that come
 
 	// The machines that may be given units, and where each of them is in every order.
-	listed   []*machine // by id
-	bySlot   *slotted
-	lanes    lanes
-	pools    map[string]*pool
-	poolGen  int // grows whenever a pool comes or goes
-	keys     keyring
-	changes  int64    // grows with every change of what is held on any machine
-	ranked   []ranked // scratch of searchPools
-	liked    rank     // of what searchPools found
-	last     latest
-	fewest   []string      // reasons, by the number in them
-	clearing set[*machine] // those with units that are on their way out
+	listed             []*machine // by id
+	bySlot             *slotted
+	lanes              lanes
+	pools              map[string]*pool
+	poolGen            int // grows whenever a pool comes or goes
+	keys               keyring
+	changes            int64    // grows with every change of what is held on any machine
+	ranked             []ranked // scratch of searchPools
+	liked              rank     // of what searchPools found
+	last               latest
+	nowhere            map[*unit.Rules]explained // why units have no machine, by their rules
+	mute               set[*machine]             // those that are there and may not be given units
+	seeking            group                     // for whom a machine is being sought
+	accept, acceptTied func(index.Slot) bool     // accepts and acceptsTied
+	rankings           int64                     // how often pools were ranked
+	fewest             []string                  // reasons, by the number in them
+	clearing           set[*machine]             // those with units that are on their way out
 
 	// What has to be looked at again. Every one of them is emptied by Decide.
 	review    set[*task]               // units that have, or may have to lose, a place
@@ -90,7 +95,14 @@ type Options struct {
 
 // New is the state of an empty cluster. The first update it is given has to be a Reset.
 func New(o Options) *State {
-	s := &State{
+	s := &State{}
+	s.begin(o)
+	return s
+}
+
+// begin forgets everything.
+func (s *State) begin(o Options) {
+	*s = State{
 		options:    o,
 		resources:  newResources(),
 		kins:       make(map[unit.Name]*kin),
@@ -108,9 +120,10 @@ func New(o Options) *State {
 		corrupt:    make(map[record]struct{}),
 		withdrawn:  make(map[placement]string),
 		drafts:     make(drafts),
+		nowhere:    make(map[*unit.Rules]explained),
 	}
 	s.lanes = s.newLanes()
-	return s
+	s.accept, s.acceptTied = s.accepts, s.acceptsTied
 }
 
 // Decide returns what has to be written, in this order, each step as one
