@@ -261,26 +261,29 @@ func (s *State) bestOf(g group, c choice) string {
 		}
 		others = fmt.Sprintf(" of %d machines that fit", n)
 	}
-	var liked string
+	text := orderTexts[s.orderOf(g)]
 	switch t := g[0]; {
 	case len(g) > 1:
 	case t.taste.picky() && c.class == fits:
-		liked = t.taste.says(c.liked)
+		text = t.taste.says(c.liked, text)
 	case t.taste.picky():
-		liked = t.taste.says(s.rankOf(t, m.pool, m))
+		text = t.taste.says(s.rankOf(t, m.pool, m), text)
 	}
-	switch s.orderOf(g) {
-	case fewest:
-		return liked + s.fewestUnits(m.used.v[slots]) + others
-	case emptiest:
-		return liked + "the emptiest" + others
+	if s.orderOf(g) == fewest {
+		return fmt.Sprintf("%s (%d)%s", text, m.used.v[slots], others)
 	}
-	return liked + "the fullest" + others
+	if others == "" {
+		return text
+	}
+	return text + others
 }
 
-// says is what made a machine preferred, in words that others follow.
-func (t *taste) says(r rank) string {
-	key := [2]int{r.skewed, r.dislike}
+// orderTexts say what a machine is that is the first in an order.
+var orderTexts = [orders]string{fullest: "the fullest", fewest: "fewest units", emptiest: "the emptiest"}
+
+// says puts what made a machine preferred ahead of what it is otherwise. There are few such texts, and many units.
+func (t *taste) says(r rank, otherwise string) string {
+	key := liking{r.skewed, r.dislike, otherwise}
 	if text, ok := t.said[key]; ok {
 		return text
 	}
@@ -293,19 +296,18 @@ func (t *taste) says(r rank) string {
 			fmt.Fprintf(&b, "spread over %s, ", t.spread[i].Key)
 		}
 	}
+	b.WriteString(otherwise)
 	if t.said == nil {
-		t.said = make(map[[2]int]string)
+		t.said = make(map[liking]string)
 	}
 	t.said[key] = b.String()
 	return b.String()
 }
 
-// fewestUnits is a reason of which there are few.
-func (s *State) fewestUnits(n int64) string {
-	for int64(len(s.fewest)) <= n {
-		s.fewest = append(s.fewest, fmt.Sprintf("fewest units (%d)", len(s.fewest)))
-	}
-	return s.fewest[n]
+// liking is what a reason says of a preferred machine.
+type liking struct {
+	skewed, dislike int
+	otherwise       string
 }
 
 // latest is where the last unit went that is like any other of its needs. Those that follow go there too

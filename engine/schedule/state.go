@@ -44,7 +44,6 @@ type State struct {
 	seeking            group                     // for whom a machine is being sought
 	accept, acceptTied func(index.Slot) bool     // accepts and acceptsTied
 	rankings           int64                     // how often pools were ranked
-	fewest             []string                  // reasons, by the number in them
 	clearing           set[*machine]             // those with units that are on their way out
 
 	// What has to be looked at again. Every one of them is emptied by Decide.

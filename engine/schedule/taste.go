@@ -9,7 +9,7 @@ import (
 
 // taste is what units demand and prefer of the metadata of machines. Units whose rules say the same share one.
 type taste struct {
-	said     map[[2]int]string // reasons, by what made a machine preferred
+	said     map[liking]string // reasons, by what made a machine preferred
 	metadata []unit.Requirement
 	prefer   []unit.Preference
 	spread   []spread
