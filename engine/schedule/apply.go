@@ -44,9 +44,24 @@ func (s *State) reset(u cluster.Update) {
 		}
 		s.restand(now)
 	}
+	s.recallClaims()
 	s.recallLeaving()
 	for o := range order(orders) {
 		s.lane(nil, o) // to be ready for what comes
+	}
+}
+
+// recallClaims: what a former leader was clearing a machine for still gets that place.
+func (s *State) recallClaims() {
+	for _, t := range s.tasks {
+		p := t.written
+		if p == nil || !p.Waiting || p.Place == "" || p.Generation != t.record.Generation || !t.placeable() {
+			continue
+		}
+		if m, ok := s.machines[p.Place]; ok && m.listed {
+			t.claim = m
+			s.stand(m, t)
+		}
 	}
 }
 

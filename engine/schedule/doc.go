@@ -24,26 +24,62 @@
 //     or lose their place (review.go). First those that must go for reasons of their own, then
 //     those that must go because of another unit, so that none makes way for nothing.
 //  3. Global units are ordered onto every machine that fits and does not have them yet (global.go).
-//  4. House: units that want a place get one, or a reason (place.go, choose.go), in the order in
-//     which they were requested; peers before their followers, newcomers before those they replace.
-//  5. Write: what differs is packed into transactions (steps.go). Files that nothing refers to
+//  4. House: units that want a place get one, or a reason (place.go): those of higher priority first, of
+//     the same priority in the order in which they were requested, newcomers before those they replace.
+//  5. Write: what differs is packed into transactions (drafts.go, steps.go). Files that nothing refers to
 //     are removed only when there is nothing else to write (files.go).
 //
-// A new rule goes into the list in rules.go, with a script in testdata; which
-// of the machines that fit is taken is choose in choose.go. The scripts are the
-// documentation of every rule.
+// # How a machine is chosen
+//
+// choose.go is the order of the questions: the place that is kept for the unit, the machine where it still is, the few
+// machines that its rules leave, the best of all that fit at once, one that units are leaving, one whose
+// units make way. "Does it fit" is the list in rules.go, and "the best" is, in this order:
+//
+//  1. no more of its template in the domain than its soft Spread allows, the first Spread before the second;
+//  2. the largest sum of weights of what it prefers;
+//  3. the fewest of its template in the domain;
+//  4. the fullest machine (the emptiest with Strategy=spread, the one with the fewest units for a unit that
+//     reserves nothing);
+//  5. the smallest machine id.
+//
+// How full a machine is, is the sum over its resources of the square root of the share that is free (freeOf in
+// lanes.go tells why). Where little to do is what counts, a unit whose start has not been reported yet counts as
+// four, so that a machine that has come back empty does not receive everything.
+//
+// No machine is sampled and none is looked at in vain: indexes (package index, lanes.go) find the first in order
+// that has room. Machines whose metadata are alike, as far as any unit asks, are one pool (pools.go), so that metadata,
+// preferences and spreads are asked once of a pool. Rivals are bits (spots.go).
+//
+// # How to add a rule
+//
+// A rule is an entry of the list in rules.go with its two questions, and a scenario in testdata, which is its
+// documentation. Placing, keeping, reasons, remedies, explanations and plans follow from the entry. What it reads of
+// [X-Fleet] is a key of package unit. If what it depends on changes in other ways than by units coming and going,
+// machines changing, or room, then wake.go has to know whom that concerns.
 //
 // # The rules where they meet
 //
+//   - Resources: what is held on a machine never exceeds its capacity, in no resource, at no moment: what is ordered
+//     there, what is still leaving, and what is about to come. While a unit's content changes the larger of
+//     both needs is held. Lowering a capacity moves nothing. A unit whose needs grow stays if there is room for that.
 //   - Conflicts: the unit that came first has the place. When two find themselves
 //     together, because one was changed, the one with the newer request goes.
 //   - Replaces: a newcomer prefers a machine with a unit that it replaces and that was requested earlier. That unit
 //     is taken off, the place is claimed, and the newcomer gets it when it is free.
 //     Later it takes places from others only if there is nowhere else to go, and only ever
 //     from units requested earlier than itself. That is why replacing ends.
-//   - MachineOf: the units of a cycle are one group, placed on one machine or not at
-//     all. Other followers come after their peers, and leave with them.
-//   - MaxUnits limits what is placed. Lowering it moves nothing.
+//   - MachineOf (group.go): units without a machine that it ties to each other, in either direction, are one group:
+//     they are placed on one machine or not at all. Units that ran before do not stay down for those that
+//     never had a place, nor anybody for a follower that could not be with its peers on any machine however empty.
+//     Who is placed stays; who follows leaves with its peer.
+//   - Priority (displace.go): a unit that fits nowhere, now or when others have stopped, takes the place of units of
+//     lower priority: on the machine where they are the fewest, and of these the lowest, compared from the
+//     highest down. Up to three that is exact; of more, none could be spared. A group has the priority of its lowest member, and
+//     who follows a victim is one too. What was displaced is housed like any other unit.
+//   - Spread counts the instances of a template that are ordered. A required one is a rule, over all domains that the
+//     unit's metadata allow, cordoned ones too, when the unit is placed: others that leave later do not move it.
+//   - A requested move (move.go) is carried out if the rules allow it, with all that is tied to the unit, and otherwise
+//     refused; the order says so either way. The place there is kept until it has stopped here.
 //   - Reschedule (failing.go, story.go): a unit that a machine reports as failed, after all that was asked of it
 //     was carried out there, is taken off and recorded as failed in one transaction: it is counted once, whoever
 //     leads. It is tried again after a pause that doubles, on a machine where it has not failed or
@@ -51,13 +87,20 @@
 //     While it waits it belongs to no group: its followers wait for it, its peers do not. Again tells when
 //     Decide has something to do for it.
 //
+// # Questions
+//
+// Advisor answers what would happen and why (advise.go, plan.go, rebalance.go), with a State of its own over a
+// snapshot, by the same rules and in the same words.
+//
 // # What it costs
 //
 // A change concerns the units that it names, their peers, followers and rivals, and one
-// machine. A unit without rules finds its machine without a search; one with rules looks at
-// every machine once. Conflicts are counted by glob and machine, not by unit. A
-// unit that is pending costs nothing until a machine comes, changes or goes, or until a unit
-// that was in its way leaves; the counts in its reason are as of that moment.
+// machine. A search costs about as much among a hundred thousand machines as among a thousand. A unit that is pending
+// costs nothing until there is room for it somewhere, a rival leaves, or a machine changes that has as much room. Up to
+// fewUnplaced of them are looked at whenever a machine changes, so that their reasons are true; if there are more, the
+// numbers in a reason are of when the unit was last looked at. To explain why a unit is nowhere takes a look
+// at every machine; units that are alike share it. To displace others takes a look at every machine, too.
+// docs/benchmarks.md has the figures.
 //
 // # What it guarantees
 //
@@ -65,7 +108,8 @@
 //   - A unit that is not global is newly ordered onto a machine only if it is gone from all
 //     other machines that are present: not in their orders, not in their reports, and
 //     its absence confirmed. Units in conflict do not meet on a machine while one is still stopping.
-//   - A unit that fits somewhere is placed. One that satisfies its rules is not touched, except by Replaces.
+//   - A unit that fits somewhere is placed. One that satisfies its rules is not touched, except by Replaces,
+//     by a higher priority, and by a request to move it.
 //   - Once a decision is carried out there is nothing left to decide, for a successor neither.
 //   - The orders of lost machines are never written. Whatever an unreadable
 //     record is about stays as it is.
@@ -76,14 +120,13 @@
 //   - A machine that was lost may still run what was placed elsewhere meanwhile; preventing that is a matter of fencing.
 //   - If a unit is stopped and started again while the leader changes and its machine
 //     has not confirmed the stop, the successor does not know that it may still be there.
-//   - The claim of a unit that replaces another is forgotten with the leader. If
-//     several units have to make way, the successor may choose another machine for it.
 //   - When more than cluster.MaxDecision-1 replacements are taken back by one machine, only the first
 //     of them leave their machines in the transaction in which it gets its orders.
-//   - It moves nothing for the sake of balance.
-//   - Random histories with many relations between few units have, about once in ten thousand, a unit that
-//     leaves its machine although it could have stayed, or a successor that decides
-//     otherwise; one in some hundred thousand did not come to an end. maxRounds bounds what that costs.
+//   - It moves nothing for the sake of balance, unless it is asked to.
+//   - What a unit takes of a machine is known from its file. Of a file that is damaged it is what was known last, and to
+//     a new leader nothing.
+//   - That some of a group had run before is known from the orders of lost machines only as long as these last.
+//   - maxRounds bounds a decision, should units ever drive each other in a circle.
 //
 // # Brakes
 //

@@ -110,3 +110,39 @@ func (t *taste) confines() bool {
 }
 
 func (t *taste) spreads() bool { return t != nil && len(t.spread) > 0 }
+
+// leasts are the smallest numbers of kin in any domain of each Spread.
+func (s *State) leasts(t *task) (least [maxSpreads]int) {
+	for i := range t.taste.spread {
+		least[i] = s.least(t, &t.taste.spread[i])
+	}
+	return least
+}
+
+func (s *State) rankOf(t *task, p *pool, m *machine) rank {
+	least := s.leasts(t)
+	return t.rank(p, m, t.taste.weight(p), &least)
+}
+
+// rank is that of m, or that of the machines of p at best if m is nil.
+func (t *task) rank(p *pool, m *machine, weight int, least *[maxSpreads]int) rank {
+	r := rank{dislike: -weight}
+	for i := range t.taste.spread {
+		sp := &t.taste.spread[i]
+		r.crowd[i] = t.crowd(sp, p, m)
+		lacksKey := !sp.overMachines() && p.domain[sp.key] == noDomain
+		if lacksKey || r.crowd[i]+1-least[i] > sp.MaxSkew {
+			r.skewed |= 1 << (len(t.taste.spread) - 1 - i)
+		}
+	}
+	return r
+}
+
+func (t *taste) overMachines() bool {
+	for i := range t.spread {
+		if t.spread[i].overMachines() {
+			return true
+		}
+	}
+	return false
+}
