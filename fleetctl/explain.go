@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,9 +95,24 @@ func (x explainer) write(e api.Explanation) {
 	for _, g := range groups {
 		x.group(g)
 	}
-	if e.Remedy != nil && e.Remedy.Text != "" {
-		fmt.Fprintf(x.w, "\nWhat would help: %s\n", e.Remedy.Text)
+	if help := whatHelps(e); help != "" {
+		fmt.Fprintf(x.w, "\nWhat would help: %s\n", help)
 	}
+}
+
+// whatHelps is what to do about a unit that has no machine.
+func whatHelps(e api.Explanation) string {
+	switch {
+	case e.Remedy != nil:
+		return e.Remedy.Text
+	case e.Pending == nil || e.Pending.Waiting || len(e.Pending.Peers) == 0:
+		return ""
+	}
+	var needs []string
+	for _, peer := range e.Pending.Peers {
+		needs = append(needs, fmt.Sprintf("a machine for %s (fleetctl explain %[1]s)", peer))
+	}
+	return strings.Join(needs, " and ")
 }
 
 // headline is the whole story in one sentence.

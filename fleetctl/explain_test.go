@@ -63,3 +63,22 @@ None of 13 machines fits:
 		t.Error(diff)
 	}
 }
+
+func TestShortagesInWords(t *testing.T) {
+	for _, c := range []struct {
+		verdict api.Verdict
+		want    string
+	}{
+		{api.Verdict{Resource: unit.Memory, Needed: 2 << 30, Missing: 1 << 30}, "  1G short of the 2G it needs"},
+		{api.Verdict{Resource: unit.Memory, Needed: 12342046 << 10, Missing: 8147742 << 10}, "  7.77G short of the 11.8G it needs"},
+		{api.Verdict{Resource: "gpu", Needed: 1, Missing: 1}, "  none of the 1 it needs is free"},
+		{api.Verdict{Resource: unit.Memory, Needed: 1 << 30, Missing: 3 << 30}, "  none of the 1G it needs is free, and 2G too much is reserved already"},
+		{api.Verdict{Resource: unit.Slots, Needed: 1, Missing: 1}, ""},
+		{api.Verdict{Resource: unit.Slots, Needed: 3, Missing: 2}, "  2 short of the 3 it needs"},
+		{api.Verdict{Rule: "Cordon"}, ""},
+	} {
+		if got := shortage(c.verdict); got != c.want {
+			t.Errorf("%+v is %q, want %q", c.verdict, got, c.want)
+		}
+	}
+}

@@ -8,10 +8,13 @@ import (
 	"fleet/unit"
 )
 
-// gain is what a rebalancing would lead to, in one line.
-func gain(p api.Plan) string {
+// gain is what a rebalancing of at most so many moves (0: of any number) would lead to, in one line.
+func gain(p api.Plan, limit int) string {
 	if len(p.Steps) == 0 {
 		line := "Nothing to move: no move would bring the cluster closer to the goal"
+		if limit > 0 {
+			line = fmt.Sprintf("Nothing to move: no %s would bring the cluster closer to the goal; without --max there may be some", atMost(limit))
+		}
 		if p.Before != nil {
 			line += fmt.Sprintf(" (%s without units, fullest %s full)", count(p.Before.Empty, "machine"), percent(p.Before.Fullest))
 		}
@@ -27,6 +30,13 @@ func gain(p api.Plan) string {
 		change("unevenness", percent(p.Before.Spread), percent(p.After.Spread)),
 	}
 	return line + ": " + strings.Join(parts, ", ") + "."
+}
+
+func atMost(moves int) string {
+	if moves == 1 {
+		return "single move"
+	}
+	return fmt.Sprintf("%d moves", moves)
 }
 
 func change(what, before, after string) string {

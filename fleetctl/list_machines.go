@@ -28,17 +28,17 @@ func machineColumns() []column[api.Machine] {
 		}},
 		{"units", func(m api.Machine, _ bool) string { return fmt.Sprint(m.Units) }},
 		{"state", func(m api.Machine, _ bool) string { return machineState(m) }},
-		{"capacity", func(m api.Machine, _ bool) string {
+		{"capacity", func(m api.Machine, full bool) string {
 			if m.Capacity == nil {
 				return ""
 			}
-			return amounts(m.Capacity.Resources, m.Capacity.MaxUnits)
+			return amounts(m.Capacity.Resources, m.Capacity.MaxUnits, full)
 		}},
-		{"reserved", func(m api.Machine, _ bool) string {
+		{"reserved", func(m api.Machine, full bool) string {
 			if m.Reserved == nil {
 				return ""
 			}
-			return amounts(*m.Reserved, 0)
+			return amounts(*m.Reserved, 0, full)
 		}},
 		{"version", func(m api.Machine, _ bool) string { return m.Version }},
 	}
@@ -56,11 +56,15 @@ func machineState(m api.Machine) string {
 }
 
 // amounts are resources in one cell: "memory=16G,cpu=8,gpu=2,units=100".
-func amounts(r api.Resources, units int) string {
+func amounts(r api.Resources, units int, exact bool) string {
+	format := roughly
+	if exact {
+		format = unit.FormatAmount
+	}
 	var parts []string
 	add := func(resource string, amount int64) {
 		if amount != 0 {
-			parts = append(parts, resource+"="+unit.FormatAmount(resource, amount))
+			parts = append(parts, resource+"="+format(resource, amount))
 		}
 	}
 	add(unit.Memory, r.Memory)

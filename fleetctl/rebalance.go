@@ -74,7 +74,7 @@ func (a *app) rebalance(ctx context.Context, r rebalancing) error {
 	if len(p.Steps) > 0 {
 		a.showSteps(p, addresses)
 	}
-	a.say("%s", gain(p))
+	a.say("%s", gain(p, r.max))
 	var moved []api.Unit
 	if len(p.Steps) > 0 && !r.planOnly {
 		if err := a.confirm(ctx, r, len(p.Steps)); err != nil {

@@ -105,7 +105,9 @@ func (x explainer) group(r ruling) {
 	}
 	all := len(r.verdicts)
 	text := cluster.Exclusion{Machines: all, Detail: detail}.String() // "2 lack disk=ssd"
-	fmt.Fprintf(x.w, "  %s: %s%s\n", r.rule, count(all, "machine"), strings.TrimPrefix(text, fmt.Sprint(all)))
+	text = strings.TrimPrefix(text, fmt.Sprint(all))
+	text = strings.TrimSuffix(text, " ("+r.rule+")")
+	fmt.Fprintf(x.w, "  %s: %s%s\n", r.rule, count(all, "machine"), text)
 	for i, v := range r.verdicts {
 		if x.more(i, len(r.verdicts)) {
 			return
@@ -130,12 +132,19 @@ func here(v api.Verdict) string {
 	return "  (it is there)"
 }
 
+// shortage is how much of what the unit needs a machine lacks.
 func shortage(v api.Verdict) string {
-	if v.Resource == "" {
+	needed, missing := roughly(v.Resource, v.Needed), roughly(v.Resource, v.Missing)
+	switch {
+	case v.Resource == "", v.Resource == unit.Slots && v.Needed == 1:
 		return ""
+	case v.Missing == v.Needed:
+		return fmt.Sprintf("  none of the %s it needs is free", needed)
+	case v.Missing > v.Needed: // what the machine offers has become less
+		return fmt.Sprintf("  none of the %s it needs is free, and %s too much is reserved already",
+			needed, roughly(v.Resource, v.Missing-v.Needed))
 	}
-	return fmt.Sprintf("  %s short of the %s it needs",
-		unit.FormatAmount(v.Resource, v.Missing), unit.FormatAmount(v.Resource, v.Needed))
+	return fmt.Sprintf("  %s short of the %s it needs", missing, needed)
 }
 
 // lacking says of machines what all of them lack, though not how much.
