@@ -29,7 +29,9 @@ func (s *State) admit(m *machine) {
 	for name := range names {
 		t := s.task(name)
 		if g := s.guest(m, t, former); g != nil {
-			g.grown = s.grownSince(m, t, former[name])
+			if g.grown == nil {
+				g.grown = s.grownSince(m, t, former[name])
+			}
 			guests = append(guests, g)
 			continue
 		}
@@ -110,7 +112,7 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 		return nil
 	}
 	o.Reason = "kept: it was here before the machine returned"
-	return &guest{task: t, order: o}
+	return &guest{task: t, order: o, grown: t.needOn(m)} // it starts anew
 }
 
 // orderAsIs orders a unit to stay just as it is: nothing stops because a record cannot be read.

@@ -113,7 +113,7 @@ func (s *State) absorb(u cluster.Update) {
 		s.refreshMachine(m)
 	}
 	for t := range a.tasks {
-		if len(t.where) == 0 || !u.Reset && !t.atRest() { // refreshMachine has looked at those that are somewhere
+		if len(t.where) == 0 || !u.Reset && !s.atRest(t) { // refreshMachine has looked at those that are somewhere
 			s.review.add(t)
 		}
 		if t.failing != nil {
@@ -209,6 +209,7 @@ func (a *absorbing) unitChanged(name unit.Name, u *cluster.Unit, corrupt string)
 	}
 	if (t.corrupt == "") != (corrupt == "") {
 		a.wakeRelated(t) // whether it may be moved has changed
+		a.provoke(t.rules.Priority)
 	}
 	t.exists, t.corrupt, t.record = u != nil, corrupt, cluster.Unit{}
 	key := record{cluster.KindUnit, string(name)}

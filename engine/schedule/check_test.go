@@ -125,9 +125,9 @@ func (w *world) checkChange(before moment) {
 func (w *world) excused(name unit.Name, h *host, before moment) bool {
 	order, rules := before.live[h.id][name], w.rules(name)
 	switch {
-	case w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before), w.units[name].Move > order.Move:
+	case w.units[name].Move > order.Move, rules.Reschedule && h.report.Units[name].Active == "failed":
 		return true
-	case rules.Reschedule && h.report.Units[name].Active == "failed":
+	case w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before):
 		return true
 	}
 	for _, other := range w.present() {
@@ -158,7 +158,9 @@ func (w *world) outgrown(name unit.Name, h *host, before moment) bool {
 // fits nowhere else, one of higher priority.
 func (w *world) overtaken(name unit.Name, h *host, before moment) bool {
 	for _, by := range slices.Sorted(maps.Keys(w.there(h))) {
-		if _, before := before.live[h.id][by]; before || !w.wanted(by) {
+		_, was := before.live[h.id][by]
+		_, is := w.live(h)[by]
+		if was && is || !w.wanted(by) { // one that needs more than it did may have to come again
 			continue
 		}
 		if w.aims(by, name, true) && w.units[by].Generation > w.units[name].Generation {

@@ -236,5 +236,5 @@ func (l *latest) serves(s *State, g group) bool {
 
 // common tells whether t goes wherever any other unit goes that needs as much.
 func (s *State) common(t *task) bool {
-	return t.taste == nil && t.share == 0 && t.shunned == nil && !t.rules.Reschedule && t.plain() && s.orderOf(t.alone()) == fullest
+	return t.taste == nil && t.share == 0 && s.plain(t) && s.orderOf(t.alone()) == fullest
 }

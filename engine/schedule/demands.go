@@ -129,6 +129,9 @@ func (s *State) setRules(t *task, read *digest) {
 	s.demand(t, replaces, rules.Replaces)
 	s.wakeRelated(t)
 	s.rulesChanged(t)
+	if homes > 0 {
+		s.provoke(t.rules.Priority) // it may have to make way now
+	}
 }
 
 // rulesChanged wakes those whom the unit may have kept away, and has counted what it holds.

@@ -13,19 +13,49 @@ func (s *State) displace(g group, candidates []*machine, why why) choice {
 	if !s.anyBelow(priority) {
 		return choice{}
 	}
+	if len(g) == 1 && s.plain(g[0]) && s.futile[g[0].rules] == s.changes {
+		return choice{}
+	}
+	needed := g.needed()
 	var best sacrifice
 	for _, m := range candidates {
-		if !m.listed || s.suitsButRoom(g, m).class == impossible {
+		if !m.listed || !g.everOn(m) || s.suitsButRoom(g, m).class == impossible {
 			continue
 		}
-		if found, ok := s.sacrificeOn(g, m, priority, best.size()); ok && (best.victims == nil || s.cheaper(g, found, best)) {
+		if found, ok := s.sacrificeOn(g, m, priority, needed, best.size()); ok && (best.victims == nil || s.cheaper(g, found, best)) {
 			best = found
 		}
 	}
 	if best.victims == nil {
+		if len(g) == 1 && len(candidates) == len(s.listed) && s.plain(g[0]) {
+			if len(s.futile) > fewUnplaced {
+				clear(s.futile)
+			}
+			s.futile[g[0].rules] = s.changes
+		}
 		return choice{}
 	}
 	return choice{machine: best.machine, class: takes, why: whyDisplaces, victims: best.victims}
+}
+
+// needed lists the group and all that it has to be with: nobody displaces whom he needs.
+func (g group) needed() []*task {
+	var all []*task
+	for _, t := range g {
+		all = append(all, closure(t, func(u *task) []*task { return u.peers })...)
+	}
+	return all
+}
+
+// everOn tells whether m would have enough for the group were it empty.
+func (g group) everOn(m *machine) bool {
+	need := g.need()
+	for i := range len(need.v) + len(need.more) {
+		if need.at(i) > m.capacity.at(i) && need.at(i) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // sacrifice is what has to leave a machine. The victims are sorted: who is of the highest priority comes first.
@@ -93,6 +123,9 @@ func (s *State) suitsButRoom(g group, m *machine) fit {
 			continue
 		}
 		for _, t := range g {
+			if r.of != nil && !r.of(t) {
+				continue
+			}
 			if f := r.place(s, g, t, m); f.class == impossible {
 				f.rule = r.name
 				return f
@@ -118,11 +151,11 @@ type bundle struct {
 }
 
 // sacrificeOn finds the fewest and lowest units without which the group has room on m.
-func (s *State) sacrificeOn(g group, m *machine, priority, limit int) (sacrifice, bool) {
+func (s *State) sacrificeOn(g group, m *machine, priority int, needed []*task, limit int) (sacrifice, bool) {
 	ask := asked{}
 	ask.more, ask.whole = g.needOn(m)
 	becomes := quantity{v: m.fading.v, more: slices.Clone(m.fading.more)}
-	bundles := s.bundles(g, m, priority)
+	bundles := s.bundles(g, m, priority, needed)
 	for _, b := range bundles {
 		becomes.add(&b.frees, 1) // bundles may overlap: this is an upper bound
 	}
@@ -191,13 +224,13 @@ func (a asked) mayDo(m *machine, bundles []bundle, n int) bool {
 const exactVictims = 3
 
 // bundles lists what may be displaced on m, the lowest priority first; of the same priority, whom was requested last.
-func (s *State) bundles(g group, m *machine, priority int) []bundle {
+func (s *State) bundles(g group, m *machine, priority int, needed []*task) []bundle {
 	var found []bundle
 	for t := range m.tasks {
 		if slices.Contains(g, t) {
 			continue
 		}
-		if b, ok := bundleOf(t, m, priority); ok {
+		if b, ok := bundleOf(t, m, priority, needed); ok {
 			found = append(found, b)
 		}
 	}
@@ -208,12 +241,12 @@ func (s *State) bundles(g group, m *machine, priority int) []bundle {
 }
 
 // bundleOf returns a unit with those on m that have to leave when it does. Not ok: one of them may not be displaced.
-func bundleOf(t *task, m *machine, priority int) (bundle, bool) {
+func bundleOf(t *task, m *machine, priority int, needed []*task) (bundle, bool) {
 	b := bundle{units: []*task{t}}
 	for i := 0; i < len(b.units); i++ {
 		u := b.units[i]
 		at := m.tasks[u]
-		if at.standing != ordered || u.rules.Priority >= priority || u.rules.Kept || !u.settled() || !u.wanted() {
+		if slices.Contains(needed, u) || at.standing != ordered || u.rules.Priority >= priority || u.rules.Kept || !u.settled() || !u.wanted() {
 			return bundle{}, false
 		}
 		b.frees.add(at.hold, 1)
@@ -277,15 +310,24 @@ func sortVictims(victims []*task) {
 	})
 }
 
-// greedy takes the lowest until there is room, and then spares whom it can, the highest first.
+// greedy takes whoever frees the most of what is missing, until there is room, and then spares whom it can,
+// the highest first.
 func (s *State) greedy(m *machine, ask asked, bundles []bundle, limit int) (sacrifice, bool) {
 	var picked []int
-	for i := range bundles {
-		picked = append(picked, i)
-		if _, frees := union(m, bundles, picked); ask.roomOn(m, frees) {
+	for len(picked) < len(bundles) {
+		_, frees := union(m, bundles, picked)
+		if ask.roomOn(m, frees) {
 			break
 		}
+		best, most := -1, -1.0
+		for i := range bundles {
+			if gain := ask.gain(m, frees, &bundles[i]); gain > most && !slices.Contains(picked, i) {
+				best, most = i, gain
+			}
+		}
+		picked = append(picked, best)
 	}
+	slices.Sort(picked) // by priority
 	for i := len(picked) - 1; i >= 0; i-- {
 		without := slices.Delete(slices.Clone(picked), i, i+1)
 		if _, frees := union(m, bundles, without); ask.roomOn(m, frees) {
@@ -296,7 +338,18 @@ func (s *State) greedy(m *machine, ask asked, bundles []bundle, limit int) (sacr
 	return sacrifice{m, victims}, len(victims) <= limit
 }
 
-// because is what the log and the displaced unit's record say.
+// gain is how much of what is still missing b would free, for each of its units.
+func (a asked) gain(m *machine, frees *quantity, b *bundle) float64 {
+	sum := 0.0
+	for i := range len(a.whole.v) + len(a.whole.more) {
+		if missing := a.more.at(i) - m.freeWith(i, frees); a.whole.at(i) > 0 && missing > 0 {
+			sum += float64(min(b.frees.at(i), missing)) / float64(missing)
+		}
+	}
+	return sum / float64(len(b.units))
+}
+
+// displacedBy is what the log and the displaced unit's record say.
 func displacedBy(t *task) string {
 	return fmt.Sprintf("displaced by %s (priority %d)", t.name, t.rules.Priority)
 }

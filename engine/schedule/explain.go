@@ -112,6 +112,12 @@ func (s *State) words(f fit) string {
 	if f.class == impossible && f.rule == resourcesRule {
 		return s.lacks(f.lack)
 	}
+	switch f.class {
+	case soon:
+		return "have units on their way out"
+	case takes:
+		return "have units that are to make way"
+	}
 	return f.says
 }
 
@@ -133,12 +139,12 @@ func (s *State) whyNowhere(g group) cluster.Pending {
 		if old := t.want; old != nil && !old.Waiting && old.Generation == t.record.Generation && len(old.Excluded) > 0 {
 			return *old
 		}
-		if c := s.nowhere[t.rules]; c.changes == s.changes && c.rules == t.rules && t.plain() {
+		if c := s.nowhere[t.rules]; c.changes == s.changes && c.rules == t.rules && s.plain(t) {
 			return c.why
 		}
 	}
 	p := s.explain(g)
-	if len(g) == 1 && g[0].plain() {
+	if len(g) == 1 && s.plain(g[0]) {
 		if len(s.nowhere) > fewUnplaced {
 			clear(s.nowhere)
 		}

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"maps"
 	"slices"
 
 	"fleet/cluster"
@@ -40,7 +41,7 @@ func (s *State) fillGlobals(m *machine) {
 	if !m.listed {
 		return
 	}
-	for _, t := range sortedTasks(s.globals) {
+	for _, t := range slices.SortedFunc(maps.Keys(s.globals), byUrgency) {
 		if t.wanted() && t.settled() {
 			s.extend(t, m)
 			s.explainGlobal(t)

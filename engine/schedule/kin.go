@@ -1,7 +1,7 @@
 package schedule
 
 // kin are the instances of one template, which Spread spreads. They are counted
-// while one of them asks for it. Those count that are ordered.
+// while one of them asks for it. Those count that are ordered, or have a claim.
 type kin struct {
 	members []*task
 	askers  int        // how many of them have a Spread
@@ -72,11 +72,11 @@ func (s *State) ask(t *task, by int) {
 // countKin follows a change of t's standing on m.
 func (s *State) countKin(m *machine, t *task, was, is standing) {
 	k := t.kin
-	if k == nil || k.askers == 0 || (was == ordered) == (is == ordered) {
+	if k == nil || k.askers == 0 || (was > lingering) == (is > lingering) {
 		return
 	}
 	by := 1
-	if was == ordered {
+	if was > lingering {
 		by = -1
 	}
 	if k.on[m] += by; k.on[m] == 0 {
@@ -105,7 +105,7 @@ func (k *kin) count(p *pool, by int) {
 // countAll counts the kin on a machine that joins a pool, or leaves it.
 func (s *State) countAll(m *machine, by int) {
 	for t, b := range m.tasks {
-		if t.kin != nil && t.kin.askers > 0 && b.standing == ordered {
+		if t.kin != nil && t.kin.askers > 0 && b.standing > lingering {
 			t.kin.count(m.pool, by)
 		}
 	}
@@ -131,7 +131,7 @@ func (t *task) crowd(sp *spread, p *pool, m *machine) int {
 // counted is 1 if t itself is counted in the domain of m.
 func (t *task) counted(sp *spread, p *pool, m *machine) int {
 	for _, at := range t.where {
-		if at.tasks[t].standing != ordered {
+		if at.tasks[t].standing <= lingering {
 			continue
 		}
 		if sp.overMachines() && at == m || !sp.overMachines() && at.pool != nil && at.pool.domain[sp.key] == p.domain[sp.key] {
@@ -141,8 +141,9 @@ func (t *task) counted(sp *spread, p *pool, m *machine) int {
 	return 0
 }
 
-// least is how many kin of t there are in the domain that has the fewest, of those that t may use.
-func (s *State) least(t *task, sp *spread) int {
+// least is how many kin of t there are in the domain that has the fewest, of those that t may use,
+// when so many more are in that of a machine.
+func (s *State) least(t *task, sp *spread, more int, at *machine) int {
 	k, least, machines := t.kin, -1, 0
 	if k == nil {
 		return 0
@@ -154,7 +155,11 @@ func (s *State) least(t *task, sp *spread) int {
 		if sp.overMachines() || p.domain[sp.key] == noDomain {
 			continue
 		}
-		if n := t.crowd(sp, p, nil); least < 0 || n < least {
+		n := t.crowd(sp, p, nil)
+		if more > 0 && p.domain[sp.key] == at.pool.domain[sp.key] {
+			n += more
+		}
+		if least < 0 || n < least {
 			least = n
 		}
 	}
@@ -166,12 +171,55 @@ func (s *State) least(t *task, sp *spread) int {
 			continue
 		}
 		machines--
-		if n := t.crowd(sp, m.pool, m); least < 0 || n < least {
+		n := t.crowd(sp, m.pool, m)
+		if m == at {
+			n += more
+		}
+		if least < 0 || n < least {
 			least = n
+		}
+	}
+	if _, counted := k.on[at]; more > 0 && !counted { // it is not one without, then
+		machines--
+		if least < 0 || more < least {
+			least = more
 		}
 	}
 	if machines > 0 {
 		return 0
 	}
 	return max(least, 0)
+}
+
+// kinAmong counts the kin of t that would come to the domain of m along with it, and are not counted there yet.
+func (t *task) kinAmong(g group, sp *spread, m *machine) int {
+	n := 0
+	for _, u := range g {
+		if u != t && t.kin != nil && u.kin == t.kin && u.counted(sp, m.pool, m) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// leastOf is least for the i-th Spread of t. It is found once for all machines at which a search looks.
+func (s *State) leastOf(t *task, i, more int, at *machine) int {
+	if more > 0 {
+		return s.least(t, &t.taste.spread[i], more, at)
+	}
+	if c := &s.leastFor; c.task != t || c.changes != s.changes || c.gen != s.poolGen {
+		*c = leasts{task: t, changes: s.changes, gen: s.poolGen}
+		for i := range t.taste.spread {
+			c.of[i] = s.least(t, &t.taste.spread[i], 0, nil)
+		}
+	}
+	return s.leastFor.of[i]
+}
+
+// leasts are the smallest numbers of kin of one unit in any domain of each of its Spreads, as long as nothing changes.
+type leasts struct {
+	task    *task
+	changes int64
+	gen     int
+	of      [maxSpreads]int
 }

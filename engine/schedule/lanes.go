@@ -135,29 +135,30 @@ func (s *State) score(m *machine, o order) int64 {
 	case fewest:
 		return m.used.v[slots] + (haste-1)*m.arriving.v[slots]
 	case emptiest:
-		return -s.freeOf(m, haste-1)
+		return -freeOf(m, haste-1)
 	}
-	return s.freeOf(m, 0)
+	return freeOf(m, 0)
 }
 
 // freeOf measures how much is free on m: the sum, over the resources that it has, of the square root of the share that is
 // free. The root makes a machine count as full that has nearly none of one resource left, whatever it has of
 // the others, which no unit could use there. Of the measures that depend on the machine alone, and so allow an
 // index, it packs best (docs/benchmarks.md). Each term is rounded, so that the sum does not depend on their order.
-func (s *State) freeOf(m *machine, extra int64) int64 {
+// Extra is how many times more what is about to start there counts. Then named resources are left out: that a
+// machine has a device which nobody uses does not make it idle.
+func freeOf(m *machine, extra int64) int64 {
+	dimensions := index.Dims + len(m.capacity.more)
+	if extra > 0 {
+		dimensions = firstNamed
+	}
 	var sum int64
-	for i := slots + 1; i < index.Dims+len(m.capacity.more); i++ {
+	for i := slots + 1; i < dimensions; i++ {
 		has := m.capacity.at(i)
 		if has <= 0 {
 			continue
 		}
-		free := has - m.used.at(i)
-		if extra > 0 {
-			free -= extra * m.arriving.at(i)
-		}
-		if free > 0 {
-			sum += int64(math.Sqrt(float64(free)/float64(has)) * allFree)
-		}
+		free := float64(has-m.used.at(i)-extra*m.arriving.at(i)) / float64(has)
+		sum += int64(math.Copysign(math.Sqrt(math.Abs(free)), free) * allFree)
 	}
 	return sum
 }

@@ -96,22 +96,45 @@ func (s *sim) alike(name unit.Name, key string, h *host) int {
 	return n
 }
 
-// skewed tells whether with name on it the domain of h would have more than the allowed number beyond the
-// domain with the fewest, of those to which name could be given as far as its metadata say.
-func (s *sim) skewed(name unit.Name, spread unit.Spread, h *host) bool {
-	if _, ok := s.domain(h, spread.Key); !ok {
+// skewed tells whether with name on it, and those that come along, the domain of h would have more than the
+// allowed number beyond the domain with the fewest, of those to which name could be given as far as its metadata say.
+func (s *sim) skewed(name unit.Name, spread unit.Spread, h *host, along ...unit.Name) bool {
+	here, ok := s.domain(h, spread.Key)
+	if !ok {
 		return true
+	}
+	more := 0
+	for _, u := range along {
+		if u == name || !name.IsInstance() || u.Template() != name.Template() {
+			continue
+		}
+		more++
+		for _, other := range s.present() {
+			if v, _ := s.domain(other, spread.Key); v == here && (s.pending[u].Place == other.id || s.ordered(u, other)) {
+				more--
+			}
+		}
 	}
 	least := -1
 	for _, other := range s.present() {
-		if _, ok := s.domain(other, spread.Key); !ok || !other.hears() || !s.meets(name, other) {
+		v, ok := s.domain(other, spread.Key)
+		if !ok || !other.hears() || !s.meets(name, other) {
 			continue
 		}
-		if n := s.alike(name, spread.Key, other); least < 0 || n < least {
+		n := s.alike(name, spread.Key, other)
+		if v == here {
+			n += more
+		}
+		if least < 0 || n < least {
 			least = n
 		}
 	}
-	return s.alike(name, spread.Key, h)+1-max(least, 0) > spread.MaxSkew
+	return s.alike(name, spread.Key, h)+more+1-max(least, 0) > spread.MaxSkew
+}
+
+func (s *sim) ordered(name unit.Name, h *host) bool {
+	_, ok := s.live(h)[name]
+	return ok
 }
 
 // meets tells whether h has the metadata that name demands.
@@ -160,7 +183,7 @@ func (s *sim) arrived(h *host, name unit.Name) bool {
 }
 
 // free is the sum of the roots of the free shares of what h has. What has not been reported as started counts
-// so many times more.
+// so many times more; then devices and the like are no matter.
 func (s *sim) free(h *host, more int64) int64 {
 	limits, taken := s.limits(h), s.taken(h)
 	used := total(taken)
@@ -173,9 +196,12 @@ func (s *sim) free(h *host, more int64) int64 {
 	}
 	var sum int64
 	for resource, has := range limits {
-		if left := has - used[resource]; resource != unit.Slots && has > 0 && left > 0 {
-			sum += int64(math.Sqrt(float64(left)/float64(has)) * (1 << 40))
+		common := resource == unit.Memory || resource == unit.CPU || resource == unit.Disk
+		if resource == unit.Slots || has <= 0 || more > 0 && !common {
+			continue
 		}
+		share := float64(has-used[resource]) / float64(has)
+		sum += int64(math.Copysign(math.Sqrt(math.Abs(share)), share) * (1 << 40))
 	}
 	return sum
 }

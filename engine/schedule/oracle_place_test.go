@@ -104,7 +104,7 @@ func (s *sim) barsOne(h *host, name unit.Name, g []unit.Name, there names) strin
 		}
 	}
 	for _, spread := range s.rules(name).Spread {
-		if spread.Required && s.skewed(name, spread, h) {
+		if spread.Required && s.skewed(name, spread, h, g...) {
 			return "too many in its " + spread.Key
 		}
 	}

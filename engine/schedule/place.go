@@ -155,6 +155,9 @@ func (g group) isElsewhere(m *machine) bool {
 
 // settle places the group.
 func (s *State) settle(g group, c choice) {
+	if c.why == whyClaim {
+		s.provoke(g.priority())
+	}
 	reason := s.reason(g, c)
 	for _, t := range g {
 		o := t.order()
@@ -249,4 +252,13 @@ func (g group) obstructing(m *machine) string {
 		return "one of " + strings.Join(any, ", ")
 	}
 	return strings.Join(any, "")
+}
+
+// some lists the first few names.
+func some(names []string) string {
+	const few = 5
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }

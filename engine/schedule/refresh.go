@@ -61,7 +61,7 @@ func (s *State) refreshMachine(m *machine) {
 	s.confirm(m)
 	s.restand(m)
 	for t := range m.tasks {
-		if !t.atRest() {
+		if !s.atRest(t) {
 			s.wake(t)
 		}
 	}

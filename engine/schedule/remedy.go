@@ -22,7 +22,7 @@ func (s *State) newRemedy(g group) *remedies { return &remedies{s: s, g: g} }
 // costs its share of what is needed on top.
 const (
 	costUncordon = 1.0
-	costResource = 2.0 // to 3
+	costResource = 2.0 // to 3; one more if the machine does not have as much
 	costMetadata = 4.0
 	costOther    = 5.0
 )
@@ -56,7 +56,11 @@ func (r *remedies) costOf(f fit, m *machine) (float64, bool) {
 				return 0, false // more than one is lacking
 			}
 		}
-		return costResource + float64(f.lack.missing)/float64(max(f.lack.needed, 1)), true
+		cost := costResource + float64(f.lack.missing)/float64(max(f.lack.needed, 1))
+		if f.lack.needed > m.capacity.at(f.lack.resource) {
+			cost++
+		}
+		return cost, true
 	case "Cordon":
 		return costUncordon, true
 	case "MachineMetadata":
@@ -77,15 +81,16 @@ func (r *remedies) fix(f fit, m *machine) *cluster.Remedy {
 		if name == unit.Slots {
 			remedy.Text = fmt.Sprintf("raise max_units of %s, or take %s off it", m.id.Short(), plural(f.lack.missing, "unit"))
 		} else {
-			amount := unit.FormatAmount(name, f.lack.missing)
-			remedy.Text = fmt.Sprintf("free %s of %s on %s, or reserve that much less", amount, name, m.id.Short())
+			amount, change := unit.FormatAmount(name, f.lack.missing), "free"
+			if f.lack.needed > m.capacity.at(f.lack.resource) {
+				change = "add" // it has not as much, however empty it is
+			}
+			remedy.Text = fmt.Sprintf("%s %s of %s on %s, or reserve that much less", change, amount, name, m.id.Short())
 		}
 	case "Cordon":
 		remedy.Text = "uncordon " + m.id.Short()
-	case "MachineMetadata":
-		remedy.Text = fmt.Sprintf("set metadata of %s so that it does not %s any more", m.id.Short(), f.says)
 	default:
-		remedy.Text = fmt.Sprintf("make %s one of those that do not %s", m.id.Short(), f.says)
+		remedy.Text = fmt.Sprintf("%s would do if it did not %s", m.id.Short(), f.says)
 	}
 	return remedy
 }

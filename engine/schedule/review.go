@@ -72,7 +72,7 @@ func (s *State) reviewHome(t *task) {
 
 // compete has it looked at whether t may share its machines with others.
 func (s *State) compete(t *task) {
-	if !t.plain() {
+	if !s.plain(t) {
 		s.contested.add(t)
 	}
 }
@@ -157,6 +157,9 @@ func (s *State) refresh(m *machine, t *task) {
 	old := m.orderFor(t)
 	o := t.order()
 	o.Reason, o.Since = old.Reason, old.Since
+	if o.Reason == "" { // its orders could not be read
+		o.Reason, o.Since = "kept: it was here", s.now
+	}
 	s.put(m, t, o)
 }
 
@@ -170,8 +173,8 @@ func (s *State) release(t *task) {
 
 // atRest tells, at little cost, that there is nothing to decide about a unit: it is alone in what it demands, where
 // it may be, and its order says what is wanted. Of most units that is so when a leader looks at them first.
-func (t *task) atRest() bool {
-	if !t.wanted() || !t.settled() || t.record.Global || len(t.where) != 1 || !t.plain() || len(t.followers) > 0 ||
+func (s *State) atRest(t *task) bool {
+	if !t.wanted() || !t.settled() || t.record.Global || len(t.where) != 1 || !s.plain(t) || len(t.followers) > 0 ||
 		t.claim != nil || t.want != nil || t.written != nil || t.unreadable || t.failing != nil || t.rules.Reschedule {
 		return false
 	}

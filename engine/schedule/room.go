@@ -30,18 +30,24 @@ func placeResources(s *State, g group, t *task, m *machine) fit {
 	if _, ok := m.hasRoom(more, whole, &m.fading); ok {
 		return fit{class: soon}
 	}
-	for k := firstNamed; i >= firstNamed && k < len(s.resources.names); k++ { // numbers are given as names come
-		if s.resources.names[k] < s.resources.names[i] && whole.at(k) > 0 && more.at(k) > m.freeWith(k, nil) {
-			i = k
-		}
-	}
-	short := lack{resource: i, needed: whole.at(i), missing: more.at(i) - m.freeWith(i, nil)}
+	short := s.lackOf(m, more, whole, i)
 	if g.replacing() {
 		if _, ok := m.hasRoom(more, whole, g.yield(m)); ok {
 			return fit{class: takes}
 		}
 	}
 	return fit{class: impossible, lack: short}
+}
+
+// lackOf tells what m lacks, of which i is the first in the order of numbers. As those are given to named resources as
+// they come, of these the one whose name is the first is told.
+func (s *State) lackOf(m *machine, more, whole *quantity, i int) lack {
+	for k := firstNamed; i >= firstNamed && k < len(s.resources.names); k++ {
+		if s.resources.names[k] < s.resources.names[i] && whole.at(k) > 0 && more.at(k) > m.freeWith(k, nil) {
+			i = k
+		}
+	}
+	return lack{resource: i, needed: whole.at(i), missing: more.at(i) - m.freeWith(i, nil)}
 }
 
 // hasRoom tells whether a group that needs so much more than is held for it fits into what is free on m
@@ -121,7 +127,9 @@ func keepResources(s *State, t *task, m *machine) (bool, string) {
 	if ok {
 		return true, ""
 	}
-	return false, s.lacks(lack{resource: i, needed: t.needOn(m).at(i)})
+	short := s.lackOf(m, more, whole, i)
+	short.needed = t.needOn(m).at(short.resource)
+	return false, s.lacks(short)
 }
 
 // lacks completes "3 machines …" for machines that have too little of a resource.

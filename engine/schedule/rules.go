@@ -38,6 +38,16 @@ func rules() []rule {
 	}
 }
 
+// plain tells whether any machine with room will do.
+func (s *State) plain(t *task) bool {
+	for i := range s.rules {
+		if of := s.rules[i].of; of != nil && of(t) {
+			return false
+		}
+	}
+	return true
+}
+
 // fit is how well a machine suits. The zero value is: as it should.
 type fit struct {
 	class class
@@ -258,7 +268,7 @@ func placeCordon(_ *State, _ group, t *task, m *machine) fit {
 }
 
 // placeSpread: a required Spread keeps a unit from a domain that has too many of its kin.
-func placeSpread(s *State, _ group, t *task, m *machine) fit {
+func placeSpread(s *State, g group, t *task, m *machine) fit {
 	if t.taste == nil {
 		return fit{}
 	}
@@ -270,7 +280,8 @@ func placeSpread(s *State, _ group, t *task, m *machine) fit {
 		if !sp.overMachines() && m.pool.domain[sp.key] == noDomain {
 			return never("lack " + sp.Key + " (Spread)")
 		}
-		if t.crowd(sp, m.pool, m)+1-s.least(t, sp) > sp.MaxSkew {
+		with := t.kinAmong(g, sp, m)
+		if t.crowd(sp, m.pool, m)+with+1-s.leastOf(t, i, with, m) > sp.MaxSkew {
 			return never("have more instances of " + string(t.name.Template()) + " than others in the same " + sp.Key + " (Spread)")
 		}
 	}

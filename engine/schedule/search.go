@@ -64,7 +64,7 @@ func (s *State) searchPools(t *task, o order) *machine {
 	s.ranked = s.ranked[:0]
 	for i := range allowed {
 		a := &allowed[i]
-		s.ranked = append(s.ranked, ranked{pool: a.pool, rank: t.rank(a.pool, nil, a.weight, &least)})
+		s.ranked = append(s.ranked, ranked{pool: a.pool, rank: t.rank(a.pool, nil, a.weight, least)})
 	}
 	var found candidate
 	for {
@@ -78,7 +78,7 @@ func (s *State) searchPools(t *task, o order) *machine {
 			s.liked = found.rank
 			return found.machine
 		}
-		s.searchTied(t, o, s.ranked[next].rank, &least, &found)
+		s.searchTied(t, o, s.ranked[next].rank, least, &found)
 	}
 }
 

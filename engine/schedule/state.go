@@ -38,8 +38,10 @@ type State struct {
 	changes            int64    // grows with every change of what is held on any machine
 	ranked             []ranked // scratch of searchPools
 	liked              rank     // of what searchPools found
+	leastFor           leasts
 	last               latest
 	nowhere            map[*unit.Rules]explained // why units have no machine, by their rules
+	futile             map[*unit.Rules]int64     // State.changes when nothing made way for units with those rules
 	mute               set[*machine]             // those that are there and may not be given units
 	seeking            group                     // for whom a machine is being sought
 	accept, acceptTied func(index.Slot) bool     // accepts and acceptsTied
@@ -120,6 +122,7 @@ func (s *State) begin(o Options) {
 		withdrawn:  make(map[placement]string),
 		drafts:     make(drafts),
 		nowhere:    make(map[*unit.Rules]explained),
+		futile:     make(map[*unit.Rules]int64),
 	}
 	s.lanes = s.newLanes()
 	s.accept, s.acceptTied = s.accepts, s.acceptsTied
@@ -173,8 +176,12 @@ func (s *State) work() bool {
 	}
 	batch := slices.SortedFunc(maps.Keys(s.homeless.of), byUrgency)
 	for _, t := range batch {
-		if s.homeless.has(t) {
-			s.house(t) // which may house others of the batch first
+		if !s.homeless.has(t) {
+			continue // it was housed with another
+		}
+		s.house(t)
+		if !s.review.empty() {
+			break // somebody made way, who may be more urgent than the next
 		}
 	}
 	return len(batch) > 0

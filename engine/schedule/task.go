@@ -70,20 +70,6 @@ func (t *task) settled() bool { return t.corrupt == "" && t.problem == "" }
 // fresh tells whether what was last asked of the unit is not in any orders yet.
 func (t *task) fresh() bool { return t.record.Generation > t.orderedGen }
 
-// plain tells whether any machine with room will do.
-func (t *task) plain() bool {
-	r := t.rules
-	if r.MachineID != "" || len(r.MachineOf) > 0 || len(r.Metadata) > 0 {
-		return false
-	}
-	for r := range relations {
-		if len(t.demands[r]) > 0 || len(t.matched[r]) > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // homes lists the machines whose present orders name the unit, by id.
 func (t *task) homes() []*machine {
 	var homes []*machine

@@ -111,17 +111,8 @@ func (t *taste) confines() bool {
 
 func (t *taste) spreads() bool { return t != nil && len(t.spread) > 0 }
 
-// leasts are the smallest numbers of kin in any domain of each Spread.
-func (s *State) leasts(t *task) (least [maxSpreads]int) {
-	for i := range t.taste.spread {
-		least[i] = s.least(t, &t.taste.spread[i])
-	}
-	return least
-}
-
 func (s *State) rankOf(t *task, p *pool, m *machine) rank {
-	least := s.leasts(t)
-	return t.rank(p, m, t.taste.weight(p), &least)
+	return t.rank(p, m, t.taste.weight(p), s.leasts(t))
 }
 
 // rank is that of m, or that of the machines of p at best if m is nil.
@@ -145,4 +136,12 @@ func (t *taste) overMachines() bool {
 		}
 	}
 	return false
+}
+
+// leasts are those of all Spreads of t.
+func (s *State) leasts(t *task) *[maxSpreads]int {
+	if len(t.taste.spread) > 0 {
+		s.leastOf(t, 0, 0, nil)
+	}
+	return &s.leastFor.of
 }

@@ -74,19 +74,55 @@ func (s *State) roomMade(m *machine) {
 	if !m.listed || s.unplaced.empty() {
 		return
 	}
-	for t := range s.ambitious.of {
-		if s.anyBelow(t.rules.Priority) {
-			s.wake(t)
-		}
-	}
+	s.wakeAmbitious(m)
 	free := m.capacity.v
 	for i := range free {
 		free[i] -= m.used.v[i]
 	}
 	s.waiting.Fitting(&free, func(id int32) bool {
-		s.wake(s.numbers[id])
+		if t := s.numbers[id]; !m.settings.Cordoned && (t.taste == nil || t.taste.allows(m.pool)) {
+			s.wake(t)
+		}
 		return true
 	})
+}
+
+// wakeAmbitious wakes the units for which there would be room on m if all made way that are of lower priority.
+func (s *State) wakeAmbitious(m *machine) {
+	if s.ambitious.empty() || m.settings.Cordoned {
+		return
+	}
+	below := make(map[int]*quantity)
+	for t, b := range m.tasks {
+		p := below[t.rules.Priority]
+		if p == nil {
+			p = &quantity{}
+			below[t.rules.Priority] = p
+		}
+		p.add(b.hold, 1)
+	}
+	for t := range s.ambitious.of {
+		becomes := &quantity{}
+		for p, held := range below {
+			if p < t.rules.Priority {
+				becomes.add(held, 1)
+			}
+		}
+		becomes.atLeast(&m.fading)
+		if _, ok := m.hasRoom(t.asked, t.asked, becomes); ok {
+			s.wake(t)
+		}
+	}
+}
+
+// provoke wakes the units that may displace those of that priority: who makes way for a unit may not have had to
+// for them.
+func (s *State) provoke(priority int) {
+	for u := range s.ambitious.of {
+		if u.rules.Priority > priority {
+			s.wake(u)
+		}
+	}
 }
 
 // eased wakes the units that may profit from t being less on m than it was.
