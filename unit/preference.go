@@ -20,6 +20,9 @@ type Spread struct {
 	Required bool   // rather no machine than more skew
 }
 
+// MaxSpreads is over how many keys one unit can be spread.
+const MaxSpreads = 4
+
 // SpreadMachine is the Spread.Key that stands for single machines.
 const SpreadMachine = "machine"
 
@@ -91,6 +94,9 @@ func addSpread(r *Rules, v value) error {
 	}
 	if slices.ContainsFunc(r.Spread, func(o Spread) bool { return o.Key == s.Key }) {
 		return fmt.Errorf("spread over %s twice", excerpt(s.Key))
+	}
+	if len(r.Spread) == MaxSpreads {
+		return fmt.Errorf("more than %d keys to spread over", MaxSpreads)
 	}
 	r.Spread = append(r.Spread, s)
 	return nil

@@ -78,6 +78,7 @@ func (s *State) houseGroup(g group) {
 			s.houseSome(g)
 		case g.isElsewhere(c.machine):
 			t, m := g.former(c.machine)
+			s.bespeak(g, c)
 			s.await(g, string(t.name), m)
 		case c.class == fits:
 			s.settle(g, c)
@@ -180,16 +181,35 @@ func (s *State) settle(g group, c choice) {
 	}
 }
 
-// take keeps the place for the group, takes off the machine what makes way for it,
-// and tells whether any of that is gone already.
-func (s *State) take(g group, c choice) bool {
-	m := c.machine
+// reserve keeps the place on m for the group.
+func (s *State) reserve(g group, m *machine) {
 	for _, t := range g {
 		if t.claim != m {
 			s.release(t)
 			t.claim = m
 			s.stand(m, t)
 		}
+	}
+}
+
+// bespeak reserves the place that was chosen for a group that has not gone from where it was.
+func (s *State) bespeak(g group, c choice) {
+	if c.why == whyClaim {
+		return
+	}
+	reason := s.reason(g, c)
+	s.reserve(g, c.machine)
+	for _, t := range g {
+		t.because = reason
+	}
+}
+
+// take keeps the place for the group, takes off the machine what makes way for it,
+// and tells whether any of that is gone already.
+func (s *State) take(g group, c choice) bool {
+	m := c.machine
+	s.reserve(g, m)
+	for _, t := range g {
 		if len(c.victims) > 0 {
 			t.because = "takes the place of units of lower priority: " + group(c.victims).names()
 		}

@@ -282,7 +282,11 @@ func placeSpread(s *State, g group, t *task, m *machine) fit {
 		}
 		with := t.kinAmong(g, sp, m)
 		if t.crowd(sp, m.pool, m)+with+1-s.leastOf(t, i, with, m) > sp.MaxSkew {
-			return never("have more instances of " + string(t.name.Template()) + " than others in the same " + sp.Key + " (Spread)")
+			where := ""
+			if !sp.overMachines() {
+				where = " in the same " + sp.Key
+			}
+			return never("have more instances of " + string(t.name.Template()) + " than others" + where + " (Spread)")
 		}
 	}
 	return fit{}

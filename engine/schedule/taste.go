@@ -32,8 +32,8 @@ type choosable struct {
 	weight int // of the preferences that it meets
 }
 
-// maxSpreads is how many of a unit's Spread count.
-const maxSpreads = 4
+// maxSpreads is how many Spreads a unit can have.
+const maxSpreads = unit.MaxSpreads
 
 // rank is how a machine compares by what a unit prefers; the smaller the better.
 type rank struct {
@@ -58,7 +58,7 @@ func (s *State) tasteOf(r *unit.Rules) *taste {
 	for _, p := range r.Prefer {
 		s.useKey(p.Key)
 	}
-	for _, sp := range r.Spread[:min(len(r.Spread), maxSpreads)] {
+	for _, sp := range r.Spread {
 		own := spread{Spread: sp}
 		if !own.overMachines() {
 			own.key = s.useKey(sp.Key)
