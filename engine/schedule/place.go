@@ -262,16 +262,15 @@ func (g group) obstructing(m *machine) string {
 			tied = append(tied, string(o.name))
 		}
 	}
-	if len(tied) > 0 {
-		return strings.Join(tied, ", ")
-	}
-	if len(any) == 0 {
+	switch {
+	case len(tied) > 0:
+		return some(tied)
+	case len(any) == 0:
 		return g.names()
+	case len(any) > 1 && g[0].claim != m:
+		return "one of " + some(any)
 	}
-	if len(any) > 1 {
-		return "one of " + strings.Join(any, ", ")
-	}
-	return strings.Join(any, "")
+	return some(any)
 }
 
 // some lists the first few names.
