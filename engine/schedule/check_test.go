@@ -177,6 +177,9 @@ func (w *world) overtaken(name unit.Name, h *host, before moment) bool {
 // checkNeed: a unit displaces others only if there is no room for it anywhere.
 func (w *world) checkNeed(by, victim unit.Name, h *host) {
 	g := w.tied(by, func(other unit.Name) bool { return w.there(h)[other] })
+	if slices.ContainsFunc(g, func(other unit.Name) bool { return w.ordered(other, h) }) {
+		return // one of those that it has to be with is here already
+	}
 	for _, other := range w.present() {
 		if other != h && w.bars(other, g, nil) == "" {
 			w.t.Fatalf("%s displaces %s on %s, but there is room for it on %s\n%s", by, victim, h.id, other.id, w.show())

@@ -126,6 +126,11 @@
 //   - What a unit takes of a machine is known from its file. Of a file that is damaged it is what was known last, and to
 //     a new leader nothing.
 //   - That some of a group had run before is known from the orders of lost machines only as long as these last.
+//   - A unit that has to stop where it was, because it was displaced or its rules changed, has no claim on the place that it
+//     goes to: in the moments until it has stopped a less urgent unit may take that place.
+//   - While a machine has not confirmed orders that a former leader wrote, what those took off it may be there unknown to
+//     the successor, if no reason was written for it.
+//   - A global unit displaces nothing.
 //   - maxRounds bounds a decision, should units ever drive each other in a circle.
 //
 // # Brakes

@@ -78,7 +78,6 @@ func (s *State) houseGroup(g group) {
 			s.houseSome(g)
 		case g.isElsewhere(c.machine):
 			t, m := g.former(c.machine)
-			s.bespeak(g, c)
 			s.await(g, string(t.name), m)
 		case c.class == fits:
 			s.settle(g, c)
@@ -189,18 +188,6 @@ func (s *State) reserve(g group, m *machine) {
 			t.claim = m
 			s.stand(m, t)
 		}
-	}
-}
-
-// bespeak reserves the place that was chosen for a group that has not gone from where it was.
-func (s *State) bespeak(g group, c choice) {
-	if c.why == whyClaim {
-		return
-	}
-	reason := s.reason(g, c)
-	s.reserve(g, c.machine)
-	for _, t := range g {
-		t.because = reason
 	}
 }
 

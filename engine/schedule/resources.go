@@ -28,6 +28,7 @@ const most = 1 << 53
 // quantity are so much of every resource. Those that a unit has are never changed.
 type quantity struct {
 	v    index.Vector
+	all  bool    // it stands for everything that a machine has, because what is taken is not known
 	more []int64 // of the named resources that have no dimension, by their number; what is not there is 0
 }
 
@@ -194,11 +195,11 @@ func (s *State) needAs(t *task, content unit.ContentID, m *machine, known *quant
 			need = withShare(need, rules.Needs.MemoryShare, m)
 		}
 		return need
-	case known != nil:
+	case known != nil && !known.all:
 		return known
 	case !s.files[content].there():
 		// It is on its way out, as nothing but the machine's report names that file any more.
-		all := quantity{v: m.capacity.v, more: slices.Clone(m.capacity.more)}
+		all := quantity{all: true, v: m.capacity.v, more: slices.Clone(m.capacity.more)}
 		all.v[slots] = 1
 		return &all
 	}
