@@ -95,7 +95,8 @@ func TestSixtyUnitsAtOnceCostAFewReloads(t *testing.T) {
 	for _, h := range w.Hosts() {
 		n := w.reloads(h, began)
 		t.Logf("%s: %d units, %d reloads", h.Name, count[h.Name], n)
-		if count[h.Name] != 20 || n == 0 || n > 10 {
+		// A unit that has not been reported yet counts more: whose systemd is quicker may get a few more.
+		if count[h.Name] < 15 || count[h.Name] > 25 || n == 0 || n > 10 {
 			t.Errorf("%s has %d units after %d reloads", h.Name, count[h.Name], n)
 		}
 	}
