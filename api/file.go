@@ -69,12 +69,7 @@ func (s *Server) putFile(w http.ResponseWriter, r *http.Request, name string) er
 		}
 		return withDesired(current, sub.desired), nil
 	})
-	if err != nil {
-		return err
-	}
-	tellGeneration(w, u.Generation)
-	w.WriteHeader(code)
-	return nil
+	return changed(w, code, u, err)
 }
 
 func (sub *submission) readFile(r *http.Request) error {

@@ -44,12 +44,7 @@ func (s *Server) postMove(w http.ResponseWriter, r *http.Request, raw string) er
 		moved.MoveTo = body.MachineID
 		return &cluster.UnitEdit{Unit: moved, Move: true}, nil
 	})
-	if err != nil {
-		return err
-	}
-	tellGeneration(w, u.Generation)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return changed(w, http.StatusNoContent, u, err)
 }
 
 func (s *Server) checkTarget(id cluster.MachineID) error {

@@ -92,7 +92,7 @@ func (v view) reserved(id cluster.MachineID) *Resources {
 func (r *Resources) add(n unit.Needs, physicalMemory int64) bool {
 	memory := n.Memory
 	if memory == 0 {
-		memory = share(physicalMemory, n.MemoryShare)
+		memory = unit.ShareOf(physicalMemory, n.MemoryShare)
 	}
 	r.Memory += memory
 	r.CPU += n.CPU
@@ -104,10 +104,4 @@ func (r *Resources) add(n unit.Needs, physicalMemory int64) bool {
 		r.Named[name] += amount
 	}
 	return memory != 0 || n.CPU != 0 || n.Disk != 0 || len(n.Named) > 0
-}
-
-// share is that many hundredths of a percent of a whole, rounded up. It does not overflow up to the whole.
-func share(whole, parts int64) int64 {
-	const all = 10000
-	return whole/all*parts + (whole%all*parts+all-1)/all
 }

@@ -68,12 +68,7 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		}
 		return withDesired(current, sub.desired), nil
 	})
-	if err != nil {
-		return err
-	}
-	tellGeneration(w, u.Generation)
-	w.WriteHeader(code)
-	return nil
+	return changed(w, code, u, err)
 }
 
 // sameFile tells whether v1 calls the files the same: their hashes are equal.

@@ -100,18 +100,23 @@ func (s *Server) restartUnit(w http.ResponseWriter, r *http.Request, raw string)
 		}
 		return &cluster.UnitEdit{Unit: *current, Restart: true}, nil
 	})
-	if err != nil {
-		return err
-	}
-	tellGeneration(w, u.Generation)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return changed(w, http.StatusNoContent, u, err)
 }
 
 func (s *Server) submitted(name unit.Name) bool {
 	var exists bool
 	s.cache.read(func(v view) { exists = v.Status(name).Exists })
 	return exists
+}
+
+// changed answers a request that changed a unit, or failed to.
+func changed(w http.ResponseWriter, code int, u cluster.Unit, err error) error {
+	if err != nil {
+		return err
+	}
+	tellGeneration(w, u.Generation)
+	w.WriteHeader(code)
+	return nil
 }
 
 // tellGeneration sends the generation of a unit in the form of If-Match too.

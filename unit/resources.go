@@ -56,3 +56,9 @@ type Needs struct {
 	// (MemoryMax=50%). It is used where Resources.Memory is 0, and rounded up to a byte.
 	MemoryShare int64
 }
+
+// ShareOf is so many hundredths of a percent of a whole, rounded up. It does not overflow up to the whole.
+func ShareOf(whole, parts int64) int64 {
+	const all = 10000
+	return whole/all*parts + (whole%all*parts+all-1)/all
+}

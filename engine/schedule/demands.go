@@ -38,14 +38,6 @@ func (t *task) orderedContent() unit.ContentID {
 	return ""
 }
 
-func (s *State) rulesOf(name unit.Name, content unit.ContentID) (unit.Rules, string) {
-	read, problem := s.reading(name, content)
-	if problem != "" {
-		return unit.Rules{}, problem
-	}
-	return read.rules, ""
-}
-
 // digest is what a file demands, in the form that the brain works with.
 type digest struct {
 	rules unit.Rules

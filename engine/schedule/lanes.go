@@ -115,10 +115,7 @@ func (s *State) lane(p *pool, o order) *index.Index {
 			continue
 		}
 		m.stale &^= bit
-		free := m.capacity.v
-		for i := range free {
-			free[i] -= m.used.v[i]
-		}
+		free := m.free()
 		l.ix.Put(m.slot, s.score(m, o), &free)
 	}
 	l.stale = l.stale[:0]

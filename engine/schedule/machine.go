@@ -176,6 +176,15 @@ func (m *machine) units() map[unit.Name]cluster.Order {
 	return all
 }
 
+// free is what is left of it, in the dimensions of the indexes; negative where its capacity was lowered below what is used.
+func (m *machine) free() index.Vector {
+	free := m.capacity.v
+	for i := range free {
+		free[i] -= m.used.v[i]
+	}
+	return free
+}
+
 // addressee is the session that new orders go to.
 func (m *machine) addressee() cluster.Session {
 	if m.record != nil {

@@ -159,24 +159,16 @@ func (r *resources) capacity(c cluster.Capacity) quantity {
 	return a
 }
 
-// shareOf is a part of a machine's physical memory, in hundredths of a percent, rounded up.
-func shareOf(physical, share int64) int64 {
-	whole, rest := physical/10000, physical%10000
-	return bounded(whole*share + (rest*share+9999)/10000)
-}
-
 // needOn is what t takes of m.
-func (t *task) needOn(m *machine) *quantity {
-	if t.share == 0 {
-		return t.need
-	}
-	return withShare(t.need, t.share, m)
-}
+func (t *task) needOn(m *machine) *quantity { return m.part(t.need, t.share) }
 
-// withShare has the memory of a need that is a part of what the machine has.
-func withShare(need *quantity, share int64, m *machine) *quantity {
+// part is a need of m, if its memory is not an amount but a share of what m has.
+func (m *machine) part(need *quantity, share int64) *quantity {
+	if share == 0 {
+		return need
+	}
 	a := &quantity{v: need.v, more: need.more}
-	a.v[memory] = shareOf(m.physical, share)
+	a.v[memory] = bounded(unit.ShareOf(m.physical, share))
 	return a
 }
 
@@ -187,14 +179,10 @@ func (s *State) needAs(t *task, content unit.ContentID, m *machine, known *quant
 	if content == t.content {
 		return t.needOn(m)
 	}
-	rules, problem := s.rulesOf(t.name, content)
+	read, problem := s.reading(t.name, content)
 	switch {
 	case problem == "":
-		need := s.resources.need(rules.Needs)
-		if rules.Needs.Memory == 0 && rules.Needs.MemoryShare > 0 {
-			need = withShare(need, rules.Needs.MemoryShare, m)
-		}
-		return need
+		return m.part(read.need, read.share)
 	case known != nil && !known.all:
 		return known
 	case !s.files[content].there():

@@ -91,8 +91,6 @@ func (s *State) suits(g group, m *machine) fit {
 	return worst
 }
 
-func (s *State) suitsAlone(t *task, m *machine) fit { return s.suits(t.alone(), m) }
-
 // holds asks whether t may stay on m, other units than its peers left aside.
 func (s *State) holds(t *task, m *machine) (bool, string) {
 	for i := range s.rules {

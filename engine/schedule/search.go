@@ -36,10 +36,10 @@ func (s *State) accepts(at index.Slot) bool {
 
 // searchAll compares all machines with room.
 func (s *State) searchAll(g group, o order) *machine {
+	s.seeking = g
 	var best *machine
 	s.lane(nil, o).Fitting(&g.need().v, func(at index.Slot) bool {
-		m := s.bySlot.of[at]
-		if !g.besetAny(at) && s.suits(g, m).class == fits && (best == nil || s.better(g, m, best)) {
+		if m := s.bySlot.of[at]; s.accepts(at) && (best == nil || s.better(g, m, best)) {
 			best = m
 		}
 		return true
@@ -138,10 +138,10 @@ func (s *State) searchPool(t *task, o order, p *ranked, least *[maxSpreads]int, 
 		}
 		return
 	}
+	s.seeking = t.alone()
 	// One that has as few as any is the best there can be.
 	slot, ok := lane.First(&t.need.v, false, func(at index.Slot) bool {
-		m := s.bySlot.of[at]
-		return !t.alone().besetAny(at) && t.rank(p.pool, m, -p.rank.dislike, least) == p.rank && s.suitsAlone(t, m).class == fits
+		return t.rank(p.pool, s.bySlot.of[at], -p.rank.dislike, least) == p.rank && s.accepts(at)
 	})
 	if ok {
 		m := s.bySlot.of[slot]
@@ -149,8 +149,7 @@ func (s *State) searchPool(t *task, o order, p *ranked, least *[maxSpreads]int, 
 		return
 	}
 	lane.Fitting(&t.need.v, func(at index.Slot) bool {
-		m := s.bySlot.of[at]
-		if !t.alone().besetAny(at) && s.suitsAlone(t, m).class == fits {
+		if m := s.bySlot.of[at]; s.accepts(at) {
 			found.offer(m, t.rank(p.pool, m, -p.rank.dislike, least), s.score(m, o))
 		}
 		return true

@@ -75,10 +75,7 @@ func (s *State) roomMade(m *machine) {
 		return
 	}
 	s.wakeAmbitious(m)
-	free := m.capacity.v
-	for i := range free {
-		free[i] -= m.used.v[i]
-	}
+	free := m.free()
 	s.waiting.Fitting(&free, func(id int32) bool {
 		if t := s.numbers[id]; !m.settings.Cordoned && (t.taste == nil || t.taste.allows(m.pool)) {
 			s.wake(t)
