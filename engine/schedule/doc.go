@@ -74,9 +74,9 @@
 //     Who is placed stays; who follows leaves with its peer.
 //   - Priority (displace.go): a unit that fits nowhere, now or when others have stopped, takes the place of units of
 //     lower priority: on the machine where they are the fewest, and of these the lowest, compared from the
-//     highest down. Up to three that is exact; of more, none could be spared. A group has the priority of its lowest member, and
-//     who follows a victim is one too. What was displaced is housed like any other unit.
-//   - Spread counts the instances of a template that are ordered. A required one is a rule, over all domains that the
+//     highest down. Up to two that is exact, and three where no more than manyBundles could make way; of more, few are
+//     taken, none of whom could be spared. A group has the priority of its lowest member, and who follows a victim is one too. What was displaced is housed like any other unit.
+//   - Spread counts the instances of a template that are ordered or have a claim. A required one is a rule, over all domains that the
 //     unit's metadata allow, cordoned ones too, when the unit is placed: others that leave later do not move it.
 //   - A requested move (move.go) is carried out if the rules allow it, with all that is tied to the unit, and otherwise
 //     refused; the order says so either way. The place there is kept until it has stopped here.
