@@ -15,14 +15,48 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // resource is what one path answers, by method.
 type resource map[string]handler
 
-// route finds the resource of a path and calls its method. Paths are split
-// before they are decoded, so that a name may contain anything.
+// route is one path of the API below its prefixes. A segment in braces stands for anything but nothing.
+type route struct {
+	path string
+	resource
+}
+
+// routes is the whole API. A call that is added here has to be described in openapi.json, or a test fails.
+func (s *Server) routes() []route {
+	return []route{
+		{"discovery", resource{http.MethodGet: s.getDiscovery}},
+		{"events", resource{http.MethodGet: s.getEvents}},
+		{"machines", resource{http.MethodGet: s.listMachines, http.MethodPatch: s.patchMachines}},
+		{"openapi.json", resource{http.MethodGet: s.getOpenAPI}},
+		{"plan", resource{http.MethodPost: s.postPlan}},
+		{"rebalance", resource{http.MethodPost: s.postRebalance}},
+		{"state", resource{http.MethodGet: s.listStates}},
+		{"state/{name}", resource{http.MethodGet: with("name", s.getState)}},
+		{"units", resource{http.MethodGet: s.listUnits}},
+		{"units/{name}", resource{
+			http.MethodGet:    with("name", s.getUnit),
+			http.MethodPut:    with("name", s.putUnit),
+			http.MethodDelete: with("name", s.deleteUnit),
+		}},
+		{"units/{name}/explanation", resource{http.MethodGet: with("name", s.getExplanation)}},
+		{"units/{name}/file", resource{http.MethodGet: with("name", s.getFile), http.MethodPut: with("name", s.putFile)}},
+		{"units/{name}/move", resource{http.MethodPost: with("name", s.postMove)}},
+		{"units/{name}/restart", resource{http.MethodPost: with("name", s.restartUnit)}},
+	}
+}
+
+// with gives a handler what stands in the path for a segment in braces.
+func with(segment string, fn func(http.ResponseWriter, *http.Request, string) error) handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return fn(w, r, r.PathValue(segment)) }
+}
+
+// route finds the resource of a path and calls its method.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	path := r.URL.EscapedPath()
 	if path == "/" || slices.Contains(prefixes, path) {
 		return &Error{Code: http.StatusMethodNotAllowed}
 	}
-	res := s.resource(path)
+	res := s.resource(r, path)
 	if res == nil {
 		return &Error{Code: http.StatusNotFound}
 	}
@@ -37,75 +71,38 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	return &Error{http.StatusMethodNotAllowed, res.refusal()}
 }
 
-func (s *Server) resource(path string) resource {
+// resource is what is at a path; nil: nothing.
+func (s *Server) resource(r *http.Request, path string) resource {
 	i := slices.IndexFunc(prefixes, func(p string) bool { return strings.HasPrefix(path, p+"/") })
 	if i < 0 {
 		return nil
 	}
 	segments := strings.Split(path[len(prefixes[i])+1:], "/")
-	if len(segments) == 1 {
-		return s.collection(segments[0])
-	}
-	name, err := url.PathUnescape(segments[1])
-	if err != nil || name == "" {
-		return nil
-	}
-	switch segments[0] {
-	case "units":
-		return s.unitResource(name, segments[2:])
-	case "state":
-		if len(segments) == 2 {
-			return resource{http.MethodGet: withName(name, s.getState)}
+	for _, route := range s.table {
+		if route.matches(r, segments) {
+			return route.resource
 		}
 	}
 	return nil
 }
 
-func (s *Server) collection(name string) resource {
-	switch name {
-	case "discovery":
-		return resource{http.MethodGet: s.getDiscovery}
-	case "events":
-		return resource{http.MethodGet: s.getEvents}
-	case "machines":
-		return resource{http.MethodGet: s.listMachines, http.MethodPatch: s.patchMachines}
-	case "plan":
-		return resource{http.MethodPost: s.postPlan}
-	case "rebalance":
-		return resource{http.MethodPost: s.postRebalance}
-	case "state":
-		return resource{http.MethodGet: s.listStates}
-	case "units":
-		return resource{http.MethodGet: s.listUnits}
+// matches compares the segments of a path, and gives the request what stands for those in braces. Paths are
+// split before they are decoded, so that a name may contain anything.
+func (p route) matches(r *http.Request, segments []string) bool {
+	words := strings.Split(p.path, "/")
+	if len(words) != len(segments) {
+		return false
 	}
-	return nil
-}
-
-func (s *Server) unitResource(name string, rest []string) resource {
-	switch strings.Join(rest, "/") {
-	case "":
-		if len(rest) > 0 {
-			return nil // a slash at the end
+	for i, word := range words {
+		name, isName := strings.CutPrefix(word, "{")
+		switch value, err := url.PathUnescape(segments[i]); {
+		case !isName && word != segments[i], value == "", err != nil:
+			return false
+		case isName:
+			r.SetPathValue(strings.TrimSuffix(name, "}"), value)
 		}
-		return resource{
-			http.MethodGet:    withName(name, s.getUnit),
-			http.MethodPut:    withName(name, s.putUnit),
-			http.MethodDelete: withName(name, s.deleteUnit),
-		}
-	case "explanation":
-		return resource{http.MethodGet: withName(name, s.getExplanation)}
-	case "file":
-		return resource{http.MethodGet: withName(name, s.getFile), http.MethodPut: withName(name, s.putFile)}
-	case "move":
-		return resource{http.MethodPost: withName(name, s.postMove)}
-	case "restart":
-		return resource{http.MethodPost: withName(name, s.restartUnit)}
 	}
-	return nil
-}
-
-func withName(name string, fn func(http.ResponseWriter, *http.Request, string) error) handler {
-	return func(w http.ResponseWriter, r *http.Request) error { return fn(w, r, name) }
+	return true
 }
 
 // methods lists what is supported in the order in which fleet 1 names it.

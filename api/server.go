@@ -44,7 +44,9 @@ type Server struct {
 	store     Store
 	o         Options
 	cache     *cache
+	table     []route
 	discovery []byte
+	openapi   []byte
 	advising  chan struct{} // holds one element while the advisor works
 
 	sameOrigin *http.CrossOriginProtection
@@ -65,11 +67,12 @@ func New(store Store, o Options) *Server {
 		o.PageSize = 100
 	}
 	ended := make(chan struct{})
-	return &Server{
+	s := &Server{
 		store:     store,
 		o:         o,
 		cache:     newCache(),
-		discovery: discoveryDocument(),
+		discovery: compact(discoverySource),
+		openapi:   compact(openapiSource),
 		advising:  make(chan struct{}, 1),
 
 		sameOrigin: http.NewCrossOriginProtection(),
@@ -77,6 +80,8 @@ func New(store Store, o Options) *Server {
 		ended: ended,
 		end:   sync.OnceFunc(func() { close(ended) }),
 	}
+	s.table = s.routes()
+	return s
 }
 
 // Run keeps the cache up to date. It blocks until ctx ends, and then ends all
