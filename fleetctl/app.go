@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"fleet/cluster"
 )
@@ -25,7 +22,8 @@ type app struct {
 	endpoint                  string
 	caFile, certFile, keyFile string
 	requestTimeout            seconds
-	output                    string
+	output                    output
+	color                     string // auto, always or never
 }
 
 // run carries out one command line.
@@ -81,7 +79,9 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.keyFile, "key-file", "", "private key of the client certificate")
 	a.requestTimeout = seconds(defaultRequestTimeout)
 	flags.Var(&a.requestTimeout, "request-timeout", "how long one request may take, in seconds or as a duration such as 1m30s")
-	flags.StringVarP(&a.output, "output", "o", "text", "text or json; json is an array of the API's entities")
+	a.output = output{form: formTable, text: string(formTable)}
+	flags.VarP(&a.output, "output", "o", outputUsage)
+	flags.StringVar(&a.color, "color", "auto", "auto, always or never; auto is colour on a terminal, unless NO_COLOR is set")
 	root.AddCommand(
 		a.submitCommand(), a.loadCommand(), a.startCommand(),
 		a.stopCommand(), a.unloadCommand(), a.destroyCommand(), a.restartCommand(),
@@ -89,11 +89,11 @@ func (a *app) root() *cobra.Command {
 		a.catCommand(), a.statusCommand(), a.explainCommand(), a.planCommand(),
 		a.listUnitsCommand(), a.listUnitFilesCommand(), a.listMachinesCommand(),
 		a.cordonCommand(), a.uncordonCommand(),
-		a.versionCommand(),
+		a.versionCommand(), outputTopic(),
 	)
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
-		if !cmd.Runnable() {
+		if !cmd.Runnable() && cmd.HasSubCommands() {
 			cmd.RunE = showHelp // only then does cobra refuse arguments that are no subcommand
 		}
 	}
@@ -126,18 +126,16 @@ func (a *app) readEnvironment(flags *pflag.FlagSet) error {
 	if a.requestTimeout == 0 {
 		return usage(errors.New("--request-timeout must be more than zero"))
 	}
-	if a.output != "text" && a.output != "json" {
-		return usage(fmt.Errorf("output %q: expect text or json", a.output))
+	if a.color != "auto" && a.color != "always" && a.color != "never" {
+		return usage(fmt.Errorf("color %q: expect auto, always or never", a.color))
 	}
 	return nil
 }
 
-func (a *app) json() bool { return a.output == "json" }
-
-// say tells of something that happened. With JSON output it goes to stderr, as stdout is the entities' alone.
+// say tells of something that happened. With structured output it goes to stderr, as stdout is the entities' alone.
 func (a *app) say(format string, args ...any) {
 	w := a.stdout
-	if a.json() {
+	if a.structured() {
 		w = a.stderr
 	}
 	fmt.Fprintf(w, format+"\n", args...)
@@ -146,31 +144,4 @@ func (a *app) say(format string, args ...any) {
 // complain tells of something that went wrong or is doubtful.
 func (a *app) complain(format string, args ...any) {
 	fmt.Fprintf(a.stderr, format+"\n", args...)
-}
-
-// entities writes a JSON array.
-func entities[T any](a *app, all []T) error {
-	if all == nil {
-		all = []T{}
-	}
-	enc := json.NewEncoder(a.stdout)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(all); err != nil {
-		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-	}
-	return nil
-}
-
-// terminal tells whether a person watches stderr, and how wide it is.
-func (a *app) terminal() (width int, ok bool) {
-	f, isFile := a.stderr.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) {
-		return 0, false
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		width = 80
-	}
-	return width, true
 }

@@ -67,7 +67,7 @@ func (a *app) carryOut(cmd *cobra.Command, c *api.Client, w *waiting, orders []o
 	sent, code := a.send(ctx, orders)
 	x := newWaiter(a, follow, sent)
 	code = worse(code, x.wait(ctx, w.limit(cmd)))
-	if a.json() {
+	if a.structured() {
 		all := make([]api.Unit, 0, len(names))
 		for _, name := range names {
 			if u, known := x.newest[name]; known {
@@ -91,7 +91,7 @@ func (a *app) trigger(ctx context.Context, c *api.Client, verb string, orders []
 		}
 		a.say("Triggered %s %s %s", kind, r.unit, verb)
 	}
-	if !a.json() {
+	if !a.structured() {
 		return ended(code)
 	}
 	units, _, err := lookUp(ctx, c, names)

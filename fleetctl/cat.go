@@ -34,7 +34,7 @@ func (a *app) cat(cmd *cobra.Command, arg string) error {
 		return err
 	}
 	defer c.Close()
-	if a.json() {
+	if a.structured() {
 		u, err := c.Unit(cmd.Context(), name)
 		if err != nil {
 			return getError(name, err)

@@ -69,7 +69,7 @@ func (a *app) setCordoned(cmd *cobra.Command, args []string, cordoned bool) erro
 		a.say("%s", cordonWords(chosen[i], cordoned, isPresent(all, chosen[i].ID)))
 		chosen[i].Cordoned = cordoned
 	}
-	if a.json() {
+	if a.structured() {
 		return entities(a, chosen)
 	}
 	return nil

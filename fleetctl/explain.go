@@ -55,7 +55,7 @@ func (a *app) explain(cmd *cobra.Command, arg string, full bool) error {
 	if err != nil {
 		return remote(fmt.Errorf("explain unit %s: %w", name, err))
 	}
-	if a.json() {
+	if a.structured() {
 		return entities(a, []api.Explanation{e})
 	}
 	x := explainer{w: a.stdout, now: time.Now(), full: full, addresses: addressesIn(e)}

@@ -67,7 +67,7 @@ func (a *app) listUnitFilesCommand() *cobra.Command {
 			if slices.Contains(strings.Split(l.fields, ","), "tmachine") {
 				a.complain(`WARNING: The "tmachine" field is deprecated. Use "target" instead`)
 			}
-			if a.json() {
+			if a.structured() {
 				return list(cmd.Context(), a, &l, nil, a.units)
 			}
 			return list(cmd.Context(), a, &l, fileColumns(), a.fileRows)

@@ -40,7 +40,7 @@ func (a *app) listUnitsCommand() *cobra.Command {
 		Short: "List what machines report about their units",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if a.json() {
+			if a.structured() {
 				return list(cmd.Context(), a, &l, nil, a.states)
 			}
 			return list(cmd.Context(), a, &l, unitColumns(), a.unitRows)
@@ -53,7 +53,7 @@ func (a *app) listUnitsCommand() *cobra.Command {
 // list prints what get returns, as JSON or in the columns chosen.
 func list[T any](ctx context.Context, a *app, l *listing, columns []column[T], get func(context.Context, *api.Client) ([]T, error)) error {
 	var picked []column[T]
-	if !a.json() {
+	if !a.structured() {
 		var err error
 		if picked, err = pick(l, columns); err != nil {
 			return err
@@ -68,7 +68,7 @@ func list[T any](ctx context.Context, a *app, l *listing, columns []column[T], g
 	if err != nil {
 		return err
 	}
-	if a.json() {
+	if a.structured() {
 		return entities(a, rows)
 	}
 	return table(a, l, picked, rows)

@@ -63,7 +63,7 @@ func (a *app) move(cmd *cobra.Command, args []string, w *waiting) error {
 	}
 	if at.MachineID == to {
 		a.say("Unit %s is on %s already", name, place(at.MachineID, at.Address, false))
-		if a.json() {
+		if a.structured() {
 			return entities(a, []api.Unit{u})
 		}
 		return nil

@@ -52,7 +52,7 @@ func (a *app) plan(ctx context.Context, args []string, destroy bool) error {
 	if err != nil {
 		return remote(fmt.Errorf("plan for %s: %w", count(len(units), "unit"), err))
 	}
-	if a.json() {
+	if a.structured() {
 		err = entities(a, []api.Plan{p})
 	} else {
 		err = a.showPlan(ctx, c, p)

@@ -64,7 +64,7 @@ func (a *app) rebalance(ctx context.Context, r rebalancing) error {
 	if err != nil {
 		return remote(fmt.Errorf("work out how to rebalance: %w", err))
 	}
-	if a.json() && r.planOnly {
+	if a.structured() && r.planOnly {
 		return entities(a, []api.Plan{p})
 	}
 	addresses, err := a.addresses(ctx, c)
@@ -82,7 +82,7 @@ func (a *app) rebalance(ctx context.Context, r rebalancing) error {
 		}
 		moved, err = a.makeMoves(ctx, c, p.Steps, time.Duration(r.timeout))
 	}
-	if a.json() {
+	if a.structured() {
 		if err := entities(a, moved); err != nil {
 			return err
 		}

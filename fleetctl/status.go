@@ -50,7 +50,7 @@ func (a *app) status(ctx context.Context, args []string) error {
 	code := exitOK
 	for i, u := range s.units {
 		code = worse(code, condition(u))
-		if a.json() {
+		if a.structured() {
 			continue
 		}
 		if i > 0 {
@@ -58,7 +58,7 @@ func (a *app) status(ctx context.Context, args []string) error {
 		}
 		writeStatus(a.stdout, u, time.Now())
 	}
-	if a.json() {
+	if a.structured() {
 		if err := entities(a, s.units); err != nil {
 			return err
 		}
@@ -230,19 +230,4 @@ func aside(text string) string {
 		return ""
 	}
 	return " (" + text + ")"
-}
-
-// ago is a duration in the two largest units that it has. Clocks of two hosts
-// may differ, so that less than nothing is possible, and means just now.
-func ago(d time.Duration) string {
-	s := max(0, int64(d/time.Second))
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 60*60:
-		return fmt.Sprintf("%dmin %ds", s/60, s%60)
-	case s < 24*60*60:
-		return fmt.Sprintf("%dh %dmin", s/3600, s/60%60)
-	}
-	return fmt.Sprintf("%d days %dh", s/86400, s/3600%24)
 }

@@ -29,7 +29,7 @@ func (a *app) version(cmd *cobra.Command) error {
 	if err != nil {
 		a.complain("fleetd version unknown: %v", err)
 	}
-	if a.json() {
+	if a.structured() {
 		versions := struct {
 			Client string `json:"client"`
 			Server string `json:"server,omitempty"`

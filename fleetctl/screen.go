@@ -1,0 +1,59 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// style is a way to write on a terminal that means something: failed things
+// are red, what runs is green, what waits is yellow. Nothing is said by colour alone.
+type style string
+
+const (
+	plain  style = ""
+	bold   style = "1"
+	faint  style = "2"
+	header style = "4" // underlined, as systemctl has it
+	red    style = "31"
+	green  style = "32"
+	yellow style = "33"
+)
+
+// colour tells whether what is written to w may have colours. --color=always is
+// for who has a terminal behind a pipe; nothing but that overrules NO_COLOR.
+func (a *app) colour(w io.Writer) bool {
+	switch a.color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	_, watched := terminalWidth(w)
+	return watched && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+}
+
+// paint is text in a style, if w may have colours.
+func (a *app) paint(w io.Writer, s style, text string) string {
+	if s == plain || text == "" || !a.colour(w) {
+		return text
+	}
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+}
+
+// terminal tells whether a person watches stderr, and how wide it is.
+func (a *app) terminal() (width int, ok bool) { return terminalWidth(a.stderr) }
+
+// terminalWidth tells whether w is a terminal, and how many columns it has.
+func terminalWidth(w io.Writer) (width int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		width = 80
+	}
+	return width, true
+}
