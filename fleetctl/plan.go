@@ -94,7 +94,7 @@ func (a *app) toStart(ctx context.Context, c *api.Client, args []string) ([]api.
 }
 
 func (a *app) toDestroy(ctx context.Context, c *api.Client, args []string) ([]api.PlanUnit, error) {
-	s, err := selectUnits(ctx, c, args)
+	s, err := a.selectUnits(ctx, c, args)
 	if err != nil {
 		return nil, err
 	}

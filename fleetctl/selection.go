@@ -38,9 +38,13 @@ func parseName(arg string) (unit.Name, error) {
 	return name, nil
 }
 
-// selectUnits finds the units that exist. Arguments are names, or shell patterns for names.
-func selectUnits(ctx context.Context, c *api.Client, args []string) (selection, error) {
+// selectUnits finds the units that exist. Arguments are names, shell patterns for names, or "-" for those on standard input.
+func (a *app) selectUnits(ctx context.Context, c *api.Client, args []string) (selection, error) {
 	s := selection{globbed: make(map[unit.Name]bool)}
+	args, err := a.arguments(args)
+	if err != nil {
+		return s, err
+	}
 	var names []unit.Name
 	given := make(map[string]unit.Name, len(args))
 	for _, arg := range args {

@@ -35,7 +35,7 @@ func (a *app) status(ctx context.Context, args []string) error {
 		return err
 	}
 	defer c.Close()
-	s, err := selectUnits(ctx, c, args)
+	s, err := a.selectUnits(ctx, c, args)
 	if err != nil {
 		return err
 	}

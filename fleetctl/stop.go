@@ -44,7 +44,7 @@ func (a *app) change(cmd *cobra.Command, args []string, w *waiting, pick picker)
 		return err
 	}
 	defer c.Close()
-	s, err := selectUnits(cmd.Context(), c, args)
+	s, err := a.selectUnits(cmd.Context(), c, args)
 	if err != nil {
 		return err
 	}
