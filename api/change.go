@@ -22,34 +22,57 @@ var errUnchanged = errors.New("unchanged")
 
 type edit func(current *cluster.Unit) (*cluster.UnitEdit, error)
 
-// change edits a unit under the conditions that hold for every request, and
-// returns its record: the new one, or the present one if there was nothing to do. When
-// it returns, the cache shows it.
-func (s *Server) change(r *http.Request, name unit.Name, fn edit) (cluster.Unit, error) {
-	var unchanged *cluster.Unit
+// ask is one request to change one unit.
+type ask struct {
+	verb string // for errors
+	name unit.Name
+	only conditions
+	edit edit
+}
+
+// outcome is what came of an ask.
+type outcome struct {
+	unit             cluster.Unit // the new record, or the present one if there was nothing to do
+	created, changed bool
+}
+
+// change edits a unit under the conditions of the request's headers. When
+// it returns, the cache shows what came of it.
+func (s *Server) change(r *http.Request, name unit.Name, fn edit) (outcome, error) {
+	out, err := s.carryOut(r.Context(), ask{strings.ToLower(r.Method), name, headerConditions(r), fn})
+	if err != nil {
+		return outcome{}, err
+	}
+	s.awaitRevision(r.Context(), out.unit.Revision)
+	return out, nil
+}
+
+// carryOut edits a unit in the store.
+func (s *Server) carryOut(ctx context.Context, a ask) (outcome, error) {
+	var out outcome
 	var asked *cluster.UnitEdit
 	decide := func(current *cluster.Unit) (*cluster.UnitEdit, error) {
-		if err := conditions(r, current); err != nil {
+		if err := a.only.check(current); err != nil {
 			return nil, err
 		}
-		e, err := fn(current)
+		e, err := a.edit(current)
 		if errors.Is(err, errUnchanged) {
-			unchanged = current
+			out = outcome{unit: *current}
 		}
 		if err != nil {
 			return nil, err
 		}
-		if e != nil && e.Unit.Desired != cluster.Inactive && name.IsTemplate() {
-			return nil, badRequest("cannot activate template %q", name)
+		if e != nil && e.Unit.Desired != cluster.Inactive && a.name.IsTemplate() {
+			return nil, badRequest("cannot activate template %q", a.name)
 		}
-		asked = e
+		asked, out = e, outcome{created: current == nil, changed: true}
 		return e, nil
 	}
-	u, err := s.store.UpdateUnit(r.Context(), name, decide)
+	u, err := s.store.UpdateUnit(ctx, a.name, decide)
 	var refused *Error
 	if errors.Is(err, cluster.ErrConflict) && !errors.As(err, &refused) {
 		// Whoever was faster may have wanted the same: then nobody has lost.
-		u, err = s.store.UpdateUnit(r.Context(), name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+		u, err = s.store.UpdateUnit(ctx, a.name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
 			if !agree(asked, current) {
 				return nil, err
 			}
@@ -57,16 +80,15 @@ func (s *Server) change(r *http.Request, name unit.Name, fn edit) (cluster.Unit,
 		})
 	}
 	if errors.Is(err, errUnchanged) {
-		s.awaitRevision(r.Context(), unchanged.Revision)
-		return *unchanged, nil
+		return out, nil
 	}
 	if err != nil {
-		return cluster.Unit{}, fmt.Errorf("%s unit %s: %w", strings.ToLower(r.Method), name, err)
+		return outcome{}, fmt.Errorf("%s unit %s: %w", a.verb, a.name, err)
 	}
-	s.o.Logger.Info("unit changed", "method", r.Method, "unit", name,
+	s.o.Logger.Info("unit changed", "verb", a.verb, "unit", a.name,
 		"desired", u.Desired, "generation", u.Generation, "rev", u.Revision)
-	s.awaitRevision(r.Context(), u.Revision)
-	return u, nil
+	out.unit = u
+	return out, nil
 }
 
 func (s *Server) awaitRevision(ctx context.Context, revision int64) {
@@ -83,20 +105,20 @@ func agree(asked *cluster.UnitEdit, current *cluster.Unit) bool {
 	return asked.Unit.Content == current.Content
 }
 
-// conditions hold a request to the generation that it was made for, or to there being none.
-func conditions(r *http.Request, current *cluster.Unit) error {
-	if match, sent := tags(r, "If-Match"); sent {
-		switch {
-		case current == nil:
-			return &Error{http.StatusPreconditionFailed, "If-Match: unit does not exist"}
-		case !match(current.Generation):
-			return &Error{
-				http.StatusPreconditionFailed,
-				fmt.Sprintf("If-Match: unit is at generation %d", current.Generation),
-			}
+// conditions hold a request to generations that it was made for, or to there
+// being no unit. The names are those of HTTP; what is nil was not asked for.
+type conditions struct{ match, noneMatch func(generation int64) bool }
+
+func (c conditions) check(current *cluster.Unit) error {
+	switch {
+	case c.match != nil && current == nil:
+		return &Error{http.StatusPreconditionFailed, "If-Match: unit does not exist"}
+	case c.match != nil && !c.match(current.Generation):
+		return &Error{
+			http.StatusPreconditionFailed,
+			fmt.Sprintf("If-Match: unit is at generation %d", current.Generation),
 		}
-	}
-	if match, sent := tags(r, "If-None-Match"); sent && current != nil && match(current.Generation) {
+	case c.noneMatch != nil && current != nil && c.noneMatch(current.Generation):
 		return &Error{
 			http.StatusPreconditionFailed,
 			fmt.Sprintf("If-None-Match: unit exists, at generation %d", current.Generation),
@@ -105,13 +127,20 @@ func conditions(r *http.Request, current *cluster.Unit) error {
 	return nil
 }
 
-// tags reads a header of entity tags; match tells whether a generation is among them.
-func tags(r *http.Request, header string) (match func(generation int64) bool, sent bool) {
+func headerConditions(r *http.Request) conditions {
+	return conditions{match: tags(r, "If-Match"), noneMatch: tags(r, "If-None-Match")}
+}
+
+// tags reads a header of entity tags: whether a generation is among them. It is nil if the header was not sent.
+func tags(r *http.Request, header string) func(generation int64) bool {
 	values := r.Header.Values(header)
+	if len(values) == 0 {
+		return nil
+	}
 	list := strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || r == ' ' })
 	return func(generation int64) bool {
 		return slices.Contains(list, "*") || slices.Contains(list, etag(generation))
-	}, len(values) > 0
+	}
 }
 
 // unreadable tells of the stand-in for a record that cannot be read.

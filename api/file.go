@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -51,25 +52,31 @@ func (s *Server) putFile(w http.ResponseWriter, r *http.Request, name string) er
 	if err := sub.readFile(r); err != nil {
 		return err
 	}
+	out, err := s.change(r, sub.name, s.submit(r.Context(), sub, replace))
 	code := http.StatusNoContent
-	u, err := s.change(r, sub.name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
-		code = http.StatusNoContent
+	if out.created {
+		code = http.StatusCreated
+	}
+	return changed(w, code, out.unit, err)
+}
+
+// submit is the edit that stores a file and keeps the state a unit is wanted in, unless another was sent.
+func (s *Server) submit(ctx context.Context, sub *submission, replace bool) edit {
+	return func(current *cluster.Unit) (*cluster.UnitEdit, error) {
 		switch {
 		case current == nil:
-			code = http.StatusCreated
 			return sub.edit(cluster.Inactive), nil
 		case unreadable(current):
 			return sub.edit(s.orderedState(sub.name)), nil
-		case current.Content != sub.file.ID() && !replace:
+		case !s.same(ctx, sub, current) && !replace:
 			return nil, conflict("unit %s exists with a different file", sub.name)
-		case current.Content != sub.file.ID():
+		case !s.same(ctx, sub, current):
 			return sub.edit(current.Desired), nil
 		case sub.desired == "":
 			return nil, errUnchanged
 		}
 		return withDesired(current, sub.desired), nil
-	})
-	return changed(w, code, u, err)
+	}
 }
 
 func (sub *submission) readFile(r *http.Request) error {
@@ -77,13 +84,16 @@ func (sub *submission) readFile(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(raw) == 0 {
-		return badRequest("unit file is empty: systemd would take the unit for masked")
-	}
 	return sub.addBytes(raw)
 }
 
 func (sub *submission) addBytes(raw []byte) error {
+	if len(raw) == 0 {
+		return badRequest("unit file is empty: systemd would take the unit for masked")
+	}
+	if len(raw) > maxFile {
+		return tooLarge("unit file", maxFile)
+	}
 	file, err := unit.Parse(raw)
 	if err != nil {
 		return badRequest("%v", err)

@@ -73,6 +73,13 @@ func (f *fixture) serve(t testing.TB) {
 	f.client = client
 }
 
+// close ends the server before the test ends.
+func (f *fixture) close() {
+	f.client.Close()
+	f.server.Close()
+	f.stop()
+}
+
 // settle waits until the server has read the store up to a revision.
 func (f *fixture) settle(t testing.TB, revision int64) {
 	t.Helper()

@@ -29,7 +29,7 @@ func (s *Server) postMove(w http.ResponseWriter, r *http.Request, raw string) er
 	if err := s.checkTarget(body.MachineID); err != nil {
 		return err
 	}
-	u, err := s.change(r, name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+	out, err := s.change(r, name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
 		switch {
 		case current == nil:
 			return nil, errNoUnit()
@@ -44,7 +44,7 @@ func (s *Server) postMove(w http.ResponseWriter, r *http.Request, raw string) er
 		moved.MoveTo = body.MachineID
 		return &cluster.UnitEdit{Unit: moved, Move: true}, nil
 	})
-	return changed(w, http.StatusNoContent, u, err)
+	return changed(w, http.StatusNoContent, out.unit, err)
 }
 
 func (s *Server) checkTarget(id cluster.MachineID) error {

@@ -8,8 +8,8 @@ import (
 	"fleet/unit"
 )
 
-// maxPlan is the largest body of a question what would happen: it may hold many unit files.
-const maxPlan = 16 << 20
+// maxMany is the largest body of a request about many units: it may hold their files.
+const maxMany = 16 << 20
 
 // PlanUnit is one unit of a question what would happen: what would be submitted, asked for or destroyed.
 type PlanUnit struct {
@@ -51,7 +51,7 @@ type planRequest struct {
 
 func (s *Server) postPlan(w http.ResponseWriter, r *http.Request) error {
 	var body planRequest
-	if err := decodeLimited(r, maxPlan, &body); err != nil {
+	if err := decodeLimited(r, maxMany, &body); err != nil {
 		return err
 	}
 	proposals, err := readProposals(body.Units)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -20,6 +21,7 @@ type putRequest struct {
 type submission struct {
 	name    unit.Name
 	file    *unit.File // nil: no file was sent
+	options bool       // it was sent as options
 	global  bool
 	desired cluster.DesiredState // empty: no state was sent
 }
@@ -50,8 +52,8 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		}
 	}
 	code := http.StatusNoContent
-	u, err := s.change(r, sub.name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
-		if sub.file != nil && (current == nil || !s.sameFile(r, current, sub.file)) {
+	out, err := s.change(r, sub.name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+		if sub.file != nil && (current == nil || !s.same(r.Context(), sub, current)) {
 			code = http.StatusCreated // v1 calls a replacement a creation
 			return sub.edit(cluster.Inactive), nil
 		}
@@ -59,30 +61,40 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		switch {
 		case current == nil:
 			return nil, conflict("unit does not exist and options field empty")
-		case unreadable(current):
-			return nil, errUnreadable(sub.name)
-		case sub.desired == "" && sub.file == nil:
-			return nil, conflict("must provide DesiredState to update existing unit")
-		case sub.desired == "":
+		case sub.desired == "" && sub.file != nil && !unreadable(current):
 			return nil, errUnchanged
 		}
-		return withDesired(current, sub.desired), nil
+		return sub.demand(current)
 	})
-	return changed(w, code, u, err)
+	return changed(w, code, out.unit, err)
 }
 
-// sameFile tells whether v1 calls the files the same: their hashes are equal.
-func (s *Server) sameFile(r *http.Request, current *cluster.Unit, file *unit.File) bool {
-	if current.Content == file.ID() {
+// demand is the edit that says what is wanted of a unit whose file stays.
+func (sub *submission) demand(current *cluster.Unit) (*cluster.UnitEdit, error) {
+	switch {
+	case current == nil:
+		return nil, errNoUnit()
+	case unreadable(current):
+		return nil, errUnreadable(sub.name)
+	case sub.desired == "":
+		return nil, conflict("must provide DesiredState to update existing unit")
+	}
+	return withDesired(current, sub.desired), nil
+}
+
+// same tells whether the unit has the file already. Files that were sent as
+// options are, as in v1, the same if their hashes are equal: options have no comments.
+func (s *Server) same(ctx context.Context, sub *submission, current *cluster.Unit) bool {
+	if current.Content == sub.file.ID() {
 		return true
 	}
-	if unreadable(current) {
+	if !sub.options || unreadable(current) {
 		return false
 	}
-	s.awaitRevision(r.Context(), current.Revision)
+	s.awaitRevision(ctx, current.Revision)
 	var hash string
 	s.cache.read(func(v view) { hash = v.hash(current.Content) })
-	return hash == file.V1Hash()
+	return hash == sub.file.V1Hash()
 }
 
 func newSubmission(name, desired string) (*submission, error) {
@@ -124,6 +136,7 @@ func (sub *submission) addOptions(options []Option) error {
 	if len(file.Bytes()) > maxFile {
 		return tooLarge("unit file", maxFile)
 	}
+	sub.options = true
 	return sub.addFile(file)
 }
 

@@ -24,6 +24,7 @@ type route struct {
 // routes is the whole API. A call that is added here has to be described in openapi.json, or a test fails.
 func (s *Server) routes() []route {
 	return []route{
+		{"changes", resource{http.MethodPost: s.postChanges}},
 		{"discovery", resource{http.MethodGet: s.getDiscovery}},
 		{"events", resource{http.MethodGet: s.getEvents}},
 		{"machines", resource{http.MethodGet: s.listMachines, http.MethodPatch: s.patchMachines}},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"fleet/cluster"
 	"fleet/unit"
@@ -27,6 +28,8 @@ type fakeStore struct {
 	fail error
 	// race is called between reading a unit and writing it.
 	race func()
+	// delay is how long a write of a unit takes; others go on meanwhile.
+	delay time.Duration
 }
 
 func newFakeStore() *fakeStore {
@@ -138,6 +141,7 @@ func (s *fakeStore) Follow(ctx context.Context, fn func(cluster.Update) error) e
 func (s *fakeStore) UpdateUnit(
 	_ context.Context, name unit.Name, change func(*cluster.Unit) (*cluster.UnitEdit, error),
 ) (cluster.Unit, error) {
+	time.Sleep(s.delay)
 	s.mu.Lock()
 	current, read := s.read(name), s.revision
 	race := s.race

@@ -65,23 +65,35 @@ func (s *Server) getUnit(w http.ResponseWriter, _ *http.Request, name string) er
 	return writeJSON(w, http.StatusOK, u)
 }
 
-func (s *Server) deleteUnit(w http.ResponseWriter, r *http.Request, name string) error {
-	if _, err := unit.ParseName(name); err != nil && !s.submitted(unit.Name(name)) {
-		return errNoUnit() // the store would complain about the name
+func (s *Server) deleteUnit(w http.ResponseWriter, r *http.Request, raw string) error {
+	name, err := s.destroyable(raw)
+	if err != nil {
+		return err
 	}
-	gone, err := s.change(r, unit.Name(name), func(current *cluster.Unit) (*cluster.UnitEdit, error) {
-		if current == nil {
-			return nil, errNoUnit()
-		}
-		return nil, nil
-	})
+	gone, err := s.change(r, name, destroy)
 	if err != nil {
 		return err
 	}
 	// Whatever is submitted under this name later has a greater generation.
-	w.Header().Set(generationHeader, strconv.FormatInt(gone.Revision, 10))
+	w.Header().Set(generationHeader, strconv.FormatInt(gone.unit.Revision, 10))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// destroyable lets names pass that are stored although they are none.
+func (s *Server) destroyable(raw string) (unit.Name, error) {
+	if _, err := unit.ParseName(raw); err != nil && !s.submitted(unit.Name(raw)) {
+		return "", errNoUnit() // the store would complain about the name
+	}
+	return unit.Name(raw), nil
+}
+
+// destroy is the edit that removes a unit.
+func destroy(current *cluster.Unit) (*cluster.UnitEdit, error) {
+	if current == nil {
+		return nil, errNoUnit()
+	}
+	return nil, nil
 }
 
 func (s *Server) restartUnit(w http.ResponseWriter, r *http.Request, raw string) error {
@@ -89,7 +101,13 @@ func (s *Server) restartUnit(w http.ResponseWriter, r *http.Request, raw string)
 	if err != nil {
 		return err
 	}
-	u, err := s.change(r, name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+	out, err := s.change(r, name, restart(name))
+	return changed(w, http.StatusNoContent, out.unit, err)
+}
+
+// restart is the edit that asks for a restart.
+func restart(name unit.Name) edit {
+	return func(current *cluster.Unit) (*cluster.UnitEdit, error) {
 		switch {
 		case current == nil:
 			return nil, errNoUnit()
@@ -99,8 +117,7 @@ func (s *Server) restartUnit(w http.ResponseWriter, r *http.Request, raw string)
 			return nil, conflict("cannot restart unit %s: it is wanted %s, not launched", name, current.Desired)
 		}
 		return &cluster.UnitEdit{Unit: *current, Restart: true}, nil
-	})
-	return changed(w, http.StatusNoContent, u, err)
+	}
 }
 
 func (s *Server) submitted(name unit.Name) bool {
