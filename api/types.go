@@ -105,6 +105,7 @@ type Machine struct {
 
 	// What follows is not in v1.
 
+	Endpoint string     `json:"endpoint,omitempty"` // URL at which its fleetd serves the API over TCP
 	Version  string     `json:"version,omitempty"`  // of its fleetd
 	Since    time.Time  `json:"since,omitzero"`     // when it joined, its clock
 	Units    int        `json:"units,omitempty"`    // how many it is ordered to have

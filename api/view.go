@@ -162,6 +162,7 @@ func (v view) bareMachine(id cluster.MachineID) *Machine {
 		ID:        id,
 		PrimaryIP: record.Address,
 		Metadata:  v.Metadata(id),
+		Endpoint:  record.API,
 		Version:   record.Version,
 		Since:     record.Since,
 		Cordoned:  v.Settings(id).Cordoned,

@@ -45,6 +45,7 @@ type Machine struct {
 	ID       MachineID
 	Session  Session
 	Address  string            // IP address at which people and tools reach the host
+	API      string            // URL at which its fleetd serves the API over TCP; empty: only on the host itself
 	Metadata map[string]string // from the host's own configuration
 	Capacity Capacity
 	Version  string    // version of fleetd, semantic versioning

@@ -96,17 +96,9 @@ func listenTCP(s Settings) (net.Listener, error) {
 
 // mutualTLS demands a certificate of every client, signed by api_cafile.
 func mutualTLS(s Settings) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(s.APICertFile, s.APIKeyFile)
+	pair, pool, err := apiCertificates(s)
 	if err != nil {
-		return nil, fmt.Errorf("load api_certfile and api_keyfile: %w", err)
-	}
-	raw, err := os.ReadFile(s.APICAFile)
-	if err != nil {
-		return nil, fmt.Errorf("load api_cafile: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(raw) {
-		return nil, fmt.Errorf("api_cafile %s has no certificate", s.APICAFile)
+		return nil, err
 	}
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
@@ -115,4 +107,21 @@ func mutualTLS(s Settings) (*tls.Config, error) {
 		ClientCAs:    pool,
 		NextProtos:   []string{"h2", "http/1.1"},
 	}, nil
+}
+
+// apiCertificates loads this fleetd's certificate, and the authority that others' are signed by.
+func apiCertificates(s Settings) (tls.Certificate, *x509.CertPool, error) {
+	pair, err := tls.LoadX509KeyPair(s.APICertFile, s.APIKeyFile)
+	if err != nil {
+		return tls.Certificate{}, nil, fmt.Errorf("load api_certfile and api_keyfile: %w", err)
+	}
+	raw, err := os.ReadFile(s.APICAFile)
+	if err != nil {
+		return tls.Certificate{}, nil, fmt.Errorf("load api_cafile: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(raw) {
+		return tls.Certificate{}, nil, fmt.Errorf("api_cafile %s has no certificate", s.APICAFile)
+	}
+	return pair, pool, nil
 }

@@ -62,12 +62,13 @@ type Settings struct {
 	SystemdUser    bool
 
 	APISocket   string // path of the unix socket, unless systemd passes sockets
-	APIListen   string // URL, http://ADDRESS:PORT or https://ADDRESS:PORT; empty: no TCP
-	APIInsecure bool   // permits plain HTTP on TCP
-	APICertFile string
-	APIKeyFile  string
-	APICAFile   string // authority of client certificates
-	TokenLimit  int
+	APIListen    string // URL, http://ADDRESS:PORT or https://ADDRESS:PORT; empty: no TCP
+	APIAdvertise string // URL at which the other fleetds reach this one; empty: follows from APIListen and the address
+	APIInsecure  bool   // permits plain HTTP on TCP
+	APICertFile  string // of this fleetd, as a server and when it asks another fleetd
+	APIKeyFile   string
+	APICAFile    string // authority of clients, and of other fleetds
+	TokenLimit   int
 
 	given map[string]given // what was set, by key
 }
@@ -162,7 +163,7 @@ func (s Settings) Validate() error {
 	if s.SystemdUser && s.StateDir == "fleet" {
 		bad("XDG_RUNTIME_DIR is not set: fleetd of a user needs it, or state_dir and api_socket")
 	}
-	errs = append(errs, s.validateAPI())
+	errs = append(errs, s.validateAPI(), s.validateAdvertise(), s.validateCertificates())
 	return errors.Join(errs...)
 }
 

@@ -66,10 +66,11 @@ func table() []setting {
 
 		{"api_socket", "PATH", "unix socket of the API, unless systemd passes sockets", text(func(s *Settings) *string { return &s.APISocket })},
 		{"api_listen", "URL", "URL at which the API is served on TCP: https://ADDRESS:PORT", text(func(s *Settings) *string { return &s.APIListen })},
+		{"api_advertise", "URL", "URL at which the other fleetds reach this one; by default that of api_listen, with public_ip if it listens on all addresses", text(func(s *Settings) *string { return &s.APIAdvertise })},
 		{"api_insecure", "", "permit http:// in api_listen: no encryption, no authentication", boolean(func(s *Settings) *bool { return &s.APIInsecure })},
-		{"api_certfile", "FILE", "certificate of the API", text(func(s *Settings) *string { return &s.APICertFile })},
+		{"api_certfile", "FILE", "certificate of this fleetd: as a server of the API, and as a client of other fleetds", text(func(s *Settings) *string { return &s.APICertFile })},
 		{"api_keyfile", "FILE", "key of api_certfile", text(func(s *Settings) *string { return &s.APIKeyFile })},
-		{"api_cafile", "FILE", "authority that signs client certificates", text(func(s *Settings) *string { return &s.APICAFile })},
+		{"api_cafile", "FILE", "authority that signs the certificates of clients and of all fleetds", text(func(s *Settings) *string { return &s.APICAFile })},
 		{"token_limit", "N", "the most entities on one page of an API list", number(func(s *Settings) *int { return &s.TokenLimit })},
 	}
 }

@@ -37,6 +37,7 @@ func self(s Settings) (cluster.Machine, error) {
 		ID:       id,
 		Session:  cluster.Session{BootID: boot},
 		Address:  ip,
+		API:      s.advertised(ip),
 		Metadata: s.Metadata,
 		Capacity: offer,
 		Version:  cluster.Version,

@@ -115,7 +115,7 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 				MaxUnits: 3, PhysicalMemory: 1 << 40,
 				Resources: unit.Resources{Memory: 1 << 39, CPU: 8000, Disk: 1 << 41, Named: map[string]int64{"gpu": 4}},
 			},
-			Version: "2.0.0", Since: sampleTime,
+			API: "https://10.0.0.1:7001", Version: "2.0.0", Since: sampleTime,
 		},
 	}
 	for what, want := range sample {

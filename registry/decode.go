@@ -79,6 +79,7 @@ func decodeMachine(id cluster.MachineID, p Pair) (*cluster.Machine, error) {
 		ID:       id,
 		Session:  r.Session,
 		Address:  r.Address,
+		API:      r.API,
 		Metadata: r.Metadata,
 		Capacity: capacity,
 		Version:  r.Version,

@@ -29,6 +29,7 @@ type machineRecord struct {
 	Format    int               `json:"v"`
 	Session   cluster.Session   `json:"session"`
 	Address   string            `json:"address"`
+	API       string            `json:"api,omitempty"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
 	MaxUnits  int               `json:"maxUnits,omitempty"`
 	Resources *resourcesRecord  `json:"resources,omitempty"`
@@ -126,6 +127,7 @@ func encodeMachine(m cluster.Machine) ([]byte, error) {
 		Format:    format,
 		Session:   m.Session,
 		Address:   m.Address,
+		API:       m.API,
 		Metadata:  m.Metadata,
 		MaxUnits:  m.Capacity.MaxUnits,
 		Resources: resourcesOf(m.Capacity),
