@@ -94,7 +94,9 @@ type UnitState struct {
 	InvocationID string    `json:"invocationID,omitempty"`
 	Result       string    `json:"result,omitempty"`
 	ExitStatus   int32     `json:"exitStatus,omitempty"`
-	Error        string    `json:"error,omitempty"` // why the order could not be carried out
+	Restarts     uint32    `json:"restarts,omitempty"`  // by systemd
+	StateSince   time.Time `json:"stateSince,omitzero"` // the machine's clock
+	Error        string    `json:"error,omitempty"`     // why the order could not be carried out
 }
 
 // Machine is a machine that is present in fleet's v1 JSON, with what ours adds.

@@ -129,6 +129,8 @@ func (v view) states(name unit.Name) []UnitState {
 			InvocationID:       r.InvocationID,
 			Result:             r.Result,
 			ExitStatus:         r.ExitStatus,
+			Restarts:           r.Restarts,
+			StateSince:         r.Since,
 			Error:              r.Error,
 		}
 		contents := []unit.ContentID{r.Content}
