@@ -92,18 +92,6 @@ func Dial(endpoint string, o ClientOptions) (*Client, error) {
 // Close gives up idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Units lists all units, by name.
-func (c *Client) Units(ctx context.Context) ([]Unit, error) {
-	var all []Unit
-	err := c.pages(ctx, "units", func(body []byte) (string, error) {
-		var page UnitPage
-		err := json.Unmarshal(body, &page)
-		all = append(all, page.Units...)
-		return page.NextPageToken, err
-	})
-	return all, err
-}
-
 // Unit returns one unit. The error is ErrNotFound if there is no such unit.
 func (c *Client) Unit(ctx context.Context, name unit.Name) (Unit, error) {
 	a, err := c.do(ctx, request{method: http.MethodGet, path: unitPath(name)})
@@ -115,30 +103,6 @@ func (c *Client) Unit(ctx context.Context, name unit.Name) (Unit, error) {
 		return Unit{}, fmt.Errorf("%s: decode unit %s: %w", c.endpoint, name, err)
 	}
 	return u, nil
-}
-
-// States lists what the machines say of the units, by name and machine.
-func (c *Client) States(ctx context.Context) ([]UnitState, error) {
-	var all []UnitState
-	err := c.pages(ctx, "state", func(body []byte) (string, error) {
-		var page UnitStatePage
-		err := json.Unmarshal(body, &page)
-		all = append(all, page.States...)
-		return page.NextPageToken, err
-	})
-	return all, err
-}
-
-// Machines lists the machines that are present, by id.
-func (c *Client) Machines(ctx context.Context) ([]Machine, error) {
-	var all []Machine
-	err := c.pages(ctx, "machines", func(body []byte) (string, error) {
-		var page MachinePage
-		err := json.Unmarshal(body, &page)
-		all = append(all, page.Machines...)
-		return page.NextPageToken, err
-	})
-	return all, err
 }
 
 // File returns a unit's file, byte for byte as it was submitted.
@@ -206,24 +170,6 @@ type request struct {
 	contentType  string
 	body         []byte
 	ifMatch      int64
-}
-
-func (c *Client) pages(ctx context.Context, path string, add func([]byte) (string, error)) error {
-	query := url.Values{}
-	for {
-		a, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query})
-		if err != nil {
-			return err
-		}
-		token, err := add(a.body)
-		if err != nil {
-			return fmt.Errorf("%s: decode a page of %s: %w", c.endpoint, path, err)
-		}
-		if token == "" {
-			return nil
-		}
-		query.Set("nextPageToken", token)
-	}
 }
 
 func (c *Client) change(ctx context.Context, r request) (Result, error) {

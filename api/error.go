@@ -14,7 +14,7 @@ type Error struct {
 	Message string `json:"message"`
 }
 
-// ErrNotFound: the unit does not exist.
+// ErrNotFound: the unit, or the machine, does not exist.
 var ErrNotFound = cluster.ErrNotFound
 
 // ErrStreamEnded: the server ended the event stream in good order, for

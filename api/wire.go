@@ -15,6 +15,24 @@ const (
 	pingInterval = 15 * time.Second
 )
 
+// Parameters of lists.
+const (
+	paramName     = "unitName"
+	paramGlob     = "glob"
+	paramMachine  = "machineID"
+	paramDesired  = "desiredState"
+	paramLoad     = "loadState"
+	paramActive   = "activeState"
+	paramSub      = "subState"
+	paramPhase    = "phase"
+	paramGlobal   = "global"
+	paramSelector = "selector"
+	paramSort     = "sort"
+	paramFields   = "fields"
+	paramLimit    = "limit"
+	paramToken    = "nextPageToken"
+)
+
 func etag(generation int64) string { return strconv.Quote(strconv.FormatInt(generation, 10)) }
 
 // errorBody is the JSON of every error.

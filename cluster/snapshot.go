@@ -89,6 +89,9 @@ func (s *Snapshot) Machine(id MachineID) (Machine, bool) {
 // Settings returns an operator's settings for a machine, zero if there are none.
 func (s *Snapshot) Settings(id MachineID) Settings { return s.settings[id] }
 
+// Laid lists the machines, present or not, that an operator's settings are laid over, sorted.
+func (s *Snapshot) Laid() []MachineID { return slices.Sorted(maps.Keys(s.settings)) }
+
 // Metadata is what placement sees of a machine: its own metadata with the operator's laid over it.
 func (s *Snapshot) Metadata(id MachineID) map[string]string {
 	return s.settings[id].Overlay(s.machines[id].Metadata)

@@ -62,19 +62,10 @@ func (s *Snapshot) Status(name unit.Name) Status {
 
 func (s *Snapshot) copyOf(name unit.Name, id MachineID) Copy {
 	machine, there := s.machines[id]
-	orders, ordered := s.orders[id]
+	orders := s.orders[id]
 	report, reported := s.reports[id]
 
-	c := Copy{Machine: id, Address: machine.Address, Presence: Present}
-	_, damaged := s.Corrupt(KindMachine, string(id))
-	switch {
-	case damaged:
-		c.Presence = Unknown
-	case !there:
-		c.Presence = Lost
-	case ordered && orders.Session != machine.Session:
-		c.Presence = Returned
-	}
+	c := Copy{Machine: id, Address: machine.Address, Presence: s.Presence(id)}
 	if o, ok := orders.Units[name]; ok {
 		c.Order = &o
 	}
@@ -85,6 +76,22 @@ func (s *Snapshot) copyOf(name unit.Name, id MachineID) Copy {
 		c.Report, c.At, c.Told = &r, report.At, report.Orders >= orders.Revision
 	}
 	return c
+}
+
+// Presence tells whether a machine is there to obey its orders. One that has never been is lost.
+func (s *Snapshot) Presence(id MachineID) Presence {
+	machine, there := s.machines[id]
+	orders, ordered := s.orders[id]
+	_, damaged := s.Corrupt(KindMachine, string(id))
+	switch {
+	case damaged:
+		return Unknown
+	case !there:
+		return Lost
+	case ordered && orders.Session != machine.Session:
+		return Returned
+	}
+	return Present
 }
 
 // Current is the state in the words of fleet's v1 API: what has been reached,

@@ -13,6 +13,12 @@ import (
 // pattern without "*", "?" and "[" is the name itself.
 type Glob string
 
+// ParseGlob refuses a pattern that can never match a unit.
+func ParseGlob(s string) (Glob, error) {
+	g := Glob(s)
+	return g, g.check()
+}
+
 // Match tells whether the pattern fits the whole of a name. A Glob that File.Rules did
 // not return may be malformed; it matches nothing.
 func (g Glob) Match(n Name) bool {

@@ -60,6 +60,9 @@ func (r Requirement) String() string {
 	return strings.Join(terms, between)
 }
 
+// ParseRequirement reads one requirement as MachineMetadata= has it, and refuses what can never be met.
+func ParseRequirement(s string) (Requirement, error) { return parseRequirement(strings.Trim(s, space)) }
+
 // parseRequirement reads key=value, key!=value, key, !key, key in (a, b) or key
 // notin (a, b). The first "=" ends the key, so a value may have more of them.
 func parseRequirement(s string) (Requirement, error) {
