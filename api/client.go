@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -32,6 +33,13 @@ type ClientOptions struct {
 	TLS       *tls.Config // for https
 	UserAgent string
 	Timeout   time.Duration // for one request, but not for the event stream; 0 means 30 s
+
+	// Dial makes the connections, for instance through a tunnel; nil means directly. It is given
+	// "unix" and the socket's path, or "tcp" and host:port. Proxies that the environment names
+	// are not used then.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Log *slog.Logger // is told every request, at debug level; nil: nobody is
 }
 
 // Result is what came of a request to change a unit.
@@ -57,6 +65,9 @@ func Dial(endpoint string, o ClientOptions) (*Client, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	transport := &http.Transport{
 		TLSClientConfig:     o.TLS,
 		Proxy:               http.ProxyFromEnvironment,
@@ -64,6 +75,13 @@ func Dial(endpoint string, o ClientOptions) (*Client, error) {
 		IdleConnTimeout:     time.Minute,
 		MaxIdleConnsPerHost: 16,
 		ForceAttemptHTTP2:   true,
+		DialContext:         o.Dial,
+	}
+	dial := o.Dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	} else {
+		transport.Proxy = nil
 	}
 	c := &Client{endpoint: endpoint, o: o, http: &http.Client{Transport: transport}}
 	switch u.Scheme {
@@ -71,10 +89,9 @@ func Dial(endpoint string, o ClientOptions) (*Client, error) {
 		if u.Host != "" || u.Path == "" {
 			return nil, fmt.Errorf("endpoint %q: expect %s:///path/of/socket", endpoint, u.Scheme)
 		}
-		var d net.Dialer
 		transport.Proxy = nil
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", u.Path)
+			return dial(ctx, "unix", u.Path)
 		}
 		c.base = "http://domain-sock/fleet/v1/"
 	case "http", "https":
@@ -227,10 +244,15 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if c.o.UserAgent != "" {
 		req.Header.Set("User-Agent", c.o.UserAgent)
 	}
+	asked := time.Now()
 	resp, err := c.http.Do(req)
+	log := c.o.Log.With("method", r.method, "url", target, "took", time.Since(asked))
 	if err != nil {
-		return nil, c.failed(ctx, err)
+		err = c.failed(ctx, err)
+		log.DebugContext(ctx, "request was not answered", "err", err)
+		return nil, err
 	}
+	log.DebugContext(ctx, "request was answered", "status", resp.Status)
 	return resp, nil
 }
 

@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"log/slog"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"fleet/cluster"
 )
@@ -22,8 +21,13 @@ type app struct {
 	endpoint                  string
 	caFile, certFile, keyFile string
 	requestTimeout            seconds
+	debug                     bool
+	driver                    string
+	openSSH                   openSSH
 	output                    output
 	color                     string // auto, always or never
+
+	log *slog.Logger // of requests
 }
 
 // run carries out one command line.
@@ -59,40 +63,35 @@ func (a *app) root() *cobra.Command {
 	cobra.EnablePrefixMatching = true
 	root := &cobra.Command{
 		Use:           "fleetctl",
-		Short:         "fleetctl controls the units of a cluster of systemd hosts",
-		Long:          "fleetctl controls the units of a cluster of systemd hosts. Commands may be abbreviated.\n\n" + exitHelp,
+		Short:         "Control the units of a cluster of systemd hosts",
+		Long:          exitHelp,
 		Version:       cluster.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return a.readEnvironment(cmd.Root().PersistentFlags())
+			if err := a.prepare(cmd); err != nil {
+				return err
+			}
+			return a.chooseEndpoint(cmd.Context(), cmd)
 		},
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetHelpCommand(helpCommand())
 	root.SetVersionTemplate("fleetctl version {{.Version}}\n")
-	flags := root.PersistentFlags()
-	flags.StringVar(&a.endpoint, "endpoint", "unix:///var/run/fleet.sock", "address of fleetd's API: unix:///path, http://host:port or https://host:port")
-	flags.StringVar(&a.caFile, "ca-file", "", "certificate authority that signed the server's certificate, instead of the system's")
-	flags.StringVar(&a.certFile, "cert-file", "", "client certificate")
-	flags.StringVar(&a.keyFile, "key-file", "", "private key of the client certificate")
-	a.requestTimeout = seconds(defaultRequestTimeout)
-	flags.Var(&a.requestTimeout, "request-timeout", "how long one request may take, in seconds or as a duration such as 1m30s")
-	a.output = output{form: formTable, text: string(formTable)}
-	flags.VarP(&a.output, "output", "o", outputUsage)
-	flags.StringVar(&a.color, "color", "auto", "auto, always or never; auto is colour on a terminal, unless NO_COLOR is set")
-	root.AddCommand(
-		a.submitCommand(), a.loadCommand(), a.startCommand(),
-		a.stopCommand(), a.unloadCommand(), a.destroyCommand(), a.restartCommand(),
-		a.moveCommand(), a.rebalanceCommand(),
-		a.catCommand(), a.statusCommand(), a.explainCommand(), a.planCommand(),
-		a.listUnitsCommand(), a.listUnitFilesCommand(), a.listMachinesCommand(),
-		a.cordonCommand(), a.uncordonCommand(),
-		a.versionCommand(), outputTopic(),
-	)
-	root.InitDefaultCompletionCmd()
-	for _, cmd := range root.Commands() {
+	a.registerSettings(root.PersistentFlags())
+	for _, g := range a.groups() {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, cmd := range g.commands {
+			cmd.GroupID = g.id
+			root.AddCommand(cmd)
+			if cmd.Name() == "help" {
+				root.SetHelpCommand(cmd)
+			}
+		}
+	}
+	root.AddCommand(outputTopic())
+	root.SetGlobalNormalizationFunc(flagName)
+	for _, cmd := range append(root.Commands(), root) {
 		if !cmd.Runnable() && cmd.HasSubCommands() {
 			cmd.RunE = showHelp // only then does cobra refuse arguments that are no subcommand
 		}
@@ -100,32 +99,7 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// readEnvironment gives each global flag that is not on the command line the value of its variable.
-func (a *app) readEnvironment(flags *pflag.FlagSet) error {
-	// These would have sent fleet 1's requests to another cluster than the one this would reach.
-	if a.getenv("FLEETCTL_TUNNEL") != "" {
-		return usage(errors.New("FLEETCTL_TUNNEL is set, but tunnels are not supported; name the endpoint with FLEETCTL_ENDPOINT"))
-	}
-	if driver := a.getenv("FLEETCTL_DRIVER"); driver != "" && !strings.EqualFold(driver, "API") {
-		return usage(fmt.Errorf("FLEETCTL_DRIVER is %s, but only the API driver exists; name the endpoint with FLEETCTL_ENDPOINT", driver))
-	}
-	var mistakes []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		variable := "FLEETCTL_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value := a.getenv(variable)
-		if f.Changed || value == "" {
-			return
-		}
-		if err := flags.Set(f.Name, value); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("environment variable %s: %w", variable, err))
-		}
-	})
-	if len(mistakes) > 0 {
-		return usage(errors.Join(mistakes...))
-	}
-	if a.requestTimeout == 0 {
-		return usage(errors.New("--request-timeout must be more than zero"))
-	}
+func (a *app) checkOutput() error {
 	if a.color != "auto" && a.color != "always" && a.color != "never" {
 		return usage(fmt.Errorf("color %q: expect auto, always or never", a.color))
 	}

@@ -15,19 +15,20 @@ import (
 
 // connect makes a client for the endpoint. Nothing is sent yet.
 func (a *app) connect() (*api.Client, error) {
-	endpoint, others, several := strings.Cut(a.endpoint, ",")
-	if several {
-		a.complain("WARNING: only the first endpoint is used; ignored: %s", others)
-	}
-	config, err := a.tls(endpoint)
+	config, err := a.tls(a.endpoint)
 	if err != nil {
 		return nil, err
 	}
-	c, err := api.Dial(endpoint, api.ClientOptions{
+	o := api.ClientOptions{
 		TLS:       config,
 		UserAgent: "fleetctl/" + cluster.Version,
 		Timeout:   time.Duration(a.requestTimeout),
-	})
+		Log:       a.log,
+	}
+	if a.openSSH.tunnel != "" {
+		o.Dial = a.dialThroughTunnel
+	}
+	c, err := api.Dial(a.endpoint, o)
 	if err != nil {
 		return nil, usage(err)
 	}

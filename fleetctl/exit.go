@@ -119,11 +119,14 @@ func hint(err error) string {
 	var (
 		unknownCA x509.UnknownAuthorityError
 		answer    *api.Error
+		tunnel    *tunnelError
 		f         *fault
 	)
 	switch {
 	case errors.As(err, &f) && f.code == exitError:
 		return "" // not about the connection
+	case errors.As(err, &tunnel):
+		return tunnel.hint()
 	case errors.As(err, &answer):
 		switch answer.Code {
 		case http.StatusServiceUnavailable:

@@ -10,8 +10,9 @@ import (
 // helpCommand is cobra's, but an unknown topic is an error.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Explain fleetctl or one of its commands",
+		Use:         "help [COMMAND]",
+		Short:       "Explain fleetctl or one of its commands",
+		Annotations: map[string]string{offline: ""},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			topic, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {

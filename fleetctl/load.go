@@ -28,6 +28,7 @@ not have the unit yet; with --replace also if it differs and the unit is not lau
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace units whose file differs")
+	bygoneSwitch(cmd.Flags(), "sign", "units are not signed")
 	w.register(cmd)
 	return cmd
 }

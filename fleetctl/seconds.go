@@ -9,6 +9,10 @@ import (
 const (
 	defaultRequestTimeout = 10 * time.Second
 
+	// endpointPatience is how long one of several endpoints may take to answer
+	// before the next is tried.
+	endpointPatience = 3 * time.Second
+
 	// defaultTimeout is longer than systemd's own default limits for a stop and
 	// a start in a row (90 s each), so that it is systemd's verdict that is reported.
 	defaultTimeout = 5 * time.Minute

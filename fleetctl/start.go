@@ -30,6 +30,7 @@ failed.`,
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace units whose file differs")
+	bygoneSwitch(cmd.Flags(), "sign", "units are not signed")
 	w.register(cmd)
 	return cmd
 }

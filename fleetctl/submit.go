@@ -29,6 +29,7 @@ left as it is; with --replace it is replaced if its file differs and it is inact
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace units whose file differs")
+	bygoneSwitch(cmd.Flags(), "sign", "units are not signed")
 	w.register(cmd)
 	return cmd
 }

@@ -31,8 +31,6 @@ func registerListing[T any](cmd *cobra.Command, l *listing, columns []column[T],
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&l.full, "full", "l", false, "do not shorten ids and hashes")
-	flags.BoolVar(&l.full, "l", false, "the same, as fleet 1 spelled it")
-	_ = flags.MarkHidden("l") // fails only for a flag that does not exist
 	flags.BoolVar(&l.noLegend, "no-legend", false, "do not print a header")
 	flags.StringVar(&l.fields, "fields", defaults, "columns to print, of "+strings.Join(names, ","))
 }

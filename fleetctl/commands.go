@@ -1,0 +1,31 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// group is a part of the list of commands.
+type group struct {
+	id, title string
+	commands  []*cobra.Command
+}
+
+// groups are all commands, in the sequence in which the help lists them.
+func (a *app) groups() []group {
+	return []group{
+		{"units", "Units", []*cobra.Command{
+			a.startCommand(), a.stopCommand(), a.restartCommand(), a.loadCommand(), a.unloadCommand(),
+			a.submitCommand(), a.destroyCommand(), a.moveCommand(),
+		}},
+		{"looking", "Looking", []*cobra.Command{
+			a.listUnitsCommand(), a.listUnitFilesCommand(), a.statusCommand(), a.catCommand(), a.explainCommand(),
+		}},
+		{"machines", "Machines", []*cobra.Command{
+			a.listMachinesCommand(), a.cordonCommand(), a.uncordonCommand(), a.rebalanceCommand(), a.sshCommand(),
+		}},
+		{"files", "Files", []*cobra.Command{
+			a.planCommand(),
+		}},
+		{"other", "Other", []*cobra.Command{
+			a.versionCommand(), helpCommand(), a.completionCommand(), fdForwardCommand(),
+		}},
+	}
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish|powershell",
+		Short: "Print a script that completes commands in a shell",
+		Long: `Print a script that makes a shell complete commands, flags, and the names of units and
+machines, which are asked from the cluster.`,
+		Example: `  source <(fleetctl completion bash)
+  fleetctl completion bash > /usr/share/bash-completion/completions/fleetctl
+  fleetctl completion zsh > /usr/share/zsh/site-functions/_fleetctl
+  fleetctl completion fish > /usr/share/fish/vendor_completions.d/fleetctl.fish`,
+		Annotations: map[string]string{offline: ""},
+		ValidArgs:   []string{"bash", "zsh", "fish", "powershell"},
+		Args:        cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.writeCompletion(cmd.Root(), args[0]); err != nil {
+				return &fault{exitError, fmt.Errorf("write the output: %w", err)}
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) writeCompletion(root *cobra.Command, shell string) error {
+	switch shell {
+	case "bash":
+		return root.GenBashCompletionV2(a.stdout, true)
+	case "zsh":
+		return root.GenZshCompletion(a.stdout)
+	case "fish":
+		return root.GenFishCompletion(a.stdout, true)
+	}
+	return root.GenPowerShellCompletionWithDesc(a.stdout)
+}

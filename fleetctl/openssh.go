@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"fleet/api"
+)
+
+// openSSH is how the user's own ssh program is called. Keys, agent, known hosts and
+// everything else that is not said here are its business and its configuration's.
+type openSSH struct {
+	tunnel     string
+	username   string
+	timeout    seconds
+	checkHosts tristate
+	knownHosts string
+}
+
+func (s *openSSH) register(flags *pflag.FlagSet) {
+	s.timeout = seconds(10 * time.Second)
+	flags.StringVar(&s.tunnel, "tunnel", "", "reach endpoint and machines through ssh to this host: [user@]host[:port]")
+	flags.StringVar(&s.username, "ssh-username", "", "user for ssh; by default as OpenSSH is configured")
+	flags.Var(&s.timeout, "ssh-timeout", "how long ssh may take to connect, in seconds or as a duration; 0: as OpenSSH is configured")
+	flags.Var(&s.checkHosts, "strict-host-key-checking", "true: ask about unknown host keys; false: neither check nor record any; by default as OpenSSH is configured")
+	flags.Lookup("strict-host-key-checking").NoOptDefVal = "true"
+	flags.StringVar(&s.knownHosts, "known-hosts-file", "", "file of known host keys; by default as OpenSSH is configured")
+}
+
+// check refuses what ssh would take for something else.
+func (s *openSSH) check() error {
+	if s.tunnel == "" {
+		return nil
+	}
+	_, err := s.tunnelHost()
+	return err
+}
+
+func (s *openSSH) tunnelHost() (sshHost, error) {
+	h := sshHost{name: s.tunnel}
+	if i := strings.LastIndex(h.name, "@"); i >= 0 {
+		h.user, h.name = h.name[:i], h.name[i+1:]
+	}
+	if strings.HasPrefix(h.name, "[") || strings.Count(h.name, ":") == 1 {
+		name, port, err := net.SplitHostPort(h.name)
+		if err != nil && strings.HasSuffix(h.name, "]") {
+			name, err = strings.Trim(h.name, "[]"), nil
+		}
+		if err != nil {
+			return sshHost{}, fmt.Errorf("tunnel %q: expect [user@]host[:port]", s.tunnel)
+		}
+		h.name = name
+		if port != "" {
+			if h.port, err = strconv.Atoi(port); err != nil || h.port < 1 || h.port > 65535 {
+				return sshHost{}, fmt.Errorf("tunnel %q: %q is not a port", s.tunnel, port)
+			}
+		}
+	}
+	if h.name == "" || strings.HasPrefix(h.name, "-") {
+		return sshHost{}, fmt.Errorf("tunnel %q: expect [user@]host[:port]", s.tunnel)
+	}
+	return h, nil
+}
+
+// sshHost is where an ssh goes.
+type sshHost struct {
+	user string // empty: --ssh-username
+	name string
+	port int // 0: OpenSSH's own
+}
+
+// options are the arguments that every ssh gets.
+func (s *openSSH) options(h sshHost) []string {
+	var args []string
+	add := func(option, value string) { args = append(args, "-o", option+"="+value) }
+	if s.timeout > 0 {
+		add("ConnectTimeout", strconv.Itoa(max(1, int(time.Duration(s.timeout)/time.Second))))
+	}
+	if file := s.knownHosts; file != "" {
+		add("UserKnownHostsFile", `"`+file+`"`) // it would be several files if it had a space
+	}
+	switch check := s.checkHosts.value; {
+	case check != nil && *check:
+		add("StrictHostKeyChecking", "ask")
+	case check != nil:
+		add("StrictHostKeyChecking", "no")
+		add("UserKnownHostsFile", "/dev/null")
+	}
+	if h.port != 0 {
+		args = append(args, "-p", strconv.Itoa(h.port))
+	}
+	return args
+}
+
+// destination comes after "--", so that nothing that a machine says of itself can be an option.
+func (s *openSSH) destination(h sshHost) []string {
+	if h.user == "" {
+		h.user = s.username
+	}
+	if h.user != "" {
+		h.name = h.user + "@" + h.name
+	}
+	return []string{"--", h.name}
+}
+
+// toMachine are the arguments for a machine, through the tunnel if there is one.
+func (s *openSSH) toMachine(h sshHost, more ...string) ([]string, error) {
+	args := s.options(h)
+	if s.tunnel != "" {
+		by, err := s.tunnelHost()
+		if err != nil {
+			return nil, err
+		}
+		// ProxyJump would not hand these options on to the first ssh.
+		first := append([]string{"ssh"}, s.options(by)...)
+		first = append(first, s.destination(by)...)
+		for i, word := range first {
+			first[i] = strings.ReplaceAll(shellQuote(word), "%", "%%")
+		}
+		first = append(first[:len(first)-2], append([]string{"-W", "'[%h]:%p'"}, first[len(first)-2:]...)...)
+		args = append(args, "-o", "ProxyCommand="+strings.Join(first, " "))
+	}
+	return append(append(args, more...), s.destination(h)...), nil
+}
+
+// sshTo runs a program on a machine, word by word as given, and returns when it has ended. Its exit
+// status is fleetctl's.
+func (a *app) sshTo(ctx context.Context, m api.Machine, port int, argv []string) error {
+	words := make([]string, len(argv))
+	for i, word := range argv {
+		words[i] = shellQuote(word)
+	}
+	return a.sshShell(ctx, m, sshCall{port: port, command: strings.Join(words, " ")})
+}
+
+// sshCall is what is wanted of a machine.
+type sshCall struct {
+	port         int
+	forwardAgent bool
+	command      string // for the shell there; empty: an interactive shell
+}
+
+// sshShell gives a command to the shell of a machine.
+func (a *app) sshShell(ctx context.Context, m api.Machine, call sshCall) error {
+	if m.PrimaryIP == "" {
+		return &fault{exitRefused, fmt.Errorf("machine %s has not told its address; set public_ip in its fleetd's settings", m.ID)}
+	}
+	var more []string
+	if call.forwardAgent {
+		more = append(more, "-A")
+	}
+	if call.command != "" && isTerminal(a.stdin) && isTerminal(a.stdout) {
+		more = append(more, "-t") // without a command ssh decides that itself
+	}
+	args, err := a.openSSH.toMachine(sshHost{name: m.PrimaryIP, port: call.port}, more...)
+	if err != nil {
+		return usage(err)
+	}
+	if call.command != "" {
+		args = append(args, call.command)
+	}
+	return a.runHere(ctx, "ssh", args...)
+}
+
+// runHere runs a program with fleetctl's own stdin, stdout and stderr. Its exit status is fleetctl's.
+func (a *app) runHere(ctx context.Context, program string, args ...string) error {
+	a.log.DebugContext(ctx, "run", "program", program, "args", args)
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
+	// A terminal has sent its interrupt to the program as well; it knows how to end.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exit):
+		return ended(exitCode(statusOf(exit)))
+	case errors.Is(err, exec.ErrNotFound):
+		return &fault{exitError, fmt.Errorf("there is no %s program here; install it (package openssh-client)", program)}
+	}
+	return &fault{exitError, fmt.Errorf("run %s: %w", program, err)}
+}
+
+// statusOf is a program's exit status as a shell tells it.
+func statusOf(exit *exec.ExitError) int {
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return exit.ExitCode()
+}
+
+// shellQuote makes one word of a shell's command line.
+func shellQuote(word string) string {
+	plain := func(r rune) bool {
+		return r < 128 && (strings.ContainsRune("%+,-./:=@_", r) || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+func isTerminal(stream any) bool {
+	f, isFile := stream.(*os.File)
+	return isFile && term.IsTerminal(int(f.Fd()))
+}
