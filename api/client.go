@@ -272,7 +272,7 @@ func (c *Client) failed(ctx context.Context, err error) error {
 // answerError reads an error answer as v1's clients do: the code in the body
 // counts, else the HTTP status.
 func answerError(resp *http.Response, body []byte) *Error {
-	var b errorBody
+	var b errorAnswer
 	if json.Unmarshal(body, &b) == nil && b.Error.Code != 0 {
 		return &b.Error
 	}

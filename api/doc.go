@@ -29,6 +29,15 @@
 // reaches every reader, and what lay between may be left out. Streams hold up
 // neither the cache nor each other, however slow their readers.
 //
+// # A new call
+//
+// It is a line in routes (route.go), a path in openapi.json, and a line with curl in docs/api.md.
+// Tests demand all three: every request and answer of every test in this package is held to openapi.json,
+// unknown fields and parameters included, and what that promises has to be seen in a test. Its schemas are the structs here
+// that have JSON tags, with their comments; after a change of those:
+//
+//	go test ./api -run TestOpenAPISchemas -rewrite
+//
 // # What it does not do
 //
 // Listeners, TLS and the timeouts of requests are the caller's. There is no

@@ -33,3 +33,14 @@ func ParsePageToken(s string) (token string, limit, page uint32, err error) {
 func PageBounds(limit, page uint32, total int) (from, to int, next string) {
 	return pageToken{limit: limit, page: page}.cut(total)
 }
+
+// Routes lists what the server answers, as "METHOD path", without HEAD.
+func Routes(s *Server) []string {
+	var all []string
+	for _, r := range s.table {
+		for method := range r.resource {
+			all = append(all, method+" /"+r.path)
+		}
+	}
+	return all
+}

@@ -63,7 +63,7 @@ func serve(t testing.TB, server *api.Server) *fixture {
 
 func (f *fixture) serve(t testing.TB) {
 	t.Helper()
-	f.server = httptest.NewServer(f.api.Handler())
+	f.server = httptest.NewServer(theContract(t).holding(t, f.api.Handler()))
 	t.Cleanup(f.server.Close)
 	client, err := api.Dial(f.server.URL, api.ClientOptions{})
 	if err != nil {

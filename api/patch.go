@@ -15,9 +15,9 @@ import (
 
 // patchOperation changes one thing of an operator's settings for one machine.
 type patchOperation struct {
-	Op    string     `json:"op"`
-	Path  string     `json:"path"`
-	Value patchValue `json:"value"`
+	Op    string     `json:"op"`   // add, replace or remove
+	Path  string     `json:"path"` // /ID/metadata/KEY, /ID/cordoned or /ID/capacity/RESOURCE
+	Value patchValue `json:"value,omitzero"`
 }
 
 // patchValue is what is to be set: plain, as in RFC 6902 and in the documentation of fleet 1, or a string nested

@@ -12,9 +12,9 @@ import (
 // putRequest is what v1 reads of the unit in a PUT; everything else that the
 // JSON says is ignored, so that a client may send back what it got.
 type putRequest struct {
-	Name         string   `json:"name"`
-	Options      []Option `json:"options"`
-	DesiredState string   `json:"desiredState"`
+	Name         string   `json:"name,omitempty"` // as in the path, if it is sent
+	Options      []Option `json:"options,omitempty"`
+	DesiredState string   `json:"desiredState,omitempty"` // inactive, loaded or launched
 }
 
 // submission is a unit file that was found good, with what else was asked for.

@@ -31,7 +31,7 @@ func writeBody(w http.ResponseWriter, code int, contentType string, body []byte)
 
 func writeError(w http.ResponseWriter, e *Error) {
 	// A struct of a number and a string always encodes.
-	_ = writeJSON(w, e.Code, errorBody{Error: *e})
+	_ = writeJSON(w, e.Code, errorAnswer{Error: *e})
 }
 
 // fail answers a request with the error that came of it.

@@ -35,7 +35,7 @@ const (
 
 func etag(generation int64) string { return strconv.Quote(strconv.FormatInt(generation, 10)) }
 
-// errorBody is the JSON of every error.
-type errorBody struct {
+// errorAnswer is the JSON of every error.
+type errorAnswer struct {
 	Error Error `json:"error"`
 }
