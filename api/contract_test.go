@@ -65,12 +65,9 @@ type parameter struct {
 }
 
 type response struct {
-	Ref      string                     `json:"$ref"`
-	Headers  map[string]json.RawMessage `json:"headers"`
-	Content  map[string]json.RawMessage `json:"content"`
-	Required bool                       `json:"required"`
-
-	pointer string
+	Ref     string                     `json:"$ref"`
+	Headers map[string]json.RawMessage `json:"headers"`
+	Content map[string]json.RawMessage `json:"content"`
 }
 
 func (p pathItem) operations() map[string]*operation {
