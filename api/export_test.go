@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 )
 
@@ -13,6 +14,7 @@ func Await(ctx context.Context, s *Server, revision int64) bool {
 
 // ClientOver makes a client whose requests go over a transport of the test's own.
 func ClientOver(t http.RoundTripper, o ClientOptions) *Client {
+	o.Log = slog.New(slog.DiscardHandler)
 	return &Client{endpoint: "test", base: "http://test/fleet/v1/", o: o, http: &http.Client{Transport: t}}
 }
 
