@@ -2,29 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"fleet/api"
 	"fleet/unit"
 )
-
-// parallel is how many requests are under way at once.
-const parallel = 8
-
-// order is one request that a command sends.
-type order struct {
-	unit   unit.Name
-	goal   goal
-	global bool
-	move   *moving // of goalMoved
-	send   func(context.Context) (api.Result, error)
-}
 
 // waiting is the flags of every command that waits.
 type waiting struct {
@@ -64,7 +49,7 @@ func (a *app) carryOut(cmd *cobra.Command, c *api.Client, w *waiting, orders []o
 		return err
 	}
 	defer follow.close()
-	sent, code := a.send(ctx, orders)
+	sent, code := a.send(ctx, c, orders)
 	x := newWaiter(a, follow, sent)
 	code = worse(code, x.wait(ctx, w.limit(cmd)))
 	if a.structured() {
@@ -83,7 +68,7 @@ func (a *app) carryOut(cmd *cobra.Command, c *api.Client, w *waiting, orders []o
 
 // trigger sends the orders and does not wait.
 func (a *app) trigger(ctx context.Context, c *api.Client, verb string, orders []order, names []unit.Name) error {
-	sent, code := a.send(ctx, orders)
+	sent, code := a.send(ctx, c, orders)
 	for _, r := range sent {
 		kind := "unit"
 		if orders[slices.Index(names, r.unit)].global {
@@ -103,57 +88,3 @@ func (a *app) trigger(ctx context.Context, c *api.Client, verb string, orders []
 	}
 	return ended(code)
 }
-
-// send sends orders, several at once, and returns the requests that the cluster
-// has accepted, in the same sequence. What it did not accept is told. When the
-// cluster cannot be reached, or on an interrupt, the rest is not sent; what is
-// under way is brought to its end, so that it is known whether it was accepted.
-func (a *app) send(ctx context.Context, orders []order) ([]*request, exitCode) {
-	requests := make([]*request, len(orders))
-	errs := make([]error, len(orders))
-	var unreachable atomic.Bool
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, o := range orders {
-		group.Go(func() error {
-			if unreachable.Load() || ctx.Err() != nil {
-				errs[i] = errNotSent
-				return nil
-			}
-			result, err := o.send(context.WithoutCancel(ctx))
-			if err == nil {
-				requests[i] = &request{unit: o.unit, goal: o.goal, move: o.move, generation: result.Generation}
-				return nil
-			}
-			errs[i] = err
-			if remoteCode(err) == exitUnreachable {
-				unreachable.Store(true)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // the functions return no errors
-	code := exitOK
-	notSent := 0
-	for i, err := range errs {
-		switch {
-		case err == nil:
-			continue
-		case errors.Is(err, errNotSent):
-			notSent++
-			continue
-		}
-		code = worse(code, remoteCode(err))
-		a.complain("Unit %s: %v", orders[i].unit, err)
-		if h := hint(err); h != "" {
-			a.complain("Hint: %s", h)
-		}
-	}
-	if notSent > 0 {
-		a.complain("Nothing was sent for %d of %d units", notSent, len(orders))
-		code = worse(code, exitTimeout)
-	}
-	return slices.DeleteFunc(requests, func(r *request) bool { return r == nil }), code
-}
-
-var errNotSent = errors.New("not sent")

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"fleet/api"
@@ -18,11 +16,8 @@ func (a *app) destroyCommand() *cobra.Command {
 UNIT is a name or, in quotes, a shell pattern for names, templates included.`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.change(cmd, args, &w, func(c *api.Client, u api.Unit, _ bool) (*order, error) {
-				return &order{
-					unit: u.Name, goal: goalGone, global: u.Global,
-					send: func(ctx context.Context) (api.Result, error) { return c.Destroy(ctx, u.Name) },
-				}, nil
+			return a.change(cmd, args, &w, func(u api.Unit, _ bool) (*order, error) {
+				return &order{unit: u.Name, goal: goalGone, global: u.Global, destroy: true}, nil
 			})
 		},
 	}

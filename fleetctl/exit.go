@@ -65,6 +65,15 @@ func (f *fault) Error() string {
 
 func (f *fault) Unwrap() error { return f.err }
 
+// faultOf is an error as the end of a command; one that says nothing of its code is a general one.
+func faultOf(err error) *fault {
+	var f *fault
+	if !errors.As(err, &f) {
+		f = &fault{exitError, err}
+	}
+	return f
+}
+
 // usage marks an error as a mistake in how fleetctl was called.
 func usage(err error) error { return &fault{exitUsage, err} }
 
@@ -123,6 +132,8 @@ func hint(err error) string {
 		f         *fault
 	)
 	switch {
+	case errors.Is(err, errNobodyToAsk):
+		return "add --yes to go ahead without being asked"
 	case errors.As(err, &f) && f.code == exitError:
 		return "" // not about the connection
 	case errors.As(err, &tunnel):

@@ -68,7 +68,7 @@ func (a *app) move(cmd *cobra.Command, args []string, w *waiting) error {
 		}
 		return nil
 	}
-	return a.carryOut(cmd, c, w, []order{moveOrder(c, u, to)})
+	return a.carryOut(cmd, c, w, []order{moveOrder(u, to)})
 }
 
 // target is a machine that is present.
@@ -106,9 +106,6 @@ func movable(u api.Unit) (api.Copy, error) {
 }
 
 // moveOrder asks for a move of the unit as it was looked at.
-func moveOrder(c *api.Client, u api.Unit, to cluster.MachineID) order {
-	return order{
-		unit: u.Name, goal: goalMoved, move: newMoving(u, to),
-		send: func(ctx context.Context) (api.Result, error) { return c.Move(ctx, u.Name, to, u.Generation) },
-	}
+func moveOrder(u api.Unit, to cluster.MachineID) order {
+	return order{unit: u.Name, goal: goalMoved, move: newMoving(u, to), ifMatch: u.Generation}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,28 +14,32 @@ import (
 
 func (a *app) planCommand() *cobra.Command {
 	var destroy bool
+	var name string
 	cmd := &cobra.Command{
 		Use:   "plan UNIT...",
 		Short: "Tell what starting units would lead to, and change nothing",
 		Long: `Tell what would follow from "start --replace" of these units: what would be placed, moved,
 displaced, or would find no machine. Nothing is sent to any machine, and nothing is stored.
 
-UNIT is the path of a unit file, the name of a unit in the cluster, or of an instance
-of a template. With --destroy it is a name or, in quotes, a shell pattern for names, and the plan
-is for these units being destroyed.
+` + fileArgs + `
+
+With --destroy UNIT is a name or, in quotes, a shell pattern for names, and the plan is for these
+units being destroyed.
 
   +  gets a machine              ~  moves, or changes where it is
   -  leaves its machine          !  gets no machine
 
 The exit code is 5 if a unit that is wanted would be without a machine, else 0.`,
 		Args: needUnits,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.plan(cmd.Context(), args, destroy) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.plan(cmd.Context(), args, name, destroy) },
 	}
 	cmd.Flags().BoolVar(&destroy, "destroy", false, "plan for the units being destroyed")
+	registerName(cmd, &name)
+	cmd.MarkFlagsMutuallyExclusive("destroy", "name")
 	return cmd
 }
 
-func (a *app) plan(ctx context.Context, args []string, destroy bool) error {
+func (a *app) plan(ctx context.Context, args []string, name string, destroy bool) error {
 	c, err := a.connect()
 	if err != nil {
 		return err
@@ -44,7 +49,7 @@ func (a *app) plan(ctx context.Context, args []string, destroy bool) error {
 	if destroy {
 		gather = a.toDestroy
 	}
-	units, err := gather(ctx, c, args)
+	units, err := gather(ctx, c, args, name)
 	if err != nil {
 		return err
 	}
@@ -69,10 +74,14 @@ func (a *app) plan(ctx context.Context, args []string, destroy bool) error {
 }
 
 // toStart is what "start --replace" would send.
-func (a *app) toStart(ctx context.Context, c *api.Client, args []string) ([]api.PlanUnit, error) {
-	all, err := a.resolve(ctx, c, args, func(x *candidate) error {
+func (a *app) toStart(ctx context.Context, c *api.Client, args []string, name string) ([]api.PlanUnit, error) {
+	all, err := a.candidates(args, name, a.knows(ctx, c))
+	if err != nil {
+		return nil, err
+	}
+	err = a.resolve(ctx, c, all, func(r *resolver, ctx context.Context, x *candidate) error {
 		if x.existing == nil {
-			return a.newSource(ctx, c, x)
+			return r.newSource(ctx, x)
 		}
 		path, local, err := x.local()
 		if err == nil && local != nil && unit.IDOf(local) != x.existing.Content {
@@ -83,17 +92,22 @@ func (a *app) toStart(ctx context.Context, c *api.Client, args []string) ([]api.
 	if err != nil {
 		return nil, err
 	}
-	units := make([]api.PlanUnit, len(all))
-	for i, x := range all {
-		if x.name.IsTemplate() {
+	units := make([]api.PlanUnit, 0, len(all))
+	for _, x := range all {
+		switch {
+		case !x.name.IsTemplate():
+			units = append(units, api.PlanUnit{Name: x.name, File: string(x.raw), DesiredState: cluster.Launched})
+		case !x.found:
 			return nil, &fault{exitRefused, fmt.Errorf("unit %s is a template, which is never on a machine; name an instance", x.name)}
 		}
-		units[i] = api.PlanUnit{Name: x.name, File: string(x.raw), DesiredState: cluster.Launched}
+	}
+	if len(units) == 0 {
+		return nil, &fault{exitRefused, errors.New("there are only templates, which are never on a machine; name an instance")}
 	}
 	return units, nil
 }
 
-func (a *app) toDestroy(ctx context.Context, c *api.Client, args []string) ([]api.PlanUnit, error) {
+func (a *app) toDestroy(ctx context.Context, c *api.Client, args []string, _ string) ([]api.PlanUnit, error) {
 	s, err := a.selectUnits(ctx, c, args)
 	if err != nil {
 		return nil, err

@@ -135,7 +135,7 @@ func (a *app) makeMove(ctx context.Context, c *api.Client, step api.PlanStep, li
 	}
 	defer follow.close()
 	u := follow.first[step.Unit]
-	o := moveOrder(c, u, step.To)
+	o := moveOrder(u, step.To)
 	sent, code := []*request{{unit: u.Name, goal: goalMoved, move: o.move, generation: u.Generation}}, exitOK
 	if !underWay(u, step) {
 		at, err := movable(u)
@@ -145,7 +145,7 @@ func (a *app) makeMove(ctx context.Context, c *api.Client, step api.PlanStep, li
 		if err != nil {
 			return u, exitOK, err
 		}
-		sent, code = a.send(ctx, []order{o})
+		sent, code = a.send(ctx, c, []order{o})
 	}
 	x := newWaiter(a, follow, sent)
 	code = worse(code, x.wait(ctx, limit))

@@ -4,27 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"fleet/api"
 	"fleet/cluster"
 	"fleet/unit"
 )
-
-// candidate is an argument of submit, load or start: a unit's name, and perhaps a file.
-type candidate struct {
-	name unit.Name
-	path string // where a file of the unit's own would be
-
-	existing *api.Unit // nil if the cluster has no such unit
-	raw      []byte    // the file to send; nil if nothing is to be sent
-	origin   string    // where raw is from
-	global   bool
-}
 
 // replacing is how a command treats units that exist with another file.
 type replacing struct {
@@ -32,77 +19,69 @@ type replacing struct {
 	reach   []cluster.DesiredState // the states in which the command may replace a unit
 }
 
-// resolve finds out what each argument means and reads the files that are to
+// resolver finds the files that candidates are to be made from.
+type resolver struct {
+	app    *app
+	client *api.Client
+	given  map[unit.Name]*candidate // what the command is about
+	stored map[unit.Name][]byte     // templates of the cluster; nil: it has none
+	warned map[unit.Name]bool       // of templates that differ
+}
+
+// resolve finds out what the cluster has of each candidate and reads the files that are to
 // be sent, which source chooses. It changes nothing, so that a mistake in the last argument does not
 // leave the first ones half done.
-func (a *app) resolve(ctx context.Context, c *api.Client, args []string, source func(*candidate) error) ([]*candidate, error) {
-	all, err := candidates(args)
-	if err != nil {
-		return nil, err
+func (a *app) resolve(ctx context.Context, c *api.Client, all []*candidate, source func(*resolver, context.Context, *candidate) error) error {
+	r := &resolver{
+		app: a, client: c, given: make(map[unit.Name]*candidate, len(all)),
+		stored: make(map[unit.Name][]byte), warned: make(map[unit.Name]bool),
 	}
-	names := make([]unit.Name, len(all))
-	for i, x := range all {
-		names[i] = x.name
+	for _, x := range all {
+		r.given[x.name] = x
 	}
-	existing, _, err := lookUp(ctx, c, names)
+	existing, _, err := lookUp(ctx, c, namesOfCandidates(all))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range existing {
-		all[slices.Index(names, existing[i].Name)].existing = &existing[i]
+		r.given[existing[i].Name].existing = &existing[i]
 	}
+	templatesFirst := slices.Clone(all) // instances are made from them
+	slices.SortStableFunc(templatesFirst, func(x, y *candidate) int {
+		switch {
+		case x.name.IsTemplate() == y.name.IsTemplate():
+			return 0
+		case x.name.IsTemplate():
+			return -1
+		}
+		return 1
+	})
 	code := exitOK
-	for _, x := range all {
-		err := source(x)
+	for _, x := range templatesFirst {
+		err := source(r, ctx, x)
 		if err == nil && x.raw != nil {
 			err = x.check()
 		}
 		if err == nil {
 			continue
 		}
-		var f *fault
-		if !errors.As(err, &f) {
-			f = &fault{exitError, err}
-		}
+		f := faultOf(err)
 		if f.code == exitUnreachable {
-			return nil, f
+			return f
 		}
 		a.complain("%v", f.err)
 		code = worse(code, f.code)
 	}
 	if code != exitOK {
 		a.complain("Nothing was sent.")
-		return nil, ended(code)
 	}
-	return all, nil
-}
-
-func candidates(args []string) ([]*candidate, error) {
-	var all []*candidate
-	byName := make(map[unit.Name]*candidate, len(args))
-	for _, arg := range args {
-		name, err := parseName(arg)
-		if err != nil {
-			return nil, err
-		}
-		path := unit.Complete(arg)
-		if twin, twice := byName[name]; twice {
-			if filepath.Clean(twin.path) != filepath.Clean(path) {
-				return nil, usage(fmt.Errorf("unit %s is given twice: as %s and as %s", name, twin.path, path))
-			}
-			continue
-		}
-		x := &candidate{name: name, path: path}
-		byName[name] = x
-		all = append(all, x)
-	}
-	return all, nil
+	return ended(code)
 }
 
 // source decides which file is to be sent for a unit, if any.
-func (a *app) source(ctx context.Context, c *api.Client, x *candidate, r replacing) error {
+func (r *resolver) source(ctx context.Context, x *candidate, policy replacing) error {
 	if x.existing == nil {
-		return a.newSource(ctx, c, x)
+		return r.newSource(ctx, x)
 	}
 	x.global = x.existing.Global
 	path, local, err := x.local()
@@ -111,20 +90,20 @@ func (a *app) source(ctx context.Context, c *api.Client, x *candidate, r replaci
 	}
 	differs := local != nil && unit.IDOf(local) != x.existing.Content
 	switch {
-	case x.existing.Error != "" && !r.allowed:
+	case x.existing.Error != "" && !policy.allowed:
 		return &fault{exitRefused, fmt.Errorf("unit %s: its record in the cluster cannot be read (%s); destroy it, or add --replace", x.name, x.existing.Error)}
-	case !r.allowed && differs:
+	case !policy.allowed && differs:
 		kind := "local unit file"
 		if path != x.path {
 			kind = "local template unit file"
 		}
-		a.complain("WARNING: Unit %s in registry differs from %s %s. Add --replace to override.", x.name, kind, path)
-	case !r.allowed:
+		r.app.complain("WARNING: Unit %s in registry differs from %s %s. Add --replace to override.", x.name, kind, path)
+	case !policy.allowed:
 	case local == nil:
 		return &fault{exitNotFound, fmt.Errorf("replace unit %s: there is no file %s", x.name, x.path)}
 	case !differs:
-		a.say("Found same Unit(%s) in Registry, nothing to do", x.name)
-	case x.existing.Error == "" && !slices.Contains(r.reach, x.existing.DesiredState):
+		r.app.say("Found same Unit(%s) in Registry, nothing to do", x.name)
+	case x.existing.Error == "" && !slices.Contains(policy.reach, x.existing.DesiredState):
 		return &fault{exitRefused, fmt.Errorf("can not replace Unit(%s) in state '%s', use the appropriate command", x.name, x.existing.DesiredState)}
 	default:
 		x.raw, x.origin = local, path
@@ -132,9 +111,9 @@ func (a *app) source(ctx context.Context, c *api.Client, x *candidate, r replaci
 	return nil
 }
 
-// newSource finds a file for a unit that the cluster does not have: its own,
-// the template in the cluster, or the template beside where its own would be.
-func (a *app) newSource(ctx context.Context, c *api.Client, x *candidate) error {
+// newSource finds a file for a unit that the cluster does not have: its own, a template that this
+// command submits, the template in the cluster, or the template beside where its own would be.
+func (r *resolver) newSource(ctx context.Context, x *candidate) error {
 	path, local, err := x.local()
 	if err != nil {
 		return err
@@ -147,15 +126,20 @@ func (a *app) newSource(ctx context.Context, c *api.Client, x *candidate) error 
 		return &fault{exitNotFound, fmt.Errorf("unable to find Unit(%s) in Registry or on filesystem (%s)", x.name, x.path)}
 	}
 	template := x.name.Template()
-	stored, err := c.File(ctx, template)
+	if given := r.given[template]; given != nil && given.raw != nil {
+		x.raw, x.origin = given.raw, given.origin
+		return nil
+	}
+	stored, err := r.template(ctx, template)
 	switch {
-	case err == nil:
-		if local != nil && unit.IDOf(local) != unit.IDOf(stored) {
-			a.complain("WARNING: Unit %s in registry differs from local template unit file %s. The one in the registry is used; use submit --replace to change it.", template, path)
+	case err != nil:
+		return err
+	case stored != nil:
+		if local != nil && unit.IDOf(local) != unit.IDOf(stored) && !r.warned[template] {
+			r.warned[template] = true
+			r.app.complain("WARNING: Unit %s in registry differs from local template unit file %s. The one in the registry is used; use submit --replace to change it.", template, path)
 		}
 		x.raw, x.origin = stored, string(template)+" in the cluster"
-	case !errors.Is(err, api.ErrNotFound):
-		return remote(fmt.Errorf("get the file of %s: %w", template, err))
 	case local == nil:
 		return &fault{exitNotFound, fmt.Errorf("failed getting Unit(%s) from template: unable to find template Unit(%s) in Registry or on filesystem", x.name, template)}
 	default:
@@ -164,9 +148,28 @@ func (a *app) newSource(ctx context.Context, c *api.Client, x *candidate) error 
 	return nil
 }
 
+// template gets the file of a template from the cluster, once for all of its instances; nil if there is none.
+func (r *resolver) template(ctx context.Context, name unit.Name) ([]byte, error) {
+	if raw, known := r.stored[name]; known {
+		return raw, nil
+	}
+	raw, err := r.client.File(ctx, name)
+	if err != nil && !errors.Is(err, api.ErrNotFound) {
+		return nil, remote(fmt.Errorf("get the file of %s: %w", name, err))
+	}
+	if err != nil {
+		raw = nil
+	}
+	r.stored[name] = raw
+	return raw, nil
+}
+
 // local reads the unit's own file or, for an instance without one, its
 // template in the same directory. There may be neither.
 func (x *candidate) local() (path string, raw []byte, err error) {
+	if x.piped != nil {
+		return x.path, x.piped, nil
+	}
 	paths := []string{x.path}
 	if x.name.IsInstance() {
 		paths = append(paths, filepath.Join(filepath.Dir(x.path), string(x.name.Template())))
@@ -176,7 +179,7 @@ func (x *candidate) local() (path string, raw []byte, err error) {
 		switch {
 		case err == nil:
 			return path, raw, nil
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+		case !absent(err):
 			return "", nil, &fault{exitError, fmt.Errorf("unit %s: %w", x.name, err)}
 		}
 	}

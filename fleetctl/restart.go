@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -28,20 +27,15 @@ UNIT is a name or, in quotes, a shell pattern for names; a pattern matches launc
 	return cmd
 }
 
-func restartOrder(c *api.Client, u api.Unit, globbed bool) (*order, error) {
+func restartOrder(u api.Unit, globbed bool) (*order, error) {
+	o := order{unit: u.Name, goal: goalRestarted, global: u.Global, restart: true}
 	switch {
 	case u.DesiredState != cluster.Launched && globbed:
 		return nil, nil
 	case u.DesiredState == cluster.Loaded:
-		return &order{
-			unit: u.Name, goal: goalLaunched, global: u.Global,
-			send: func(ctx context.Context) (api.Result, error) { return c.SetDesired(ctx, u.Name, cluster.Launched) },
-		}, nil
+		o.goal, o.restart, o.desired = goalLaunched, false, cluster.Launched
 	case u.DesiredState != cluster.Launched:
 		return nil, fmt.Errorf("unable to restart unit %s in state %s; start it instead", u.Name, u.DesiredState)
 	}
-	return &order{
-		unit: u.Name, goal: goalRestarted, global: u.Global,
-		send: func(ctx context.Context) (api.Result, error) { return c.Restart(ctx, u.Name) },
-	}, nil
+	return &o, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,12 +47,14 @@ func (a *app) selectUnits(ctx context.Context, c *api.Client, args []string) (se
 		return s, err
 	}
 	var names []unit.Name
+	var patterns []unit.Glob
 	given := make(map[string]unit.Name, len(args))
 	for _, arg := range args {
 		if isGlob(arg) {
 			if _, err := path.Match(arg, ""); err != nil {
 				return s, usage(fmt.Errorf("malformed pattern %q", arg))
 			}
+			patterns = append(patterns, unit.Glob(arg), unit.Glob(unit.Complete(arg)))
 			continue
 		}
 		name, err := parseName(arg)
@@ -63,9 +66,8 @@ func (a *app) selectUnits(ctx context.Context, c *api.Client, args []string) (se
 	}
 	known := make(map[unit.Name]api.Unit)
 	var all []api.Unit
-	if len(names) < len(args) {
-		var err error
-		if all, err = c.Units(ctx); err != nil {
+	if len(patterns) > 0 {
+		if all, err = c.UnitsWith(ctx, api.ListOptions{Globs: patterns}); err != nil {
 			return s, remote(fmt.Errorf("list units: %w", err))
 		}
 	}
@@ -112,8 +114,30 @@ func globMatches(pattern string, name unit.Name) bool {
 	return unit.Glob(pattern).Match(name) || unit.Glob(unit.Complete(pattern)).Match(name)
 }
 
-// lookUp gets units by name, several at once; those that do not exist are told apart.
+// lookUp gets units by name; those that do not exist are told apart. A few are got one by one, with
+// what lists leave out.
 func lookUp(ctx context.Context, c *api.Client, names []unit.Name) (found []api.Unit, missing []unit.Name, err error) {
+	const few = 8
+	get := getEach
+	if len(names) > few {
+		get = getListed
+	}
+	units, err := get(ctx, c, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, u := range units {
+		if u == nil {
+			missing = append(missing, names[i])
+			continue
+		}
+		found = append(found, *u)
+	}
+	return found, missing, nil
+}
+
+// getEach gets units one by one, several at once; nil for those that do not exist.
+func getEach(ctx context.Context, c *api.Client, names []unit.Name) ([]*api.Unit, error) {
 	units := make([]*api.Unit, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
@@ -130,17 +154,34 @@ func lookUp(ctx context.Context, c *api.Client, names []unit.Name) (found []api.
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, nil, err
+	return units, group.Wait()
+}
+
+// getListed gets units from as few lists as their names' length allows; nil for those that do not exist.
+func getListed(ctx context.Context, c *api.Client, names []unit.Name) ([]*api.Unit, error) {
+	positions := make(map[unit.Name]int, len(names))
+	for i, name := range names {
+		positions[name] = i
 	}
-	for i, u := range units {
-		if u == nil {
-			missing = append(missing, names[i])
-			continue
-		}
-		found = append(found, *u)
+	units := make([]*api.Unit, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for some := range slices.Chunk(names, maxNames) {
+		group.Go(func() error {
+			all, err := c.UnitsWith(ctx, api.ListOptions{Names: some})
+			if err != nil {
+				return remote(fmt.Errorf("list %s: %w", count(len(some), "unit"), err))
+			}
+			for i := range all {
+				// A server that does not know the filter lists more than was asked for.
+				if at, asked := positions[all[i].Name]; asked && slices.Contains(some, all[i].Name) {
+					units[at] = &all[i]
+				}
+			}
+			return nil
+		})
 	}
-	return found, missing, nil
+	return units, group.Wait()
 }
 
 // reportMissing tells of the arguments that mean nothing in this cluster.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -20,11 +19,11 @@ func (a *app) stopCommand() *cobra.Command {
 UNIT is a name or, in quotes, a shell pattern for names.`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.change(cmd, args, &w, func(c *api.Client, u api.Unit, globbed bool) (*order, error) {
+			return a.change(cmd, args, &w, func(u api.Unit, globbed bool) (*order, error) {
 				if u.DesiredState == cluster.Inactive {
-					return settingOrder(c, u, goalInactive, globbed) // loading it would put it on a machine
+					return settingOrder(u, goalInactive, globbed) // loading it would put it on a machine
 				}
-				return settingOrder(c, u, goalLoaded, globbed)
+				return settingOrder(u, goalLoaded, globbed)
 			})
 		},
 	}
@@ -34,7 +33,7 @@ UNIT is a name or, in quotes, a shell pattern for names.`,
 
 // picker makes the order for a unit, nil if there is none to send. A unit that a
 // pattern has found is passed over in silence where one that was named is an error.
-type picker func(c *api.Client, u api.Unit, globbed bool) (*order, error)
+type picker func(u api.Unit, globbed bool) (*order, error)
 
 // change sends an order for each unit that the arguments mean. Those that are
 // there are dealt with even if others are not.
@@ -51,7 +50,7 @@ func (a *app) change(cmd *cobra.Command, args []string, w *waiting, pick picker)
 	code := a.reportMissing(s)
 	var orders []order
 	for _, u := range s.units {
-		o, err := pick(c, u, s.globbed[u.Name])
+		o, err := pick(u, s.globbed[u.Name])
 		switch {
 		case err != nil:
 			a.complain("%v", err)
@@ -65,15 +64,12 @@ func (a *app) change(cmd *cobra.Command, args []string, w *waiting, pick picker)
 
 // settingOrder asks for a state of a unit that is to run less than before. A
 // template never runs.
-func settingOrder(c *api.Client, u api.Unit, g goal, globbed bool) (*order, error) {
+func settingOrder(u api.Unit, g goal, globbed bool) (*order, error) {
 	switch {
 	case u.Name.IsTemplate() && globbed:
 		return nil, nil
 	case u.Name.IsTemplate():
 		return nil, fmt.Errorf("unit %s is a template, which is never on a machine", u.Name)
 	}
-	return &order{
-		unit: u.Name, goal: g, global: u.Global,
-		send: func(ctx context.Context) (api.Result, error) { return c.SetDesired(ctx, u.Name, g.desired()) },
-	}, nil
+	return &order{unit: u.Name, goal: g, global: u.Global, desired: g.desired()}, nil
 }

@@ -7,29 +7,38 @@ import (
 
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 func (a *app) submitCommand() *cobra.Command {
 	var w waiting
 	var replace bool
+	var name string
 	cmd := &cobra.Command{
 		Use:   "submit UNIT...",
 		Short: "Store units in the cluster without putting them on a machine",
 		Long: `Store units in the cluster without putting them on a machine.
 
-UNIT is the path of a unit file, or the name of an instance whose template is in
-the cluster or in the same directory. A unit that the cluster already has is
-left as it is; with --replace it is replaced if its file differs and it is inactive.`,
+` + fileArgs + `
+
+A name that is no file is that of an instance whose template is in the cluster, or in the same
+directory. A unit that the cluster already has is left as it is; with --replace it is replaced
+if its file differs and it is inactive. All files are read and checked before anything is sent.`,
+		Example: `  fleetctl submit web@.service db.service
+  fleetctl submit units/
+  generate-unit | fleetctl submit --name web.service -`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.bring(cmd, args, &w, bringing{
 				goal:      goalInactive,
 				replacing: replacing{allowed: replace, reach: []cluster.DesiredState{cluster.Inactive}},
+				name:      name,
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace units whose file differs")
 	bygoneSwitch(cmd.Flags(), "sign", "units are not signed")
+	registerName(cmd, &name)
 	w.register(cmd)
 	return cmd
 }
@@ -38,6 +47,8 @@ left as it is; with --replace it is replaced if its file differs and it is inact
 type bringing struct {
 	goal goal
 	replacing
+	name string // --name
+	yes  bool   // --yes
 }
 
 // bring submits the units that are not there yet, and asks for the goal.
@@ -47,34 +58,56 @@ func (a *app) bring(cmd *cobra.Command, args []string, w *waiting, b bringing) e
 		return err
 	}
 	defer c.Close()
-	all, err := a.resolve(cmd.Context(), c, args, func(x *candidate) error {
-		return a.source(cmd.Context(), c, x, b.replacing)
-	})
+	ctx := cmd.Context()
+	all, err := a.candidates(args, b.name, a.knows(ctx, c))
 	if err != nil {
 		return err
 	}
+	if b.goal != goalInactive {
+		if err := instances(cmd.Name(), all); err != nil {
+			return err
+		}
+	}
+	err = a.resolve(ctx, c, all, func(r *resolver, ctx context.Context, x *candidate) error { return r.source(ctx, x, b.replacing) })
+	if err != nil {
+		return err
+	}
+	if b.goal != goalInactive {
+		if err := a.review(ctx, c, all, b.goal.desired(), b.yes); err != nil {
+			return err
+		}
+	}
 	var orders []order
 	for _, x := range all {
-		if b.goal == goalInactive && x.raw == nil {
-			continue // submit leaves alone what is there
+		if o, any := x.order(b.goal); any {
+			orders = append(orders, o)
 		}
-		orders = append(orders, order{
-			unit: x.name, goal: b.goal, global: x.global,
-			send: func(ctx context.Context) (api.Result, error) { return x.send(ctx, c, b.goal) },
-		})
 	}
 	return a.carryOut(cmd, c, w, orders)
 }
 
-// send makes file and desired state one request, so that no machine meets the
+// order makes file and desired state one request, so that no machine meets the
 // one without the other, and refuses to overwrite what was not there when it was looked at.
-func (x *candidate) send(ctx context.Context, c *api.Client, g goal) (api.Result, error) {
+// There is none for what submit has only to leave alone.
+func (x *candidate) order(g goal) (o order, any bool) {
+	if x.name.IsTemplate() {
+		g = goalInactive
+	}
+	o = order{unit: x.name, goal: g, global: x.global, desired: g.desired()}
 	if x.raw == nil {
-		return c.SetDesired(ctx, x.name, g.desired())
+		return o, g != goalInactive
 	}
-	o := api.PutFileOptions{Desired: g.desired(), NoReplace: x.existing == nil}
+	o.file, o.noReplace = x.raw, x.existing == nil
 	if x.existing != nil {
-		o.IfMatch = x.existing.Generation
+		o.ifMatch = x.existing.Generation
 	}
-	return c.PutFile(ctx, x.name, x.raw, o)
+	return o, true
+}
+
+// knows asks the cluster for a unit of a name.
+func (a *app) knows(ctx context.Context, c *api.Client) func(unit.Name) (bool, error) {
+	return func(name unit.Name) (bool, error) {
+		found, _, err := lookUp(ctx, c, []unit.Name{name})
+		return len(found) > 0, err
+	}
 }

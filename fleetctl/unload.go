@@ -16,8 +16,8 @@ func (a *app) unloadCommand() *cobra.Command {
 UNIT is a name or, in quotes, a shell pattern for names.`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.change(cmd, args, &w, func(c *api.Client, u api.Unit, globbed bool) (*order, error) {
-				return settingOrder(c, u, goalInactive, globbed)
+			return a.change(cmd, args, &w, func(u api.Unit, globbed bool) (*order, error) {
+				return settingOrder(u, goalInactive, globbed)
 			})
 		},
 	}

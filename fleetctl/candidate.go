@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"fleet/api"
+	"fleet/unit"
+)
+
+// candidate is a unit that an argument for unit files means: its name, and perhaps a file.
+type candidate struct {
+	name  unit.Name
+	path  string // where a file of the unit's own would be
+	found bool   // in a directory, rather than named
+	piped []byte // the file, if it came through standard input
+
+	existing *api.Unit // nil if the cluster has no such unit
+	raw      []byte    // the file to send; nil if nothing is to be sent
+	origin   string    // where raw is from
+	global   bool
+}
+
+// pipedPath is where errors say that a file from standard input is.
+const pipedPath = "standard input"
+
+const fileArgs = `UNIT is the path of a unit file, a directory, or the name of a unit. Of a directory all files that are
+named as units are taken, but none of what is in directories in it; what is passed over is named.
+A plain word is a directory only if no unit of that name is known.
+A dash (-) stands for the lines of standard input, each a UNIT; empty lines and lines that begin
+with # do not count. With --name NAME it stands for the unit's file itself.`
+
+// registerName is for commands that take a unit file from standard input.
+func registerName(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "name", "", `the only UNIT is "-": the file of the unit NAME is on standard input`)
+}
+
+// candidates are the units that arguments mean, each once and in their sequence.
+// known tells whether a name that is also a directory is a unit's.
+func (a *app) candidates(args []string, name string, known func(unit.Name) (bool, error)) ([]*candidate, error) {
+	if name != "" {
+		return a.pipedCandidate(args, name)
+	}
+	args, err := a.arguments(args)
+	if err != nil {
+		return nil, err
+	}
+	g := gathering{byName: make(map[unit.Name]*candidate, len(args))}
+	for _, arg := range args {
+		dir, err := isDirectory(arg, known)
+		if err != nil {
+			return nil, err
+		}
+		if !dir {
+			g.add(unit.Complete(arg), false)
+			continue
+		}
+		paths, err := a.unitFiles(arg)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
+			g.add(path, true)
+		}
+	}
+	if len(g.mistakes) > 0 {
+		return nil, usage(errors.Join(g.mistakes...))
+	}
+	return g.all, nil
+}
+
+func (a *app) pipedCandidate(args []string, arg string) ([]*candidate, error) {
+	if len(args) != 1 || args[0] != fromStdin {
+		return nil, usage(errors.New(`with --name the only argument is "-", for the file on standard input`))
+	}
+	name, err := unit.ParseName(unit.Complete(arg))
+	if err != nil {
+		return nil, usage(err)
+	}
+	raw, err := io.ReadAll(a.stdin)
+	if err != nil {
+		return nil, &fault{exitError, fmt.Errorf("read the file of %s from standard input: %w", name, err)}
+	}
+	if raw == nil {
+		raw = []byte{}
+	}
+	return []*candidate{{name: name, path: pipedPath, piped: raw}}, nil
+}
+
+// gathering collects candidates, and everything that is wrong with them.
+type gathering struct {
+	all      []*candidate
+	byName   map[unit.Name]*candidate
+	mistakes []error
+}
+
+func (g *gathering) add(path string, found bool) {
+	name, err := unit.ParseName(filepath.Base(path))
+	if err != nil && found {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	if err != nil {
+		g.mistakes = append(g.mistakes, err)
+		return
+	}
+	twin, twice := g.byName[name]
+	switch {
+	case !twice:
+		x := &candidate{name: name, path: path, found: found}
+		g.byName[name] = x
+		g.all = append(g.all, x)
+	case filepath.Clean(twin.path) != filepath.Clean(path):
+		g.mistakes = append(g.mistakes, fmt.Errorf("unit %s is given twice: as %s and as %s", name, twin.path, path))
+	default:
+		twin.found = twin.found && found
+	}
+}
+
+// instances refuses templates that were named, as they are never on a machine. Those of a directory are submitted.
+func instances(verb string, all []*candidate) error {
+	var mistakes []error
+	for _, x := range all {
+		if x.name.IsTemplate() && !x.found {
+			mistakes = append(mistakes, fmt.Errorf("cannot %s template %s; name an instance of it", verb, x.name))
+		}
+	}
+	if len(mistakes) > 0 {
+		return usage(errors.Join(mistakes...))
+	}
+	return nil
+}
+
+// names are the names of candidates.
+func namesOfCandidates(all []*candidate) []unit.Name {
+	names := make([]unit.Name, len(all))
+	for i, x := range all {
+		names[i] = x.name
+	}
+	return names
+}
+
+// hidden tells whether a file is none that a person put there to be taken.
+func hidden(name string) bool { return strings.HasPrefix(name, ".") }
