@@ -19,6 +19,7 @@ type cache struct {
 	told      bool          // the first update has arrived
 	advanced  chan struct{} // closed by the next update
 	listeners map[*listener]struct{}
+	log       changelog
 
 	// where has, for every unit that a present machine reports, those machines, sorted.
 	where map[unit.Name][]cluster.MachineID
@@ -33,6 +34,7 @@ func newCache() *cache {
 	return &cache{
 		advanced:  make(chan struct{}),
 		listeners: make(map[*listener]struct{}),
+		log:       changelog{limit: rememberedChanges},
 		where:     make(map[unit.Name][]cluster.MachineID),
 	}
 }
@@ -61,8 +63,14 @@ func (c *cache) apply(u cluster.Update) {
 	for _, name := range names {
 		c.locate(name)
 	}
+	step := change{u.Revision, names, slices.Sorted(maps.Keys(ids))}
+	if u.Reset {
+		c.log.begin(u.Revision) // what happened in between is not known
+	} else {
+		c.log.add(step)
+	}
 	for l := range c.listeners {
-		l.tell(names, ids)
+		l.tell(step)
 	}
 	c.told = true
 	close(c.advanced)

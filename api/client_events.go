@@ -16,8 +16,16 @@ import (
 
 // EventsOptions select what an event stream tells of.
 type EventsOptions struct {
-	Units    []unit.Name // none: all units
-	Machines bool        // machines too
+	Units    []unit.Name // with Globs, those that either selects; none of both: all units
+	Globs    []unit.Glob
+	Machines bool // machines too
+
+	// Since resumes an earlier stream of the same selection, of any server of the
+	// cluster: only what has changed after this revision is told before EventSync. 0: everything.
+	Since int64
+	// Told is called, if it is set, when everything up to a revision has been
+	// told and fn has returned from it: Since of the stream that resumes this one.
+	Told func(revision int64)
 }
 
 // silence is how long a stream may say nothing before it is given up: several
@@ -28,6 +36,10 @@ const silence = 4 * pingInterval
 // first the present state of everything selected, then EventSync, then
 // every change. When fn is slow, changes in between are left out; the newest is always told.
 //
+// A stream that broke is resumed by another one with the last revision that Told
+// was called with as Since. If the server cannot tell what has changed since then,
+// it sends EventReset first and then everything: what is not told again before EventSync is gone.
+//
 // It blocks until fn returns an error, which it returns as it is, until ctx
 // ends, or until the stream does: ErrStreamEnded if the server said so.
 func (c *Client) Events(ctx context.Context, o EventsOptions, fn func(Event) error) error {
@@ -36,6 +48,12 @@ func (c *Client) Events(ctx context.Context, o EventsOptions, fn func(Event) err
 	query := url.Values{}
 	for _, name := range o.Units {
 		query.Add("unitName", string(name))
+	}
+	for _, glob := range o.Globs {
+		query.Add("glob", string(glob))
+	}
+	if o.Since != 0 {
+		query.Set("since", strconv.FormatInt(o.Since, 10))
 	}
 	if o.Machines {
 		query.Set("machines", strconv.FormatBool(true))
@@ -58,6 +76,7 @@ func (c *Client) Events(ctx context.Context, o EventsOptions, fn func(Event) err
 		return answerError(resp, body)
 	}
 	decoder := json.NewDecoder(resp.Body)
+	told := o.Since
 	for {
 		watchdog.Reset(silence)
 		var e Event
@@ -76,6 +95,13 @@ func (c *Client) Events(ctx context.Context, o EventsOptions, fn func(Event) err
 			if err := fn(e); err != nil {
 				return err
 			}
+		}
+		if e.Type == EventReset {
+			told = 0
+		}
+		if e.Revision > told && o.Told != nil {
+			told = e.Revision
+			o.Told(told)
 		}
 	}
 }

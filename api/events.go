@@ -2,14 +2,15 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"fleet/cluster"
-	"fleet/unit"
 )
 
 // stalled is how long one write to a stream may take before its reader is given up.
@@ -25,13 +26,13 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest("parameter machines: %v", err)
 	}
-	var units []unit.Name
-	for _, raw := range query["unitName"] {
-		name, err := parseName(raw)
-		if err != nil {
-			return badRequest("parameter unitName: %v", err)
-		}
-		units = append(units, name)
+	units, err := selectedUnits(query)
+	if err != nil {
+		return err
+	}
+	since, err := revisionParameter(query.Get("since"))
+	if err != nil {
+		return badRequest("parameter since: %v", err)
 	}
 	w.Header().Set("Content-Type", linesType)
 	w.Header().Set("Cache-Control", "no-store")
@@ -39,83 +40,116 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	l, names, ids := s.cache.listen(units, machines)
+	// Who comes from another server may be a moment ahead of this one.
+	s.awaitRevision(r.Context(), since)
+	l, first := s.cache.listen(units, machines, since)
 	defer s.cache.unlisten(l)
-	out := newStream(w)
-	if err := s.stream(r, out, l, names, ids); err != nil {
+	out := &eventStream{stream: newStream(w), server: s, told: since}
+	if err := out.run(r.Context(), l, first); err != nil {
 		// The client is gone, or does not read. There is nobody to tell.
 		s.o.Logger.Debug("event stream broke off", "err", err)
 	}
 	return nil
 }
 
-func (s *Server) stream(r *http.Request, out *stream, l *listener, names []unit.Name, ids []cluster.MachineID) error {
-	if err := s.sendStates(out, names, ids); err != nil {
+// revisionParameter is zero if there is none.
+func revisionParameter(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	revision, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || revision < 0 {
+		return 0, fmt.Errorf("%q is no revision", s)
+	}
+	return revision, nil
+}
+
+// eventStream tells one client of events. The revision of an event says that with
+// it, and all before it, everything up to there has been told: of a batch only the last has the batch's.
+type eventStream struct {
+	*stream
+	server *Server
+	told   int64 // everything up to here has been told; 0 while not even that is there which is at first
+}
+
+func (e *eventStream) run(ctx context.Context, l *listener, first batch) error {
+	if first.reset != "" {
+		e.told = 0
+		if err := e.send(Event{Type: EventReset, Message: first.reset}); err != nil {
+			return err
+		}
+	}
+	if err := e.sendBatch(first, Event{Type: EventSync}); err != nil {
 		return err
 	}
-	synced := Event{Type: EventSync}
-	s.cache.read(func(v view) { synced.Revision = v.Revision })
-	if err := out.send(synced); err != nil {
-		return err
-	}
+	s := e.server
 	ping := time.NewTicker(pingInterval)
 	defer ping.Stop()
 	shutdown := Event{Type: EventEnd, Message: "fleetd is shutting down"}
 	for {
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			// The client has gone, or the listener is shut down: only in
 			// the latter case does anybody read this.
-			return out.send(shutdown)
+			return e.send(shutdown)
 		case <-s.ended:
-			return out.send(shutdown)
+			return e.send(shutdown)
 		case <-ping.C:
 			if err := s.ready(); err != nil {
-				return out.send(Event{Type: EventEnd, Message: err.Error()})
+				return e.send(Event{Type: EventEnd, Message: err.Error()})
 			}
-			if err := out.send(Event{Type: EventPing}); err != nil {
+			if err := e.sendBatch(s.cache.take(l), Event{Type: EventPing}); err != nil {
 				return err
 			}
 		case <-l.wake:
-			names, ids := l.take()
-			if err := s.sendStates(out, names, ids); err != nil {
+			if err := e.sendBatch(s.cache.take(l)); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// sendStates sends the newest state of units and machines.
-func (s *Server) sendStates(out *stream, names []unit.Name, ids []cluster.MachineID) error {
+// sendBatch sends the newest state of units and machines, and then what else is given.
+func (e *eventStream) sendBatch(b batch, last ...Event) error {
+	left := len(b.ids) + len(b.names) + len(last)
+	send := func(events []Event) error {
+		for i := range events {
+			if left--; left == 0 {
+				e.told = b.revision
+			}
+			events[i].Revision = e.told
+		}
+		return e.send(events...)
+	}
 	var events []Event
-	s.cache.read(func(v view) {
-		for _, id := range ids {
+	e.server.cache.read(func(v view) {
+		for _, id := range b.ids {
 			events = append(events, machineEvent(v, id))
 		}
 	})
-	if err := out.send(events...); err != nil {
+	if err := send(events); err != nil {
 		return err
 	}
-	for chunk := range slices.Chunk(names, eventChunk) {
+	for chunk := range slices.Chunk(b.names, eventChunk) {
 		events = events[:0]
-		s.cache.read(func(v view) {
+		e.server.cache.read(func(v view) {
 			for _, name := range chunk {
 				u := v.unit(name, detail{log: true})
-				events = append(events, Event{Type: EventUnit, Revision: v.Revision, Unit: &u})
+				events = append(events, Event{Type: EventUnit, Unit: &u})
 			}
 		})
-		if err := out.send(events...); err != nil {
+		if err := send(events); err != nil {
 			return err
 		}
 	}
-	return nil
+	return send(last)
 }
 
 func machineEvent(v view, id cluster.MachineID) Event {
 	if m := v.machine(id); m != nil {
-		return Event{Type: EventMachine, Revision: v.Revision, Machine: m}
+		return Event{Type: EventMachine, Machine: m}
 	}
-	return Event{Type: EventMachineGone, Revision: v.Revision, Machine: &Machine{ID: id}}
+	return Event{Type: EventMachineGone, Machine: &Machine{ID: id}}
 }
 
 // stream writes events to one client as lines of JSON.

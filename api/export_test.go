@@ -46,3 +46,10 @@ func Routes(s *Server) []string {
 	}
 	return all
 }
+
+// Remember sets how many changes a server that is idle remembers for streams that resume.
+func Remember(s *Server, changes int) {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.cache.log.limit = changes
+}

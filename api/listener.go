@@ -13,7 +13,7 @@ import (
 // not states: a reader that is slow finds the newest state when it comes, and
 // holds nobody up.
 type listener struct {
-	selected map[unit.Name]struct{} // nil: all units
+	units    unitSelection
 	machines bool
 	wake     chan struct{} // has one element when there is something to take
 
@@ -22,34 +22,58 @@ type listener struct {
 	ids   map[cluster.MachineID]struct{}
 }
 
-// listen begins to collect, and returns what there is to tell at first:
-// nothing that changes from here on is missed.
-func (c *cache) listen(units []unit.Name, machines bool) (*listener, []unit.Name, []cluster.MachineID) {
+// batch is what there is to tell a stream. Who has been told all of it has been told everything up to a revision.
+type batch struct {
+	names    []unit.Name
+	ids      []cluster.MachineID
+	revision int64
+	reset    string // why it is everything although only what is newer was asked for
+}
+
+// listen begins to collect, and returns what there is to tell at first: what
+// has changed after a revision, or everything if that is zero or lies too far
+// back. Nothing that changes from here on is missed.
+func (c *cache) listen(units unitSelection, machines bool, since int64) (*listener, batch) {
 	l := &listener{
+		units:    units,
 		machines: machines,
 		wake:     make(chan struct{}, 1),
 		names:    make(map[unit.Name]struct{}),
 		ids:      make(map[cluster.MachineID]struct{}),
 	}
-	if len(units) > 0 {
-		l.selected = make(map[unit.Name]struct{}, len(units))
-		for _, name := range units {
-			l.selected[name] = struct{}{}
-		}
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.listeners[l] = struct{}{}
 
-	names := slices.Sorted(maps.Keys(l.selected))
-	if l.selected == nil {
-		names = c.snapshot.Names()
+	first := c.changedSince(since)
+	// Units that are asked for by name are told even if there are none.
+	if since == 0 || first.reset != "" {
+		first.names = slices.AppendSeq(first.names, maps.Keys(units.names))
+		slices.Sort(first.names)
+		first.names = slices.Compact(first.names)
 	}
-	var ids []cluster.MachineID
-	if machines {
-		ids = c.view().machineIDs()
+	first.names = units.among(first.names)
+	if !machines {
+		first.ids = nil
 	}
-	return l, names, ids
+	return l, first
+}
+
+// changedSince is everything if the revision is zero. The caller holds the lock.
+func (c *cache) changedSince(revision int64) batch {
+	b := batch{revision: c.snapshot.Revision}
+	switch {
+	case revision > b.revision:
+		b.reset = "this server has not seen the revision yet that was asked for"
+	case revision > 0:
+		var remembered bool
+		if b.names, b.ids, remembered = c.log.since(revision); remembered {
+			return b
+		}
+		b.reset = "this server does not remember everything since the revision that was asked for"
+	}
+	b.names, b.ids = c.snapshot.Names(), c.view().machineIDs()
+	return b
 }
 
 func (c *cache) unlisten(l *listener) {
@@ -59,16 +83,18 @@ func (c *cache) unlisten(l *listener) {
 }
 
 // tell notes what has changed.
-func (l *listener) tell(names []unit.Name, ids map[cluster.MachineID]struct{}) {
+func (l *listener) tell(step change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, name := range names {
-		if _, ok := l.selected[name]; ok || l.selected == nil {
+	for _, name := range step.names {
+		if l.units.has(name) {
 			l.names[name] = struct{}{}
 		}
 	}
 	if l.machines {
-		maps.Copy(l.ids, ids)
+		for _, id := range step.ids {
+			l.ids[id] = struct{}{}
+		}
 	}
 	if len(l.names)+len(l.ids) == 0 {
 		return
@@ -79,12 +105,17 @@ func (l *listener) tell(names []unit.Name, ids map[cluster.MachineID]struct{}) {
 	}
 }
 
-// take returns everything noted since it was last called, sorted.
-func (l *listener) take() ([]unit.Name, []cluster.MachineID) {
+// take returns everything that a listener has noted since it was last called, sorted.
+func (c *cache) take(l *listener) batch {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	names, ids := slices.Sorted(maps.Keys(l.names)), slices.Sorted(maps.Keys(l.ids))
+	b := batch{
+		names: slices.Sorted(maps.Keys(l.names)), ids: slices.Sorted(maps.Keys(l.ids)),
+		revision: c.snapshot.Revision,
+	}
 	clear(l.names)
 	clear(l.ids)
-	return names, ids
+	return b
 }

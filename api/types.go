@@ -145,7 +145,7 @@ type MachinePage struct {
 // Event is one line of the event stream.
 type Event struct {
 	Type     EventType `json:"type"`
-	Revision int64     `json:"revision,omitempty"` // of the store, as far as the server has read it
+	Revision int64     `json:"revision,omitempty"` // with this event everything selected has been told up to this revision of the store
 	Unit     *Unit     `json:"unit,omitempty"`
 	Machine  *Machine  `json:"machine,omitempty"`
 	Message  string    `json:"message,omitempty"`
@@ -160,6 +160,7 @@ const (
 	EventMachine     EventType = "machine"      // the newest state of a machine
 	EventMachineGone EventType = "machine-gone" // a machine is no longer present; only its id is given
 	EventSync        EventType = "sync"         // everything selected has been told once
+	EventReset       EventType = "reset"        // forget what was told before: everything follows anew, the message says why
 	EventPing        EventType = "ping"         // nothing happened for a while
 	EventEnd         EventType = "end"          // the stream ends; the message says why
 )
