@@ -99,10 +99,17 @@ func movable(u api.Unit) (api.Copy, error) {
 		return refuse("it is wanted inactive, on no machine")
 	case u.Global:
 		return refuse("it is global, on every machine that its rules allow")
+	case len(copies) == 0 && leaving(u):
+		return refuse("it is just leaving a machine (" + u.Outcome.Message + "); fleetctl explain says where it goes")
 	case len(copies) == 0:
 		return refuse("it is on no machine that is present; fleetctl explain says why")
 	}
 	return copies[0], nil
+}
+
+// leaving tells whether a unit is still on a machine that it is to leave, and not yet on another.
+func leaving(u api.Unit) bool {
+	return len(u.Copies) > 0 && u.Outcome != nil && u.Outcome.Phase == cluster.Working
 }
 
 // moveOrder asks for a move of the unit as it was looked at.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"net"
@@ -22,15 +23,22 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A script waits more than it computes. The command line has the last word.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"fleetctl": main})
 }
 
+// patience is how long a step of a script may take.
+const patience = time.Minute
+
 // TestScripts runs sessions of a user: fleetctl as a process of its own against
-// the real API server over a cluster in memory. In a script there are besides
+// a whole cluster in this one (see world). In a script there are besides
 //
 //	exits N fleetctl …            run it, and demand this exit code
 //	cluster await UNIT STATE      block until the unit is wanted in that state and whoever asked for it was answered
-//	cluster finish UNIT           let end what is slow
+//	cluster finish UNIT           let end what is slow, and block until all that was asked of the unit is done
 //	cluster want UNIT STATE       as another user
 //	cluster destroy UNIT          as another user
 //	cluster lose                  the machine 1111aaaa is gone
@@ -43,6 +51,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			d := &daemon{world: newWorld(), socket: filepath.Join(env.WorkDir, "fleet.sock")}
+			env.Defer(d.world.close)
 			d.up()
 			env.Defer(d.down)
 			env.Values[daemonKey{}] = d
@@ -82,7 +91,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 	d := ts.Value(daemonKey{}).(*daemon)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var name unit.Name
 	if len(args) > 1 {
@@ -90,21 +99,16 @@ func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	switch args[0] {
 	case "await":
-		ts.Check(d.world.await(ctx, name, args[2]))
+		ts.Check(d.world.wanted(ctx, name, args[2]))
 		d.idle()
 	case "finish":
-		d.world.finish(name)
+		ts.Check(d.world.finish(ctx, name))
 	case "want":
-		_, err := d.world.UpdateUnit(ctx, name, func(u *cluster.Unit) (*cluster.UnitEdit, error) {
-			u.Desired = cluster.DesiredState(args[2])
-			return &cluster.UnitEdit{Unit: *u}, nil
-		})
-		ts.Check(err)
+		ts.Check(d.world.want(ctx, name, cluster.DesiredState(args[2])))
 	case "destroy":
-		_, err := d.world.UpdateUnit(ctx, name, func(*cluster.Unit) (*cluster.UnitEdit, error) { return nil, nil })
-		ts.Check(err)
+		ts.Check(d.world.destroy(ctx, name))
 	case "lose":
-		d.world.lose()
+		ts.Check(d.world.lose(ctx))
 	case "cut":
 		d.cut()
 	case "down":

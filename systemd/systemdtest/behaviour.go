@@ -1,7 +1,7 @@
 package systemdtest
 
 import (
-	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +27,8 @@ type behaviour struct {
 	install   bool
 	active    string // sub-state while it is active
 	logs      []string
+	exit      int32 // status of a main process that fails
+	unmet     bool  // a condition of the file does not hold
 }
 
 // required names, by type, the keys of which systemd wants at least one.
@@ -49,7 +51,7 @@ var activeSub = map[unit.Type]string{
 	unit.Slice: "active", unit.Scope: "running",
 }
 
-func behaviourOf(n unit.Name, raw []byte) behaviour {
+func (programs programs) behaviourOf(n unit.Name, raw []byte) behaviour {
 	f, err := unit.Parse(raw)
 	if err != nil {
 		return behaviour{loadErr: err.Error()}
@@ -59,15 +61,17 @@ func behaviourOf(n unit.Name, raw []byte) behaviour {
 		active:  activeSub[n.Type()],
 		install: f.HasInstall(),
 		logs:    f.Values("X-Test", "Log"),
+		exit:    1,
+		unmet:   slices.ContainsFunc(f.Values("Unit", "ConditionPathExists"), programs.unmet),
 	}
 	if r, ok := required[n.Type()]; ok && !hasAny(f, r.section, r.keys) {
 		b.loadErr = "Unit " + string(n) + " lacks " + strings.Join(r.keys, "= or ") + "=. Refusing."
 	}
 	if n.Type() == unit.Service {
-		b.service(f)
+		b.service(f, programs)
 	}
-	b.startTime += duration(f, "X-Test", "StartSec")
-	b.stopTime += duration(f, "X-Test", "StopSec")
+	b.startTime = longer(b.startTime, duration(f, "X-Test", "StartSec"))
+	b.stopTime = longer(b.stopTime, duration(f, "X-Test", "StopSec"))
 	switch fail, _ := f.Value("X-Test", "Fail"); fail {
 	case "load":
 		b.loadErr = "Fail=load"
@@ -77,7 +81,7 @@ func behaviourOf(n unit.Name, raw []byte) behaviour {
 	return b
 }
 
-func (b *behaviour) service(f *unit.File) {
+func (b *behaviour) service(f *unit.File, programs programs) {
 	value := func(key string) string {
 		v, _ := f.Value("Service", key)
 		return v
@@ -91,50 +95,25 @@ func (b *behaviour) service(f *unit.File) {
 		b.pause = p
 	}
 	var fail bool
-	b.startTime, fail = commands(f.Values("Service", "ExecStartPre"))
+	b.startTime, fail = programs.run(f.Values("Service", "ExecStartPre"))
 	b.startFail = fail || b.startTime == forever
-	b.runTime, b.runFail = commands(f.Values("Service", "ExecStart"))
-	b.stopTime, _ = commands(f.Values("Service", "ExecStop"))
+	b.runTime, b.runFail = programs.run(f.Values("Service", "ExecStart"))
+	b.stopTime, _ = programs.run(f.Values("Service", "ExecStop"))
 	if b.oneshot && b.runTime != forever {
 		// A oneshot is starting until its commands have ended.
 		b.startTime += b.runTime
 		b.startFail = b.startFail || b.runFail
 		b.runTime = 0
 	}
+	programs.tell(f.Values("Service", "ExecStart"), b)
 }
 
-// commands is how long commands take one after the other, and whether one fails.
-func commands(lines []string) (total time.Duration, fail bool) {
-	for _, l := range lines {
-		d, fail := command(l)
-		if fail {
-			return total + d, true
-		}
-		if d == forever {
-			return forever, false
-		}
-		total += d
+// longer is how long two things take, one after the other.
+func longer(a, b time.Duration) time.Duration {
+	if a == forever || b == forever {
+		return forever
 	}
-	return total, false
-}
-
-func command(line string) (takes time.Duration, fail bool) {
-	ignore := strings.HasPrefix(line, "-")
-	words := strings.Fields(strings.TrimLeft(line, "-@:+!"))
-	if len(words) == 0 {
-		return 0, false
-	}
-	switch path.Base(words[0]) {
-	case "true":
-		return 0, false
-	case "false":
-		return 0, !ignore
-	case "sleep":
-		if len(words) == 2 && words[1] != "infinity" {
-			return parseDuration(words[1]), false
-		}
-	}
-	return forever, false
+	return a + b
 }
 
 func duration(f *unit.File, section, key string) time.Duration {
@@ -142,8 +121,11 @@ func duration(f *unit.File, section, key string) time.Duration {
 	return parseDuration(v)
 }
 
-// parseDuration reads "10", "10s", "500ms"; what it cannot read is zero.
+// parseDuration reads "10", "10s", "500ms", "infinity"; what it cannot read is zero.
 func parseDuration(s string) time.Duration {
+	if s == "infinity" {
+		return forever
+	}
 	if d, err := time.ParseDuration(s); err == nil {
 		return d
 	}

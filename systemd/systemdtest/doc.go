@@ -15,16 +15,17 @@
 // [Service] these count: Type= (oneshot, or any other), RemainAfterExit=,
 // Restart= (always, on-failure), RestartSec=, ExecStartPre=, ExecStart= and
 // ExecStop=. Commands are known by their names: true, false, "sleep N" (in
-// systemd's units of time, or infinity), and everything else runs until it is
-// stopped. Units of other types run no process: once started they are active
-// until stopped.
+// systemd's units of time, or infinity), programs that were put on the host
+// (Host.Install), and everything else runs until it is stopped. Units of other
+// types run no process: once started they are active until stopped. Of [Unit]
+// ConditionPathExists= counts; the paths that exist are those of programs.
 //
 // A section [X-Test], which the real systemd ignores, says what no command
 // does:
 //
 //	[X-Test]
-//	StartSec=10s     every start takes so long
-//	StopSec=20s      every stop takes so long
+//	StartSec=10s     every start takes so long; infinity: until Host.Release
+//	StopSec=20s      every stop takes so long; likewise
 //	Fail=load        systemd does not accept the file
 //	Fail=start       every start fails
 //	Log=some text    a line that the unit logs when started; may be repeated

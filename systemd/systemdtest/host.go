@@ -18,6 +18,7 @@ type Host struct {
 		files    map[unit.Name][]byte
 		units    map[unit.Name]*process
 		host     map[unit.Name]string // units of the host itself, by path
+		programs programs
 		managers map[*Manager]struct{}
 		enabled  map[unit.Name]bool
 		runs     []Run
@@ -45,6 +46,7 @@ func NewHost() *Host {
 	h := &Host{}
 	h.mu.managers = map[*Manager]struct{}{}
 	h.mu.host = map[unit.Name]string{}
+	h.mu.programs = programs{}
 	h.reset()
 	return h
 }

@@ -3,6 +3,7 @@ package systemdtest
 import (
 	"context"
 	"errors"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -212,6 +213,62 @@ func TestTrigger(t *testing.T) {
 		eventually(t, m, "a.service", func(st unit.State) bool { return st.Active == "active" })
 		if h.Reloads() != 1 {
 			t.Errorf("%d reloads", h.Reloads())
+		}
+	})
+}
+
+func TestProgramsBehaveAsInstalled(t *testing.T) {
+	bubble(t, func(t *testing.T, h *Host) {
+		m := connect(t, h)
+		h.Install("/dies", Program{Ends: true, After: time.Second, Status: 3, Log: []string{"boom"}})
+		h.Install("/slow", Program{Held: true})
+
+		load(t, m, "dies.service", "[Service]\nExecStart=/dies\n")
+		runJob(t, m.Start, "dies.service", unit.JobDone)
+		st := eventually(t, m, "dies.service", func(st unit.State) bool { return st.Active == "failed" })
+		logs, err := m.Logs(t.Context(), "dies.service", 10)
+		if err != nil || st.ExitStatus != 3 || !slices.Contains(logs, "boom") {
+			t.Errorf("exit status %d, log %q, %v", st.ExitStatus, logs, err)
+		}
+
+		load(t, m, "none.service", "[Unit]\nConditionPathExists=/none\n[Service]\nExecStart=/slow\n")
+		runJob(t, m.Start, "none.service", unit.JobDone)
+		if st := state(t, m, "none.service"); !st.Skipped || st.Running() {
+			t.Errorf("a condition is not met: %+v", st)
+		}
+	})
+}
+
+// A restart of what is slow is two things to wait for.
+func TestWhatIsHeldWaitsForItsRelease(t *testing.T) {
+	bubble(t, func(t *testing.T, h *Host) {
+		m := connect(t, h)
+		h.Install("/slow", Program{Held: true})
+		load(t, m, "slow.service", "[Unit]\nConditionPathExists=/slow\n[Service]\nExecStart=/slow\n")
+		var ended []unit.JobResult
+		background := func(do func(context.Context, unit.Name) (unit.JobResult, error)) {
+			go func() {
+				r, err := do(t.Context(), "slow.service")
+				if err != nil {
+					t.Error(err)
+				}
+				ended = append(ended, r)
+			}()
+		}
+		background(m.Start)
+		for i, want := range []string{"activating", "active", "deactivating", "activating", "active"} {
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if st := state(t, m, "slow.service"); st.Active != want {
+				t.Fatalf("step %d: %s, expected %s", i, st.Active, want)
+			}
+			if want == "active" && len(ended) == 1 {
+				background(m.Restart)
+			}
+			h.Release("slow.service") // what runs is not ended by it
+		}
+		if len(ended) != 2 || ended[0] != unit.JobDone || ended[1] != unit.JobDone {
+			t.Errorf("jobs ended %q", ended)
 		}
 	})
 }

@@ -16,7 +16,8 @@ type process struct {
 	state   unit.State
 	run     int // index in the host's runs; -1 if nothing of the unit is alive
 	job     *job
-	step    int // counts changes of what is to happen next: an older timer is void
+	step    int    // counts changes of what is to happen next: an older timer is void
+	held    func() // what happens next, but only when somebody says so
 	logs    []string
 	content unit.ContentID // what was read last
 }
@@ -33,7 +34,7 @@ func newProcess(h *Host, n unit.Name) *process {
 
 // read takes in the unit's file, as a reload of systemd does. What runs goes on.
 func (p *process) read(raw []byte) {
-	p.does = behaviourOf(p.name, raw)
+	p.does = p.host.mu.programs.behaviourOf(p.name, raw)
 	p.content = unit.IDOf(raw)
 	p.state.Load = "loaded"
 	if p.does.loadErr != "" {
@@ -106,9 +107,15 @@ func (p *process) set(active, sub string) {
 	p.host.changed(p.name)
 }
 
+// void makes nothing of what was to happen next.
+func (p *process) void() {
+	p.step++
+	p.held = nil
+}
+
 // then does something after a time, unless something else happens first.
 func (p *process) then(d time.Duration, do func()) {
-	p.step++
+	p.void()
 	if d == forever {
 		return
 	}
@@ -126,7 +133,21 @@ func (p *process) then(d time.Duration, do func()) {
 	})
 }
 
+// hold does something after a time which, unlike that of then, Host.Release may end if it is for ever.
+func (p *process) hold(d time.Duration, do func()) {
+	p.then(d, do)
+	if d == forever {
+		p.held = do
+	}
+}
+
 func (p *process) start() {
+	p.state.Skipped = p.does.unmet
+	if p.does.unmet {
+		p.rest("inactive", "dead")
+		p.finish(unit.JobDone)
+		return
+	}
 	if p.state.Sub != "auto-restart" {
 		p.state.Restarts = 0
 	}
@@ -142,12 +163,12 @@ func (p *process) start() {
 		Unit: p.name, Content: p.content, Invocation: p.state.InvocationID, Start: time.Now(),
 	})
 	p.set("activating", "start")
-	p.then(p.does.startTime, p.started)
+	p.hold(p.does.startTime, p.started)
 }
 
 func (p *process) started() {
 	if p.does.startFail {
-		p.exited("exit-code", 1)
+		p.exited("exit-code", p.does.exit)
 		return
 	}
 	if p.does.oneshot {
@@ -161,7 +182,7 @@ func (p *process) started() {
 	p.finish(unit.JobDone)
 	p.then(p.does.runTime, func() {
 		if p.does.runFail {
-			p.exited("exit-code", 1)
+			p.exited("exit-code", p.does.exit)
 			return
 		}
 		p.exited("success", 0)
@@ -181,7 +202,7 @@ func (p *process) exited(result string, status int32) {
 		p.rest("inactive", "dead")
 		p.stopped()
 	case result == "success" && p.does.remain:
-		p.step++
+		p.void()
 		p.set("active", "exited")
 		p.finish(unit.JobDone)
 	case p.does.restart == "always" && !p.does.oneshot, p.does.restart == "on-failure" && result != "success":
@@ -207,7 +228,7 @@ func (p *process) stop() {
 		return
 	}
 	p.set("deactivating", "stop")
-	p.then(p.does.stopTime, func() { p.exited("success", 0) })
+	p.hold(p.does.stopTime, func() { p.exited("success", 0) })
 }
 
 // stopped goes on with the job of a unit that was stopped.
@@ -221,7 +242,7 @@ func (p *process) stopped() {
 
 // rest is where a unit has come to when nothing of it is alive.
 func (p *process) rest(active, sub string) {
-	p.step++
+	p.void()
 	p.endRun()
 	p.set(active, sub)
 }
@@ -236,7 +257,7 @@ func (p *process) endRun() {
 }
 
 func (p *process) lostPower() {
-	p.step++
+	p.void()
 	p.state.Result = "power-loss"
 	p.endRun()
 }
