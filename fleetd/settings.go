@@ -61,7 +61,7 @@ type Settings struct {
 	UnitsDirectory string
 	SystemdUser    bool
 
-	APISocket   string // path of the unix socket, unless systemd passes sockets
+	APISocket    string // path of the unix socket, unless systemd passes sockets
 	APIListen    string // URL, http://ADDRESS:PORT or https://ADDRESS:PORT; empty: no TCP
 	APIAdvertise string // URL at which the other fleetds reach this one; empty: follows from APIListen and the address
 	APIInsecure  bool   // permits plain HTTP on TCP
