@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -26,8 +25,6 @@ type app struct {
 	openSSH                   openSSH
 	output                    output
 	color                     string // auto, always or never
-
-	log *slog.Logger // of requests
 }
 
 // run carries out one command line.

@@ -23,7 +23,7 @@ func (a *app) connect() (*api.Client, error) {
 		TLS:       config,
 		UserAgent: "fleetctl/" + cluster.Version,
 		Timeout:   time.Duration(a.requestTimeout),
-		Log:       a.log,
+		Log:       a.log(),
 	}
 	if a.openSSH.tunnel != "" {
 		o.Dial = a.dialThroughTunnel

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -29,7 +31,8 @@ func fdForwardCommand() *cobra.Command {
 func fdForward(socket string, in io.Reader, out io.WriteCloser) error {
 	c, err := net.Dial("unix", socket)
 	if err != nil {
-		return &fault{exitUnreachable, fmt.Errorf("connect to fleetd: %w", err)}
+		// Not wrapped: the hint is given where the tunnel begins.
+		return &fault{exitUnreachable, fmt.Errorf("connect to fleetd: %v", err)}
 	}
 	defer c.Close()
 	go func() {
@@ -39,8 +42,9 @@ func fdForward(socket string, in io.Reader, out io.WriteCloser) error {
 		}
 		_ = c.(*net.UnixConn).CloseWrite() // fails only if the socket has ended, which is noticed below
 	}()
-	if _, err := io.Copy(out, c); err != nil {
-		return &fault{exitUnreachable, fmt.Errorf("forward %s: %w", socket, err)}
+	_, err = io.Copy(out, c)
+	if err != nil && !errors.Is(err, syscall.EPIPE) { // that is the tunnel being closed
+		return &fault{exitUnreachable, fmt.Errorf("forward %s: %v", socket, err)}
 	}
 	return nil
 }

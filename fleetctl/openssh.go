@@ -47,28 +47,31 @@ func (s *openSSH) check() error {
 	return err
 }
 
+// tunnelHost reads --tunnel. An address of IPv6 with a port is in brackets.
 func (s *openSSH) tunnelHost() (sshHost, error) {
-	h := sshHost{name: s.tunnel}
-	if i := strings.LastIndex(h.name, "@"); i >= 0 {
-		h.user, h.name = h.name[:i], h.name[i+1:]
+	malformed := fmt.Errorf("tunnel %q: expect [user@]host[:port]", s.tunnel)
+	var h sshHost
+	rest := s.tunnel
+	if i := strings.LastIndex(rest, "@"); i >= 0 {
+		h.user, rest = rest[:i], rest[i+1:]
 	}
-	if strings.HasPrefix(h.name, "[") || strings.Count(h.name, ":") == 1 {
-		name, port, err := net.SplitHostPort(h.name)
-		if err != nil && strings.HasSuffix(h.name, "]") {
-			name, err = strings.Trim(h.name, "[]"), nil
-		}
+	h.name = rest
+	inner, closed := strings.CutSuffix(strings.TrimPrefix(rest, "["), "]")
+	switch {
+	case strings.HasPrefix(rest, "[") && closed:
+		h.name = inner
+	case strings.HasPrefix(rest, "["), strings.Count(rest, ":") == 1:
+		name, port, err := net.SplitHostPort(rest)
 		if err != nil {
-			return sshHost{}, fmt.Errorf("tunnel %q: expect [user@]host[:port]", s.tunnel)
+			return sshHost{}, malformed
 		}
 		h.name = name
-		if port != "" {
-			if h.port, err = strconv.Atoi(port); err != nil || h.port < 1 || h.port > 65535 {
-				return sshHost{}, fmt.Errorf("tunnel %q: %q is not a port", s.tunnel, port)
-			}
+		if h.port, err = strconv.Atoi(port); err != nil || h.port < 1 || h.port > 65535 {
+			return sshHost{}, fmt.Errorf("tunnel %q: %q is not a port", s.tunnel, port)
 		}
 	}
 	if h.name == "" || strings.HasPrefix(h.name, "-") {
-		return sshHost{}, fmt.Errorf("tunnel %q: expect [user@]host[:port]", s.tunnel)
+		return sshHost{}, malformed
 	}
 	return h, nil
 }
@@ -175,7 +178,7 @@ func (a *app) sshShell(ctx context.Context, m api.Machine, call sshCall) error {
 
 // runHere runs a program with fleetctl's own stdin, stdout and stderr. Its exit status is fleetctl's.
 func (a *app) runHere(ctx context.Context, program string, args ...string) error {
-	a.log.DebugContext(ctx, "run", "program", program, "args", args)
+	a.log().DebugContext(ctx, "run", "program", program, "args", args)
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
 	// A terminal has sent its interrupt to the program as well; it knows how to end.

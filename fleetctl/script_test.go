@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"fleetctl": main})
+	testscript.Main(m, map[string]func(){"fleetctl": main, "ssh": fakeSSH})
 }
 
 // patience is how long a step of a script may take.
@@ -56,6 +57,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(d.down)
 			env.Values[daemonKey{}] = d
 			env.Setenv("FLEETCTL_ENDPOINT", "unix://"+d.socket)
+			env.Setenv("TCP_ENDPOINT", "http://"+forwardTCP(env, d.socket))
 			env.Setenv("TZ", "UTC")
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every fleetctl takes a second to end under -race
 			return nil
@@ -65,6 +67,36 @@ func TestScripts(t *testing.T) {
 			"cluster": clusterCommand,
 		},
 	})
+}
+
+// forwardTCP makes the socket reachable by TCP.
+func forwardTCP(env *testscript.Env, socket string) (address string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(fmt.Sprintf("listen on the loopback interface: %v", err))
+	}
+	env.Defer(func() { listener.Close() })
+	forward := func(from, to net.Conn) {
+		_, _ = io.Copy(to, from) // until either end is closed
+		from.Close()
+		to.Close()
+	}
+	go func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("unix", socket)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			go forward(from, to)
+			go forward(to, from)
+		}
+	}()
+	return listener.Addr().String()
 }
 
 type daemonKey struct{}

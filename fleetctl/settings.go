@@ -99,16 +99,20 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.openSSH.check(); err != nil {
 		return usage(err)
 	}
-	a.log = slog.New(slog.DiscardHandler)
-	if a.debug {
-		a.log = slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if why := f.Annotations[gone]; f.Changed && why != nil {
 			a.complain("WARNING: --%s does nothing: %s", f.Name, why[0])
 		}
 	})
 	return a.checkOutput()
+}
+
+// log is of requests, and of the programs that are run.
+func (a *app) log() *slog.Logger {
+	if !a.debug {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // readEnvironment gives each global flag that is not on the command line the value of its variable.

@@ -28,7 +28,7 @@ func (a *app) dialThroughTunnel(ctx context.Context, network, address string) (n
 		args = append(args, "-W", address)
 		args = append(args, a.openSSH.destination(h)...)
 	}
-	a.log.DebugContext(ctx, "connect through ssh", "args", args)
+	a.log().DebugContext(ctx, "connect through ssh", "args", args)
 	// It outlives ctx, which is for the dialling.
 	cmd := exec.Command("ssh", args...)
 	cmd.Stderr = a.stderr
