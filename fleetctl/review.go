@@ -78,7 +78,7 @@ func wouldChange(names []unit.Name) string {
 	if more := len(names) - most; more > 0 {
 		text = append(text, fmt.Sprintf("%d more", more))
 	}
-	return fmt.Sprintf("%s that run would change: %s", count(len(names), "unit"), strings.Join(text, ", "))
+	return fmt.Sprintf("%s would change: %s", count(len(names), "running unit"), strings.Join(text, ", "))
 }
 
 // disturbed are the units of a plan that run and would be stopped, replaced or moved. What
