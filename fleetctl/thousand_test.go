@@ -61,10 +61,10 @@ func TestAThousandUnitsAreOneCommand(t *testing.T) {
 			}
 			run("[Service]\nExecStart=/bin/web %i\n", "submit", "--name", "web@.service", "-")
 			out := run(names.String(), "start", "-")
-			if got := strings.Count(out, " launched on 1111aaaa"); got != units {
+			if got := strings.Count(out, " launched on "); got != units {
 				t.Errorf("%d units are said to be launched, want %d", got, units)
 			}
-			if got := strings.Count(run("", "stop", "web@*"), " loaded on 1111aaaa"); got != units {
+			if got := strings.Count(run("", "stop", "web@*"), " loaded on "); got != units {
 				t.Errorf("%d units are said to be loaded, want %d", got, units)
 			}
 			if got := strings.Count(run(names.String(), "destroy", "-"), "Destroyed "); got != units {
