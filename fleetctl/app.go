@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type app struct {
 func (a *app) run(ctx context.Context, args []string) exitCode {
 	root := a.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -45,12 +46,9 @@ func (a *app) run(ctx context.Context, args []string) exitCode {
 	if f.code == exitUnreachable && ctx.Err() != nil {
 		f = &fault{exitTimeout, errors.New("interrupted")}
 	}
-	fmt.Fprintln(a.stderr, "Error:", f.err)
-	if h := hint(f); h != "" {
-		fmt.Fprintln(a.stderr, "Hint:", h)
-	}
-	if f.code == exitUsage {
-		fmt.Fprintln(a.stderr, "Hint: see fleetctl help")
+	fmt.Fprintln(a.stderr, a.paint(a.stderr, red, "Error:"), f.err)
+	if h := cmp.Or(hint(f), usageHint(cmd, f)); h != "" {
+		fmt.Fprintln(a.stderr, a.paint(a.stderr, yellow, "Hint:"), h)
 	}
 	return f.code
 }
@@ -65,6 +63,8 @@ func (a *app) root() *cobra.Command {
 		Version:       cluster.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		DisableSuggestions: true, // usageHint makes them
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.prepare(cmd); err != nil {
 				return err

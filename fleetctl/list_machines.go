@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -17,32 +18,89 @@ import (
 
 func machineColumns() []column[api.Machine] {
 	return []column[api.Machine]{
-		{"machine", func(m api.Machine, full bool) string { return place(m.ID, "", full) }},
-		{"ip", func(m api.Machine, _ bool) string { return m.PrimaryIP }},
-		{"metadata", func(m api.Machine, _ bool) string {
+		{name: "machine", cell: func(m api.Machine, s shape) string { return place(m.ID, "", s.full) }},
+		{
+			name: "ip",
+			cell: text(func(m api.Machine) string { return m.PrimaryIP }),
+			order: func(x, y api.Machine) int {
+				a, _ := netip.ParseAddr(x.PrimaryIP) // what is no address comes first
+				b, _ := netip.ParseAddr(y.PrimaryIP)
+				return cmp.Or(a.Compare(b), cmp.Compare(x.PrimaryIP, y.PrimaryIP))
+			},
+		},
+		{name: "metadata", cell: text(func(m api.Machine) string {
 			var pairs []string
 			for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
 				pairs = append(pairs, key+"="+m.Metadata[key])
 			}
 			return strings.Join(pairs, ",")
-		}},
-		{"units", func(m api.Machine, _ bool) string { return fmt.Sprint(m.Units) }},
-		{"state", func(m api.Machine, _ bool) string { return machineState(m) }},
-		{"capacity", func(m api.Machine, full bool) string {
-			if m.Capacity == nil {
-				return ""
-			}
-			return amounts(m.Capacity.Resources, m.Capacity.MaxUnits, full)
-		}},
-		{"reserved", func(m api.Machine, full bool) string {
-			if m.Reserved == nil {
-				return ""
-			}
-			return amounts(*m.Reserved, 0, full)
-		}},
-		{"version", func(m api.Machine, _ bool) string { return m.Version }},
+		})},
+		{
+			name:  "units",
+			cell:  text(func(m api.Machine) string { return fmt.Sprint(m.Units) }),
+			order: func(x, y api.Machine) int { return cmp.Compare(x.Units, y.Units) },
+		},
+		{name: "state", cell: text(machineState), style: machineStyle},
+		{
+			name: "capacity",
+			cell: func(m api.Machine, s shape) string {
+				if m.Capacity == nil {
+					return ""
+				}
+				return amounts(m.Capacity.Resources, m.Capacity.MaxUnits, s.full)
+			},
+			order: func(x, y api.Machine) int { return compareResources(capacityOf(x), capacityOf(y)) },
+		},
+		{
+			name: "reserved",
+			cell: func(m api.Machine, s shape) string {
+				if m.Reserved == nil {
+					return ""
+				}
+				return amounts(*m.Reserved, 0, s.full)
+			},
+			order: func(x, y api.Machine) int { return compareResources(reservedOf(x), reservedOf(y)) },
+		},
+		{name: "version", cell: text(func(m api.Machine) string { return m.Version })},
+		{
+			name:  "since",
+			cell:  func(m api.Machine, s shape) string { return moment(m.Since, s.now, s.full) },
+			order: func(x, y api.Machine) int { return compareTimes(x.Since, y.Since) },
+		},
 	}
 }
+
+func capacityOf(m api.Machine) api.Resources {
+	if m.Capacity == nil {
+		return api.Resources{}
+	}
+	return m.Capacity.Resources
+}
+
+func reservedOf(m api.Machine) api.Resources {
+	if m.Reserved == nil {
+		return api.Resources{}
+	}
+	return *m.Reserved
+}
+
+// compareResources goes by memory first, which machines run out of first.
+func compareResources(x, y api.Resources) int {
+	return cmp.Or(cmp.Compare(x.Memory, y.Memory), cmp.Compare(x.CPU, y.CPU), cmp.Compare(x.Disk, y.Disk))
+}
+
+func machineStyle(m api.Machine) style {
+	switch machineState(m) {
+	case "unreadable":
+		return red
+	case "cordoned":
+		return yellow
+	}
+	return green
+}
+
+// machineStates are all that machineState returns.
+var machineStates = []string{"ready", "cordoned", "unreadable"}
 
 // machineState is what an operator has to know of a machine before all else.
 func machineState(m api.Machine) string {
@@ -78,17 +136,66 @@ func amounts(r api.Resources, units int, exact bool) string {
 }
 
 func (a *app) listMachinesCommand() *cobra.Command {
-	var l listing
+	var (
+		l                 listing
+		states, selectors []string
+	)
+	x := lister[api.Machine]{
+		things:   "machines",
+		columns:  machineColumns(),
+		defaults: "machine,ip,metadata",
+		wide:     "machine,ip,metadata,units,state,capacity,reserved,version,since",
+		entity:   func(m api.Machine) any { return m },
+	}
 	cmd := &cobra.Command{
-		Use:   "list-machines",
+		Use:   "list-machines [MACHINE...]",
 		Short: "List the machines that are present",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return list(cmd.Context(), a, &l, machineColumns(), a.machines)
+		Long: `List the machines that are present.
+
+` + machineArgs + ` Without any, all machines are listed.
+
+With --output wide there are besides: how many units the machine is ordered to have, whether it may be given more
+(ready, cordoned), what it offers to units and how much of that is reserved by those that it has, the version of
+its fleetd, and since when it has been present.`,
+		Example: `  fleetctl list-machines -o wide
+  fleetctl list-machines --selector disk=ssd --state ready --sort -reserved`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, s := range states {
+				if !slices.Contains(machineStates, s) {
+					return usage(fmt.Errorf("--state %q: expect %s", s, strings.Join(machineStates, ", ")))
+				}
+			}
+			meets, err := demands(selectors)
+			if err != nil {
+				return err
+			}
+			x.rows = func(ctx context.Context, c *api.Client) ([]api.Machine, error) {
+				all, err := a.machines(ctx, c)
+				if err == nil && len(args) > 0 {
+					all, err = presentOf(all, args)
+				}
+				return slices.DeleteFunc(all, func(m api.Machine) bool {
+					return !meets(m) || len(states) > 0 && !slices.Contains(states, machineState(m))
+				}), err
+			}
+			return list(cmd, a, &l, x)
 		},
 	}
-	registerListing(cmd, &l, machineColumns(), "machine,ip,metadata")
+	registerListing(cmd, &l, x)
+	cmd.Flags().StringSliceVar(&states, "state", nil, "only machines that are "+strings.Join(machineStates, ", "))
+	cmd.Flags().StringArrayVar(&selectors, "selector", nil, selectorUsage)
 	return cmd
+}
+
+// presentOf are the machines that the arguments mean, if all of them are present.
+func presentOf(all []api.Machine, args []string) ([]api.Machine, error) {
+	found, err := findMachines(all, args)
+	for _, m := range found {
+		if !isPresent(all, m.ID) {
+			return nil, &fault{exitNotFound, fmt.Errorf("machine %s is not present", m.ID)}
+		}
+	}
+	return found, err
 }
 
 func (a *app) machines(ctx context.Context, c *api.Client) ([]api.Machine, error) {
@@ -103,9 +210,13 @@ func (a *app) machines(ctx context.Context, c *api.Client) ([]api.Machine, error
 // addresses are where the machines that are present can be reached.
 func (a *app) addresses(ctx context.Context, c *api.Client) (map[cluster.MachineID]string, error) {
 	all, err := a.machines(ctx, c)
-	addresses := make(map[cluster.MachineID]string, len(all))
-	for _, m := range all {
+	return addressesOf(all), err
+}
+
+func addressesOf(machines []api.Machine) map[cluster.MachineID]string {
+	addresses := make(map[cluster.MachineID]string, len(machines))
+	for _, m := range machines {
 		addresses[m.ID] = m.PrimaryIP
 	}
-	return addresses, err
+	return addresses
 }

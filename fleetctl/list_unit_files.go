@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"fleet/api"
+	"fleet/cluster"
 )
 
 // fileRow is one unit that is submitted.
@@ -21,30 +23,94 @@ type fileRow struct {
 
 func fileColumns() []column[fileRow] {
 	return []column[fileRow]{
-		{"unit", func(r fileRow, _ bool) string { return string(r.Name) }},
-		{"global", func(r fileRow, _ bool) string { return strconv.FormatBool(r.Global) }},
-		{"dstate", func(r fileRow, _ bool) string { return string(r.DesiredState) }},
-		{"target", fileRow.target},
-		{"tmachine", fileRow.target},
-		{"state", func(r fileRow, _ bool) string {
+		{name: "unit", cell: text(func(r fileRow) string { return string(r.Name) })},
+		{name: "global", cell: text(func(r fileRow) string { return strconv.FormatBool(r.Global) })},
+		{name: "dstate", cell: text(func(r fileRow) string { return string(r.DesiredState) })},
+		{name: "target", cell: fileRow.target},
+		{name: "tmachine", cell: fileRow.target},
+		{name: "state", cell: text(func(r fileRow) string {
 			if r.Global {
 				return ""
 			}
 			return string(r.CurrentState)
-		}},
-		{"hash", func(r fileRow, full bool) string { return shortHash(r.Hash, full) }},
-		{"desc", func(r fileRow, _ bool) string { return description(r.Unit) }},
+		}), style: fileRow.style},
+		{name: "hash", cell: func(r fileRow, s shape) string { return shortHash(r.Hash, s.full) }},
+		{name: "desc", cell: text(func(r fileRow) string { return description(r.Unit) })},
+		{name: "outcome", cell: text(func(r fileRow) string { phase, _ := outcome(r.Unit); return string(phase) }), style: fileRow.style},
+		{
+			name:  "since",
+			cell:  func(r fileRow, s shape) string { return moment(r.since(), s.now, s.full) },
+			order: func(x, y fileRow) int { return compareTimes(x.since(), y.since()) },
+		},
+		{name: "reason", cell: text(fileRow.reason)},
 	}
 }
 
-func (r fileRow) target(full bool) string {
+// style is how far the unit is from what is wanted of it.
+func (r fileRow) style() style {
+	phase, _ := outcome(r.Unit)
+	switch {
+	case r.Error != "" || phase == cluster.Failed:
+		return red
+	case phase == cluster.Nowhere || phase == cluster.Working:
+		return yellow
+	case r.DesiredState == cluster.Launched:
+		return green
+	}
+	return plain
+}
+
+// since is when the unit was placed where it is, or found no machine.
+func (r fileRow) since() time.Time {
+	if r.Pending != nil {
+		return r.Pending.Since
+	}
+	for _, c := range r.Copies {
+		if c.Ordered {
+			return c.Since
+		}
+	}
+	return time.Time{}
+}
+
+// reason is why the unit is not as it is wanted, or else why it is where it is.
+func (r fileRow) reason() string {
+	_, message := outcome(r.Unit)
+	switch {
+	case r.Error != "":
+		return r.Error
+	case r.Pending != nil:
+		return r.Pending.Message
+	case message != "" || r.Global:
+		return message
+	}
+	if copies := live(r.Unit); len(copies) > 0 {
+		return copies[0].Reason
+	}
+	return ""
+}
+
+// states are all words for how the unit is: systemd's on each machine, fleet's, and "pending" if it should be on a machine and is on none.
+func (r fileRow) states() []string {
+	phase, _ := outcome(r.Unit)
+	states := []string{string(r.CurrentState), string(phase)}
+	if r.Pending != nil {
+		states = append(states, "pending")
+	}
+	for _, c := range r.Copies {
+		states = append(states, c.Load, c.Active, c.Sub)
+	}
+	return states
+}
+
+func (r fileRow) target(s shape) string {
 	switch {
 	case r.Global:
 		return "global"
 	case r.MachineID == "":
 		return ""
 	}
-	return place(r.MachineID, r.address, full)
+	return place(r.MachineID, r.address, s.full)
 }
 
 // description is the last Description= of the unit's file.
@@ -58,46 +124,79 @@ func description(u api.Unit) string {
 }
 
 func (a *app) listUnitFilesCommand() *cobra.Command {
-	var l listing
+	var (
+		l listing
+		f filters
+	)
+	x := lister[fileRow]{
+		things:   "unit files",
+		columns:  fileColumns(),
+		defaults: "unit,hash,dstate,state,target",
+		wide:     "unit,hash,dstate,state,target,outcome,since,reason,desc",
+		entity:   func(r fileRow) any { return r.Unit },
+	}
 	cmd := &cobra.Command{
-		Use:   "list-unit-files",
+		Use:   "list-unit-files [UNIT...]",
 		Short: "List the units of the cluster, and what is wanted of them",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Long: `List the units of the cluster: one line for each, whether it is on a machine or not, with the state that it is
+wanted in (dstate), the one that it is in, and its machine (target).
+
+UNIT is a name or, in quotes, a shell pattern for names. Without any, all units are listed. A list in which
+nothing is left is no failure.
+
+With --output wide there are besides: how far the cluster has come with the last request (done, working, failed,
+nowhere), since when the unit is where it is or has no machine, why, and what its file says that it is.
+Besides systemd's words, --state understands fleet's: inactive, loaded, launched, working, done, failed, nowhere, and
+pending for units that should be on a machine and are on none.`,
+		Example: `  fleetctl list-unit-files --state pending -o wide
+  fleetctl list-unit-files --desired launched --selector disk=ssd
+  fleetctl list-unit-files 'web@*' --fields unit,target --sort target`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := seek(args)
+			if err != nil {
+				return err
+			}
+			if err := f.check(); err != nil {
+				return err
+			}
 			if slices.Contains(strings.Split(l.fields, ","), "tmachine") {
 				a.complain(`WARNING: The "tmachine" field is deprecated. Use "target" instead`)
 			}
-			if a.structured() {
-				return list(cmd.Context(), a, &l, nil, a.units)
+			x.rows = func(ctx context.Context, c *api.Client) ([]fileRow, error) {
+				return a.fileRows(ctx, c, &f, s)
 			}
-			return list(cmd.Context(), a, &l, fileColumns(), a.fileRows)
+			return list(cmd, a, &l, x)
 		},
 	}
-	registerListing(cmd, &l, fileColumns(), "unit,hash,dstate,state,target")
+	registerListing(cmd, &l, x)
+	f.register(cmd)
 	return cmd
 }
 
-func (a *app) units(ctx context.Context, c *api.Client) ([]api.Unit, error) {
-	all, err := c.Units(ctx)
+func (a *app) fileRows(ctx context.Context, c *api.Client, f *filters, wanted sought) ([]fileRow, error) {
+	units, err := c.UnitsWith(ctx, f.options(wanted))
 	if err != nil {
 		return nil, remote(fmt.Errorf("list units: %w", err))
 	}
-	slices.SortFunc(all, func(x, y api.Unit) int { return cmp.Compare(x.Name, y.Name) })
-	return all, nil
-}
-
-func (a *app) fileRows(ctx context.Context, c *api.Client) ([]fileRow, error) {
-	units, err := a.units(ctx, c)
+	machines, err := a.machines(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := a.addresses(ctx, c)
+	on, err := f.places(machines)
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]fileRow, len(units))
-	for i, u := range units {
-		rows[i] = fileRow{u, addresses[u.MachineID]}
+	addresses := addressesOf(machines)
+	var rows []fileRow
+	for _, u := range units {
+		r := fileRow{u, addresses[u.MachineID]}
+		there := func(c api.Copy) bool { return on[c.MachineID] }
+		if !wanted.has(u.Name) || on != nil && !slices.ContainsFunc(u.Copies, there) ||
+			!f.inState(r.states()...) || len(f.desired) > 0 && !slices.Contains(f.desired, string(u.DesiredState)) {
+			continue
+		}
+		rows = append(rows, r)
 	}
+	slices.SortFunc(rows, func(x, y fileRow) int { return cmp.Compare(x.Name, y.Name) })
 	return rows, nil
 }

@@ -18,85 +18,113 @@ type unitRow struct {
 }
 
 func unitColumns() []column[unitRow] {
+	active := func(r unitRow) style { return stateStyle(r.SystemdActiveState) }
 	return []column[unitRow]{
-		{"unit", func(r unitRow, _ bool) string { return string(r.Name) }},
-		{"load", func(r unitRow, _ bool) string { return r.SystemdLoadState }},
-		{"active", func(r unitRow, _ bool) string { return r.SystemdActiveState }},
-		{"sub", func(r unitRow, _ bool) string { return r.SystemdSubState }},
-		{"machine", func(r unitRow, full bool) string {
+		{name: "unit", cell: text(func(r unitRow) string { return string(r.Name) }), style: func(r unitRow) style {
+			if r.SystemdActiveState == "failed" {
+				return red
+			}
+			return plain
+		}},
+		{name: "load", cell: text(func(r unitRow) string { return r.SystemdLoadState }), style: func(r unitRow) style {
+			if r.SystemdLoadState != "loaded" {
+				return red
+			}
+			return plain
+		}},
+		{name: "active", cell: text(func(r unitRow) string { return r.SystemdActiveState }), style: active},
+		{name: "sub", cell: text(func(r unitRow) string { return r.SystemdSubState }), style: active},
+		{name: "machine", cell: func(r unitRow, s shape) string {
 			if r.MachineID == "" {
 				return ""
 			}
-			return place(r.MachineID, r.address, full)
+			return place(r.MachineID, r.address, s.full)
 		}},
-		{"hash", func(r unitRow, full bool) string { return shortHash(r.Hash, full) }},
+		{name: "hash", cell: func(r unitRow, s shape) string { return shortHash(r.Hash, s.full) }},
+		{
+			name:  "since",
+			cell:  func(r unitRow, s shape) string { return moment(r.StateSince, s.now, s.full) },
+			order: func(x, y unitRow) int { return compareTimes(x.StateSince, y.StateSince) },
+		},
+		{
+			name:  "restarts",
+			cell:  text(func(r unitRow) string { return fmt.Sprint(r.Restarts) }),
+			order: func(x, y unitRow) int { return cmp.Compare(x.Restarts, y.Restarts) },
+		},
+		{name: "result", cell: text(func(r unitRow) string { return r.Result })},
+		{name: "reason", cell: text(func(r unitRow) string { return cmp.Or(r.Error, r.Reason) })},
 	}
 }
 
 func (a *app) listUnitsCommand() *cobra.Command {
-	var l listing
+	var (
+		l listing
+		f filters
+	)
+	x := lister[unitRow]{
+		things:   "units",
+		columns:  unitColumns(),
+		defaults: "unit,machine,active,sub",
+		wide:     "unit,machine,load,active,sub,since,restarts,result,reason",
+		entity:   func(r unitRow) any { return r.UnitState },
+	}
 	cmd := &cobra.Command{
-		Use:   "list-units",
+		Use:   "list-units [UNIT...]",
 		Short: "List what machines report about their units",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if a.structured() {
-				return list(cmd.Context(), a, &l, nil, a.states)
+		Long: `List what machines report about their units: one line for each unit on each machine that has it. A unit
+without a machine is not among them; list-unit-files has it, and explain says why.
+
+UNIT is a name or, in quotes, a shell pattern for names. Without any, all units are listed. A list in which
+nothing is left is no failure.
+
+With --output wide there are besides: since when the unit is in its state, how often systemd has restarted
+it by itself, how it ended last, and why it is on this machine of all.`,
+		Example: `  fleetctl list-units
+  fleetctl list-units 'web@*' --state failed
+  fleetctl list-units --machine 1234abcd -o wide --sort -since
+  fleetctl list-units --selector 'zone in (a, b)' --fields unit,sub --no-legend`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := seek(args)
+			if err != nil {
+				return err
 			}
-			return list(cmd.Context(), a, &l, unitColumns(), a.unitRows)
+			if err := f.check(); err != nil {
+				return err
+			}
+			x.rows = func(ctx context.Context, c *api.Client) ([]unitRow, error) {
+				return a.unitRows(ctx, c, &f, s)
+			}
+			return list(cmd, a, &l, x)
 		},
 	}
-	registerListing(cmd, &l, unitColumns(), "unit,machine,active,sub")
+	registerListing(cmd, &l, x)
+	f.register(cmd)
 	return cmd
 }
 
-// list prints what get returns, as JSON or in the columns chosen.
-func list[T any](ctx context.Context, a *app, l *listing, columns []column[T], get func(context.Context, *api.Client) ([]T, error)) error {
-	var picked []column[T]
-	if !a.structured() {
-		var err error
-		if picked, err = pick(l, columns); err != nil {
-			return err
-		}
-	}
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	rows, err := get(ctx, c)
-	if err != nil {
-		return err
-	}
-	if a.structured() {
-		return entities(a, rows)
-	}
-	return table(a, l, picked, rows)
-}
-
-func (a *app) states(ctx context.Context, c *api.Client) ([]api.UnitState, error) {
-	all, err := c.States(ctx)
+func (a *app) unitRows(ctx context.Context, c *api.Client, f *filters, wanted sought) ([]unitRow, error) {
+	states, err := c.StatesWith(ctx, f.options(wanted))
 	if err != nil {
 		return nil, remote(fmt.Errorf("list unit states: %w", err))
 	}
-	slices.SortFunc(all, func(x, y api.UnitState) int {
+	machines, err := a.machines(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	on, err := f.places(machines)
+	if err != nil {
+		return nil, err
+	}
+	addresses := addressesOf(machines)
+	var rows []unitRow
+	for _, s := range states {
+		if !wanted.has(s.Name) || on != nil && !on[s.MachineID] || !f.inState(s.SystemdLoadState, s.SystemdActiveState, s.SystemdSubState) {
+			continue
+		}
+		rows = append(rows, unitRow{s, addresses[s.MachineID]})
+	}
+	slices.SortFunc(rows, func(x, y unitRow) int {
 		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.MachineID, y.MachineID))
 	})
-	return all, nil
-}
-
-func (a *app) unitRows(ctx context.Context, c *api.Client) ([]unitRow, error) {
-	states, err := a.states(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	addresses, err := a.addresses(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]unitRow, len(states))
-	for i, s := range states {
-		rows[i] = unitRow{s, addresses[s.MachineID]}
-	}
 	return rows, nil
 }

@@ -65,6 +65,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   exits,
 			"cluster": clusterCommand,
+
+			"terminal": onTerminal,
 		},
 	})
 }

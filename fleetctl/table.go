@@ -4,73 +4,207 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
-
-	"github.com/spf13/cobra"
+	"time"
+	"unicode/utf8"
 )
 
 // column is one field of a list command.
 type column[T any] struct {
-	name string
-	cell func(row T, full bool) string // empty: shown as "-"
+	name  string
+	cell  func(row T, s shape) string // empty: shown as "-"
+	order func(x, y T) int            // for --sort; nil: by cell in full
+	style func(row T) style           // nil: plain
 }
 
-// listing is the flags of every list command.
-type listing struct {
-	full     bool
-	noLegend bool
-	fields   string
+// shape is how cells are to be written.
+type shape struct {
+	full bool
+	now  time.Time
 }
 
-func registerListing[T any](cmd *cobra.Command, l *listing, columns []column[T], defaults string) {
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.name
-	}
-	flags := cmd.Flags()
-	flags.BoolVarP(&l.full, "full", "l", false, "do not shorten ids and hashes")
-	flags.BoolVar(&l.noLegend, "no-legend", false, "do not print a header")
-	flags.StringVar(&l.fields, "fields", defaults, "columns to print, of "+strings.Join(names, ","))
+// text makes a cell of what needs no shape.
+func text[T any](get func(T) string) func(T, shape) string {
+	return func(row T, _ shape) string { return get(row) }
 }
 
-// pick returns the columns that --fields names.
-func pick[T any](l *listing, columns []column[T]) ([]column[T], error) {
-	if l.fields == "" {
+// pick returns the columns that a list of names means.
+func pick[T any](fields string, columns []column[T]) ([]column[T], error) {
+	if fields == "" {
 		return nil, usage(errors.New("must define output format"))
 	}
 	var picked []column[T]
-	for _, name := range strings.Split(l.fields, ",") {
-		i := slices.IndexFunc(columns, func(c column[T]) bool { return c.name == name })
-		if i < 0 {
-			return nil, usage(fmt.Errorf("invalid key in output format: %q", name))
+	for name := range strings.SplitSeq(fields, ",") {
+		c, err := columnNamed(columns, name)
+		if err != nil {
+			return nil, err
 		}
-		picked = append(picked, columns[i])
+		picked = append(picked, c)
 	}
 	return picked, nil
 }
 
-// table prints rows in columns divided by TABs, as fleet 1 did.
-func table[T any](a *app, l *listing, columns []column[T], rows []T) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 1, '\t', 0)
-	cells := make([]string, len(columns))
-	if !l.noLegend {
-		for i, c := range columns {
-			cells[i] = strings.ToUpper(c.name)
+func columnNamed[T any](columns []column[T], name string) (column[T], error) {
+	i := slices.IndexFunc(columns, func(c column[T]) bool { return c.name == name })
+	if i < 0 {
+		return column[T]{}, usage(fmt.Errorf("invalid key in output format: %q; expect some of %s", name, columnNames(columns)))
+	}
+	return columns[i], nil
+}
+
+func columnNames[T any](columns []column[T]) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	return strings.Join(names, ",")
+}
+
+// sortRows sorts by a column, backwards if its name is given with a "-". Rows that are the same there keep their order.
+func sortRows[T any](rows []T, columns []column[T], by string) error {
+	if by == "" {
+		return nil
+	}
+	name, backwards := strings.CutPrefix(by, "-")
+	c, err := columnNamed(columns, name)
+	if err != nil {
+		return usage(fmt.Errorf("sort by %q: expect one of %s, or one of them after a \"-\"", name, columnNames(columns)))
+	}
+	order := c.order
+	if order == nil {
+		exact := shape{full: true}
+		order = func(x, y T) int { return cmp.Compare(c.cell(x, exact), c.cell(y, exact)) }
+	}
+	slices.SortStableFunc(rows, func(x, y T) int {
+		if backwards {
+			return order(y, x)
 		}
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
+		return order(x, y)
+	})
+	return nil
+}
+
+// cell is a piece of a table.
+type cell struct {
+	text  string
+	style style
+}
+
+// grid is a table of any rows, the header first unless there is none.
+func grid[T any](columns []column[T], rows []T, s shape, legend bool) [][]cell {
+	var lines [][]cell
+	if legend {
+		line := make([]cell, len(columns))
+		for i, c := range columns {
+			line[i] = cell{strings.ToUpper(c.name), header}
+		}
+		lines = append(lines, line)
 	}
 	for _, row := range rows {
+		line := make([]cell, len(columns))
 		for i, c := range columns {
-			cells[i] = cmp.Or(c.cell(row, l.full), "-")
+			line[i].text = cmp.Or(oneLine(c.cell(row, s)), "-")
+			if c.style != nil {
+				line[i].style = c.style(row)
+			}
 		}
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
+		lines = append(lines, line)
 	}
-	if err := w.Flush(); err != nil {
+	return lines
+}
+
+// oneLine keeps control characters, whoever wrote them, from the table and the terminal.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+const (
+	tabStop   = 8
+	columnGap = 2 // on a terminal
+	narrowest = 8 // a column is not cut to less
+)
+
+// writeGrid writes a table. For programs it is fleet 1's: columns divided by
+// TABs up to common tab stops. For a person it has spaces, and cut makes it
+// as narrow as the terminal.
+func (a *app) writeGrid(w io.Writer, lines [][]cell, cut bool) error {
+	var b strings.Builder
+	widths := widthsOf(lines)
+	width, watched := terminalWidth(w)
+	if watched && cut {
+		fit(widths, width)
+	}
+	for _, line := range lines {
+		for i, c := range line {
+			last := i == len(line)-1
+			text := c.text
+			if watched {
+				text = shorten(text, widths[i])
+			}
+			b.WriteString(a.paint(w, c.style, text))
+			switch length := utf8.RuneCountInString(text); {
+			case last:
+			case watched:
+				b.WriteString(strings.Repeat(" ", widths[i]-length+columnGap))
+			default:
+				stop := (widths[i] + tabStop) / tabStop * tabStop
+				b.WriteString(strings.Repeat("\t", (stop-length+tabStop-1)/tabStop))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
 		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
 	}
 	return nil
+}
+
+func widthsOf(lines [][]cell) []int {
+	if len(lines) == 0 {
+		return nil
+	}
+	widths := make([]int, len(lines[0]))
+	for _, line := range lines {
+		for i, c := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		}
+	}
+	return widths
+}
+
+// fit takes from the widest columns until the table is not wider than the terminal.
+func fit(widths []int, terminal int) {
+	total := columnGap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for ; total > terminal; total-- {
+		widest := 0
+		for i, w := range widths {
+			if w >= widths[widest] { // of equals the last, which says least
+				widest = i
+			}
+		}
+		if widths[widest] <= narrowest {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// shorten cuts a text that is longer than its column.
+func shorten(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	return string([]rune(text)[:max(0, width-1)]) + "…"
 }
 
 // shortHash is 7 digits of a hash, as fleet 1 showed it.
