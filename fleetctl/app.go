@@ -88,6 +88,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(outputTopic())
 	root.SetGlobalNormalizationFunc(flagName)
+	a.completeEverything(root)
 	for _, cmd := range append(root.Commands(), root) {
 		if !cmd.Runnable() && cmd.HasSubCommands() {
 			cmd.RunE = showHelp // only then does cobra refuse arguments that are no subcommand

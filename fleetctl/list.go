@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,10 @@ func registerListing[T any](cmd *cobra.Command, l *listing, x lister[T]) {
 	flags.BoolVarP(&l.full, "full", "l", false, "do not shorten ids, hashes and what is wider than the terminal; times as in RFC 3339")
 	flags.BoolVar(&l.noLegend, "no-legend", false, "do not print a header")
 	flags.StringVar(&l.fields, "fields", x.defaults, "columns to print, of "+columnNames(x.columns))
+	names := strings.Split(columnNames(x.columns), ",")
+	listOf(flags, "fields", names...)
 	flags.StringVar(&l.sort, "sort", "", "column to sort by, whether it is printed or not; backwards with a \"-\" before its name")
+	values(flags, "sort", names...)
 }
 
 // list carries out a list command. Mistakes in its flags are found before the cluster is asked.
@@ -92,7 +96,9 @@ type filters struct {
 func (f *filters) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.states, "state", nil, "only units in one of these states of systemd's (load, active or sub): failed, running, …")
+	listOf(flags, "state", "active", "activating", "deactivating", "failed", "inactive", "running", "exited", "dead")
 	flags.StringSliceVar(&f.desired, "desired", nil, "only units that are wanted inactive, loaded or launched")
+	listOf(flags, "desired", "inactive", "loaded", "launched")
 	flags.StringSliceVar(&f.machines, "machine", nil, "only units on these machines; each is an id or the beginning of one")
 	flags.StringArrayVar(&f.selectors, "selector", nil, selectorUsage)
 }

@@ -28,13 +28,7 @@ func machineColumns() []column[api.Machine] {
 				return cmp.Or(a.Compare(b), cmp.Compare(x.PrimaryIP, y.PrimaryIP))
 			},
 		},
-		{name: "metadata", cell: text(func(m api.Machine) string {
-			var pairs []string
-			for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
-				pairs = append(pairs, key+"="+m.Metadata[key])
-			}
-			return strings.Join(pairs, ",")
-		})},
+		{name: "metadata", cell: text(metadataWords)},
 		{
 			name:  "units",
 			cell:  text(func(m api.Machine) string { return fmt.Sprint(m.Units) }),
@@ -101,6 +95,14 @@ func machineStyle(m api.Machine) style {
 
 // machineStates are all that machineState returns.
 var machineStates = []string{"ready", "cordoned", "unreadable"}
+
+func metadataWords(m api.Machine) string {
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
+		pairs = append(pairs, key+"="+m.Metadata[key])
+	}
+	return strings.Join(pairs, ",")
+}
 
 // machineState is what an operator has to know of a machine before all else.
 func machineState(m api.Machine) string {
@@ -183,6 +185,7 @@ its fleetd, and since when it has been present.`,
 	}
 	registerListing(cmd, &l, x)
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only machines that are "+strings.Join(machineStates, ", "))
+	listOf(cmd.Flags(), "state", machineStates...)
 	cmd.Flags().StringArrayVar(&selectors, "selector", nil, selectorUsage)
 	return cmd
 }

@@ -26,6 +26,7 @@ type openSSH struct {
 	timeout    seconds
 	checkHosts tristate
 	knownHosts string
+	batch      bool // never ask for anything
 }
 
 func (s *openSSH) register(flags *pflag.FlagSet) {
@@ -99,6 +100,9 @@ func (s *openSSH) options(h sshHost) []string {
 	case check != nil:
 		add("StrictHostKeyChecking", "no")
 		add("UserKnownHostsFile", "/dev/null")
+	}
+	if s.batch {
+		add("BatchMode", "yes")
 	}
 	if h.port != 0 {
 		args = append(args, "-p", strconv.Itoa(h.port))

@@ -43,6 +43,7 @@ made, or there was none to make; else that of the move at which it stopped.`,
 	flags.BoolVarP(&r.yes, "yes", "y", false, "do not ask")
 	flags.IntVar(&r.max, "max", 0, "make at most this many moves; 0: as many as it takes")
 	flags.StringVar(&r.goal, "goal", string(cluster.GoalFree), "free or even")
+	values(flags, "goal", string(cluster.GoalFree), string(cluster.GoalEven))
 	flags.Var(&r.timeout, "timeout", "give up waiting for one move after this time, in seconds or as a duration such as 1m30s; 0: never")
 	return cmd
 }

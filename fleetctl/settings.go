@@ -25,7 +25,9 @@ func (a *app) registerSettings(flags *pflag.FlagSet) {
 	a.openSSH.register(flags)
 	a.output = output{form: formTable, text: string(formTable)}
 	flags.VarP(&a.output, "output", "o", outputUsage)
+	values(flags, "output", "table", "wide", "json", "yaml", "name", "jsonpath=", "template=")
 	flags.StringVar(&a.color, "color", "auto", "auto, always or never; auto is colour on a terminal, unless NO_COLOR is set")
+	values(flags, "color", "auto", "always", "never")
 	flags.BoolVar(&a.debug, "debug", false, "log every request to stderr")
 
 	flags.StringVar(&a.driver, "driver", "API", "API, the only one left")

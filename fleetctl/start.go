@@ -11,7 +11,7 @@ func (a *app) startCommand() *cobra.Command {
 	var replace, yes bool
 	var name string
 	cmd := &cobra.Command{
-		Use:   "start UNIT...",
+		Use:   "start UNIT|FILE...",
 		Short: "Start units and wait until they run",
 		Long: `Start units and wait until systemd has started them or has said why not.
 
