@@ -52,18 +52,21 @@ func (a *app) carryOut(cmd *cobra.Command, c *api.Client, w *waiting, orders []o
 	sent, code := a.send(ctx, c, orders)
 	x := newWaiter(a, follow, sent)
 	code = worse(code, x.wait(ctx, w.limit(cmd)))
-	if a.structured() {
-		all := make([]api.Unit, 0, len(names))
-		for _, name := range names {
-			if u, known := x.newest[name]; known {
-				all = append(all, u)
-			}
-		}
-		if err := entities(a, all); err != nil {
-			return err
+	return withCode(a.showUnits(names, x.newest), code)
+}
+
+// showUnits writes what is known of units, for programs.
+func (a *app) showUnits(names []unit.Name, newest map[unit.Name]api.Unit) error {
+	if !a.structured() {
+		return nil
+	}
+	all := make([]api.Unit, 0, len(names))
+	for _, name := range names {
+		if u, known := newest[name]; known {
+			all = append(all, u)
 		}
 	}
-	return ended(code)
+	return entities(a, all)
 }
 
 // trigger sends the orders and does not wait.

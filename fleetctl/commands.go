@@ -13,7 +13,7 @@ func (a *app) groups() []group {
 	return []group{
 		{"units", "Units", []*cobra.Command{
 			a.startCommand(), a.stopCommand(), a.restartCommand(), a.loadCommand(), a.unloadCommand(),
-			a.submitCommand(), a.destroyCommand(), a.moveCommand(),
+			a.submitCommand(), a.destroyCommand(), a.moveCommand(), a.waitCommand(),
 		}},
 		{"looking", "Looking", []*cobra.Command{
 			a.listUnitsCommand(), a.listUnitFilesCommand(), a.statusCommand(), a.catCommand(), a.explainCommand(),

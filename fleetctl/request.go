@@ -35,12 +35,17 @@ type request struct {
 	goal       goal
 	generation int64   // of the unit that expresses it
 	move       *moving // of goalMoved
+	milestone  *milestone
 }
 
 // starts tells whether the unit is to run when the request has been carried out.
 func (r *request) starts() bool {
 	return r.goal == goalLaunched || r.goal == goalRestarted || r.goal == goalMoved && r.move.launched
 }
+
+// expectsNone tells whether it means something to the request that there is no such unit. Before a
+// request that submits one, it does not.
+func (r *request) expectsNone() bool { return r.goal == goalGone || r.milestone != nil }
 
 // verdict is how a request ended.
 type verdict struct {
@@ -52,6 +57,9 @@ type verdict struct {
 // unit; ok is false while it has not ended. A unit that was absent before the
 // request must not be given to it.
 func (r *request) judge(u api.Unit) (v verdict, ok bool) {
+	if r.milestone != nil {
+		return r.milestone.judge(u)
+	}
 	phase, message := outcome(u)
 	switch {
 	case r.goal == goalGone:

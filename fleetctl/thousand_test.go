@@ -24,6 +24,7 @@ func TestAThousandUnitsAreOneCommand(t *testing.T) {
 	} {
 		t.Run(server.title, func(t *testing.T) {
 			w := newWorld()
+			defer w.close()
 			handler, stop := w.serve("2.0.0")
 			defer stop()
 			var mu sync.Mutex

@@ -2,217 +2,126 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"fleet/api"
 	"fleet/unit"
 )
 
-// waiter is the end of a command: it takes in what the watch tells until every request has ended.
-type waiter struct {
-	app    *app
-	watch  *watch
-	open   map[unit.Name]*request
-	newest map[unit.Name]api.Unit
-	held   map[unit.Name]time.Time // ended well, and watched until then for a death right after the start
-	wants  map[unit.Name]bool      // have no machine because of others of this command, which may get one yet
-	broken error                   // why nothing can be seen now; nil if something can
-	code   exitCode
-}
+func (a *app) waitCommand() *cobra.Command {
+	state := "done"
+	timeout := seconds(defaultTimeout)
+	var states strings.Builder
+	for _, c := range milestones() {
+		fmt.Fprintf(&states, "  %-9s %s\n", c.name, c.help)
+	}
+	cmd := &cobra.Command{
+		Use:   "wait [--for=STATE] UNIT...",
+		Short: "Wait until units are in a state",
+		Long: `Wait until every one of the units is in a state, and say so of each. Nothing is asked of them.
 
-func newWaiter(a *app, w *watch, requests []*request) *waiter {
-	x := &waiter{
-		app:    a,
-		watch:  w,
-		open:   make(map[unit.Name]*request, len(requests)),
-		newest: maps.Clone(w.first),
-		held:   make(map[unit.Name]time.Time),
-		wants:  make(map[unit.Name]bool),
-	}
-	for _, r := range requests {
-		x.open[r.unit] = r
-	}
-	return x
-}
+UNIT is a name, a shell pattern in quotes, or "-" for the lines of standard input. A pattern means
+the units that there are now.
 
-// wait tells of each request as it ends, and returns the worst of their exit
-// codes. A limit of zero is no limit.
-func (x *waiter) wait(ctx context.Context, limit time.Duration) exitCode {
-	for _, name := range slices.Sorted(maps.Keys(x.open)) {
-		// A unit that was not there has just been submitted.
-		if u, known := x.newest[name]; known && (!u.Absent || x.open[name].goal == goalGone) {
-			x.take(u)
-		}
-	}
-	var timeout <-chan time.Time
-	if limit > 0 {
-		timeout = time.After(limit)
-	}
-	progress := newProgress(x.app)
-	defer progress.stop()
-	for len(x.open) > 0 {
-		select {
-		case n := <-x.watch.news:
-			progress.clear()
-			x.broken = n.broken
-			if n.broken == nil {
-				x.hear(ctx, n.unit)
+` + states.String() + `
+A state is waited for until the cluster has also carried out what was last asked of the unit, so
+that "restart --no-block" and then "wait --for=active" do not take the old run for the new one.
+
+The exit code is 4 as soon as a unit has failed that is to be active, inactive or done, 5 if one
+that is to be done fits no machine, 3 if one does not exist (which is well with --for=gone) or is
+destroyed, and 6 if the time is over.`,
+		Example: `  fleetctl start --no-block units/ && fleetctl wait 'web@*'
+  fleetctl wait --for=inactive --timeout 1h backup.service
+  fleetctl wait --for=gone --timeout 0 'old-*'`,
+		Args: needUnits,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := findMilestone(state)
+			if err != nil {
+				return err
 			}
-		case <-x.release():
-			progress.clear()
-			x.settle(time.Now())
-		case <-progress.due():
-			progress.show(x.progress())
-		case <-timeout:
-			progress.clear()
-			x.giveUp("timed out after " + limit.String())
-		case <-ctx.Done():
-			progress.clear()
-			x.giveUp("interrupted")
-		}
-		x.lookAgain()
+			return a.wait(cmd.Context(), args, c, time.Duration(timeout))
+		},
 	}
-	return x.code
+	flags := cmd.Flags()
+	flags.StringVar(&state, "for", state, "the state to wait for: done, placed, active, inactive, failed or gone")
+	flags.Var(&timeout, "timeout", "give up waiting after this time, in seconds or as a duration such as 1m30s; 0: never")
+	return cmd
 }
 
-// hear takes in an event. One that says that a unit does not exist may be from
-// before the request that submitted it, and has no generation to tell; the unit itself is asked for then.
-func (x *waiter) hear(ctx context.Context, u api.Unit) {
-	r, open := x.open[u.Name]
-	if open && u.Absent && r.goal != goalGone {
-		now, err := x.watch.client.Unit(ctx, u.Name)
-		if err == nil {
-			u = now
-		} else if !errors.Is(err, api.ErrNotFound) {
-			return // the stream has broken too, and says so
-		}
+func (a *app) wait(ctx context.Context, args []string, until *milestone, limit time.Duration) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
 	}
-	x.take(u)
+	defer c.Close()
+	s, err := a.selectUnits(ctx, c, args)
+	if err != nil {
+		return err
+	}
+	names := make([]unit.Name, len(s.units))
+	for i, u := range s.units {
+		names[i] = u.Name
+	}
+	code := exitOK
+	if until.name == string(goalGone) {
+		left, err := a.destroyed(ctx, c, s.missing)
+		if err != nil {
+			return err
+		}
+		names = append(names, left...)
+	} else {
+		code = a.reportMissing(s)
+	}
+	if len(names) == 0 {
+		return ended(code)
+	}
+	follow, err := openWatch(ctx, c, names, time.Duration(a.requestTimeout))
+	if err != nil {
+		return withCode(err, code)
+	}
+	defer follow.close()
+	requests := make([]*request, len(names))
+	for i, name := range names {
+		requests[i] = &request{unit: name, goal: goal(until.name), milestone: until}
+	}
+	x := newWaiter(a, follow, requests)
+	code = worse(code, x.wait(ctx, limit))
+	return withCode(a.showUnits(names, x.newest), code)
 }
 
-// take judges what is new of a unit.
-func (x *waiter) take(u api.Unit) {
-	x.newest[u.Name] = u
-	r, open := x.open[u.Name]
-	if !open {
-		return
-	}
-	v, ended := r.judge(u)
-	delete(x.wants, u.Name)
-	if !ended {
-		return
-	}
-	if v.code == exitNowhere && x.hangsOn(u) {
-		x.wants[u.Name] = true
-		return
-	}
-	if v.code == exitOK && r.starts() {
-		if _, held := x.held[u.Name]; held {
-			return // until it is released
-		}
-		if left := fresh(u); left > 0 {
-			x.held[u.Name] = time.Now().Add(left)
-			return
-		}
-	}
-	x.end(r, v)
-}
-
-// hangsOn tells whether a unit has no machine because another one, which is still
-// waited for, has none yet: "start announce web" is in no hurry to say that
-// announce goes with web, which is not placed.
-func (x *waiter) hangsOn(u api.Unit) bool {
-	return u.Pending != nil && slices.ContainsFunc(u.Pending.Peers, func(peer unit.Name) bool {
-		_, open := x.open[peer]
-		return open
-	})
-}
-
-// lookAgain ends the requests that hung on others which have ended, and those that hang on nothing but each other.
-func (x *waiter) lookAgain() {
-	circle := len(x.wants) == len(x.open)
-	for _, name := range slices.Sorted(maps.Keys(x.wants)) {
-		if v, ended := x.open[name].judge(x.newest[name]); ended && (circle || !x.hangsOn(x.newest[name])) {
-			x.end(x.open[name], v)
-		}
-	}
-}
-
-// release rings when the first of the units that are held may be let go.
-func (x *waiter) release() <-chan time.Time {
-	var first time.Time
-	for _, at := range x.held {
-		if first.IsZero() || at.Before(first) {
-			first = at
-		}
-	}
-	if first.IsZero() {
-		return nil
-	}
-	return time.After(time.Until(first))
-}
-
-// settle ends the requests whose units have lived long enough.
-func (x *waiter) settle(now time.Time) {
-	for _, name := range slices.Sorted(maps.Keys(x.held)) {
-		if x.held[name].After(now) {
+// destroyed are the names of units that do not exist, and of which machines may still have something.
+func (a *app) destroyed(ctx context.Context, c *api.Client, missing []string) ([]unit.Name, error) {
+	names := make(map[unit.Name]bool)
+	var patterns []string
+	for _, arg := range missing {
+		if isGlob(arg) {
+			patterns = append(patterns, arg)
 			continue
 		}
-		delete(x.held, name)
-		r := x.open[name]
-		if v, ended := r.judge(x.newest[name]); ended {
-			x.end(r, v)
+		names[unit.Name(arg)] = true
+	}
+	if len(patterns) > 0 {
+		states, err := c.States(ctx)
+		if err != nil {
+			return nil, remote(fmt.Errorf("list what machines have: %w", err))
+		}
+		for _, arg := range patterns {
+			before := len(names)
+			for _, s := range states {
+				if globMatches(arg, s.Name) {
+					names[s.Name] = true
+				}
+			}
+			if len(names) == before {
+				a.say("No unit matches %s", arg)
+			}
 		}
 	}
-}
-
-func (x *waiter) end(r *request, v verdict) {
-	delete(x.open, r.unit)
-	delete(x.held, r.unit)
-	delete(x.wants, r.unit)
-	x.code = worse(x.code, v.code)
-	if v.code == exitOK {
-		x.app.say("%s", v.line)
-		return
-	}
-	x.app.complain("%s", v.line)
-}
-
-// giveUp ends all requests that are open, without knowing how they will end.
-func (x *waiter) giveUp(why string) {
-	x.settle(time.Now().Add(grace)) // what has only to prove itself is as good as ended
-	for _, name := range slices.Sorted(maps.Keys(x.open)) {
-		if v, ended := x.open[name].judge(x.newest[name]); x.wants[name] && ended {
-			x.end(x.open[name], v)
-			continue
-		}
-		line := fmt.Sprintf("Unit %s is not known to be %s: %s (%s); the request stays in force",
-			name, x.open[name].goal, why, x.missing(name))
-		x.end(x.open[name], verdict{exitTimeout, line})
-	}
-}
-
-// missing is what is waited for.
-func (x *waiter) missing(name unit.Name) string {
-	if x.broken != nil {
-		return x.broken.Error()
-	}
-	u := x.newest[name]
-	if _, message := outcome(u); message != "" {
-		return inFull(message, u.Copies)
-	}
-	return "waiting for the cluster to act"
-}
-
-func (x *waiter) progress() string {
-	names := slices.Sorted(maps.Keys(x.open))
-	text := fmt.Sprintf("%s: %s", names[0], x.missing(names[0]))
-	if len(names) > 1 {
-		text = fmt.Sprintf("waiting for %d units; %s", len(names), text)
-	}
-	return text
+	return slices.Sorted(maps.Keys(names)), nil
 }

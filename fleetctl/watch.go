@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleet/api"
+	"fleet/cluster"
 	"fleet/unit"
 )
 
@@ -82,21 +83,34 @@ func (w *watch) close() {
 }
 
 func (w *watch) run(ctx context.Context, opened chan<- error) {
-	synced := false
+	synced := false // once
 	backoff := firstBackoff
+	o := w.selection()
+	o.Told = func(revision int64) { o.Since = revision }
 	for {
-		err := w.client.Events(ctx, w.selection(), func(e api.Event) error {
+		told := make(map[unit.Name]bool) // by this stream, until it is in step; nil: what it does not tell is as it was
+		if o.Since > 0 {
+			told = nil
+		}
+		err := w.client.Events(ctx, o, func(e api.Event) error {
 			switch {
+			case e.Type == api.EventReset:
+				told = make(map[unit.Name]bool)
 			case e.Type == api.EventSync:
 				backoff = firstBackoff
 				if !synced {
 					synced = true
 					opened <- nil
+					return nil
 				}
+				return w.tellGone(ctx, told)
 			case e.Type != api.EventUnit || e.Unit == nil || !w.names[e.Unit.Name]:
 			case !synced:
 				w.first[e.Unit.Name] = *e.Unit
 			default:
+				if told != nil {
+					told[e.Unit.Name] = true
+				}
 				return w.tell(ctx, news{unit: *e.Unit})
 			}
 			return nil
@@ -115,6 +129,22 @@ func (w *watch) run(ctx context.Context, opened chan<- error) {
 		}
 		backoff = min(2*backoff, lastBackoff)
 	}
+}
+
+// tellGone tells of the units that a stream which began anew did not: they went while nothing could be seen.
+func (w *watch) tellGone(ctx context.Context, told map[unit.Name]bool) error {
+	if told == nil {
+		return nil
+	}
+	for name := range w.names {
+		if told[name] {
+			continue
+		}
+		if err := w.tell(ctx, news{unit: api.Unit{Name: name, Absent: true, Outcome: &api.Outcome{Phase: cluster.Done}}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *watch) selection() api.EventsOptions {
