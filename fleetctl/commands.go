@@ -19,7 +19,7 @@ func (a *app) groups() []group {
 			a.listUnitsCommand(), a.listUnitFilesCommand(), a.statusCommand(), a.catCommand(), a.explainCommand(),
 		}},
 		{"machines", "Machines", []*cobra.Command{
-			a.listMachinesCommand(), a.cordonCommand(), a.uncordonCommand(), a.rebalanceCommand(), a.sshCommand(),
+			a.listMachinesCommand(), a.topCommand(), a.cordonCommand(), a.uncordonCommand(), a.rebalanceCommand(), a.sshCommand(),
 		}},
 		{"files", "Files", []*cobra.Command{
 			a.planCommand(),

@@ -136,21 +136,33 @@ const (
 // as narrow as the terminal.
 func (a *app) writeGrid(w io.Writer, lines [][]cell, cut bool) error {
 	var b strings.Builder
+	for _, line := range a.layOut(w, lines, cut) {
+		b.WriteString(line + "\n")
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
+	}
+	return nil
+}
+
+// layOut makes lines of a table that is to be written to w.
+func (a *app) layOut(w io.Writer, lines [][]cell, cut bool) []string {
 	widths := widthsOf(lines)
 	width, watched := terminalWidth(w)
 	if watched && cut {
 		fit(widths, width)
 	}
-	for _, line := range lines {
+	out := make([]string, len(lines))
+	for n, line := range lines {
+		var b strings.Builder
 		for i, c := range line {
-			last := i == len(line)-1
 			text := c.text
 			if watched {
 				text = shorten(text, widths[i])
 			}
 			b.WriteString(a.paint(w, c.style, text))
 			switch length := utf8.RuneCountInString(text); {
-			case last:
+			case i == len(line)-1:
 			case watched:
 				b.WriteString(strings.Repeat(" ", widths[i]-length+columnGap))
 			default:
@@ -158,12 +170,9 @@ func (a *app) writeGrid(w io.Writer, lines [][]cell, cut bool) error {
 				b.WriteString(strings.Repeat("\t", (stop-length+tabStop-1)/tabStop))
 			}
 		}
-		b.WriteByte('\n')
+		out[n] = b.String()
 	}
-	if _, err := io.WriteString(w, b.String()); err != nil {
-		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-	}
-	return nil
+	return out
 }
 
 func widthsOf(lines [][]cell) []int {

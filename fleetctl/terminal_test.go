@@ -30,6 +30,8 @@ import (
 //	send KEYS         type; ^C is Ctrl-C
 //	resize COLUMNSxROWS
 //	signal NAME       TERM or INT
+//	run WORDS         the same program with these arguments meanwhile
+//	cluster WORDS     as the script command
 //
 // What the terminal has shown is in the file "screen" afterwards, with ^[ for escape.
 func onTerminal(ts *testscript.TestScript, neg bool, args []string) {
@@ -40,7 +42,7 @@ func onTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	program, err := lookIn(ts.Getenv("PATH"), command[0])
 	ts.Check(err)
 	cmd := exec.Command(program, command[1:]...)
-	cmd.Dir = ts.Getenv("PWD")
+	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = []string{"TERM=xterm"}
 	for _, key := range []string{"FLEETCTL_ENDPOINT", "FLEETCTL_OUTPUT", "NO_COLOR", "PATH", "TZ", "TERM", "HOME", "GORACE"} {
 		if value := ts.Getenv(key); value != "" {
@@ -62,7 +64,18 @@ func onTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	defer watchdog.Stop()
 	var failure error
 	for i := 2; i < len(actions) && failure == nil; i += 2 {
-		failure = act(s, console, cmd.Process, done, actions[i], actions[i+1])
+		switch words := strings.Fields(actions[i+1]); actions[i] {
+		case "run":
+			other := exec.Command(program, words...)
+			other.Dir, other.Env = cmd.Dir, cmd.Env
+			if out, err := other.CombinedOutput(); err != nil {
+				failure = fmt.Errorf("run %s: %w: %s", actions[i+1], err, out)
+			}
+		case "cluster":
+			clusterCommand(ts, false, words)
+		default:
+			failure = act(s, console, cmd.Process, done, actions[i], actions[i+1])
+		}
 	}
 	if failure != nil {
 		_ = cmd.Process.Kill()
