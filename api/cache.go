@@ -16,6 +16,7 @@ import (
 type cache struct {
 	mu        sync.RWMutex
 	snapshot  cluster.Snapshot
+	version   uint64        // grows by one with every update
 	told      bool          // the first update has arrived
 	advanced  chan struct{} // closed by the next update
 	listeners map[*listener]struct{}
@@ -24,8 +25,10 @@ type cache struct {
 	// where has, for every unit that a present machine reports, those machines, sorted.
 	where map[unit.Name][]cluster.MachineID
 
-	submitted sortedNames // names of units with a record
-	reported  sortedNames // keys of where
+	submitted sortedKeys[unit.Name] // units with a record
+	reported  sortedKeys[unit.Name] // keys of where
+	present   sortedKeys[cluster.MachineID]
+	pasts     pasts
 	files     fileViews
 	needs     fileNeeds
 }
@@ -49,7 +52,9 @@ func (c *cache) apply(u cluster.Update) {
 	for id := range ids {
 		before[id] = c.machineState(id)
 	}
+	c.keep(u)
 	names := c.snapshot.Apply(u)
+	c.version++
 	for id := range c.machinesOf(u) {
 		ids[id] = struct{}{}
 	}
@@ -123,25 +128,38 @@ func (c *cache) machinesOf(u cluster.Update) map[cluster.MachineID]struct{} {
 	return ids
 }
 
-// forget drops what was derived from records that u removed.
+// forget drops what was derived from records that u changed.
 func (c *cache) forget(u cluster.Update) {
 	if u.Reset {
 		c.files.clear()
 		c.needs.clear()
 		c.submitted.stale()
+		c.present.stale()
 	}
 	for _, change := range u.Changes {
 		switch change := change.(type) {
 		case cluster.UnitChanged:
-			c.submitted.stale()
+			c.submitted.put(change.Name, change.Unit != nil)
 		case cluster.FileChanged:
 			c.files.drop(change.ID)
 			c.needs.drop(change.ID)
+		case cluster.MachineChanged:
+			c.present.put(change.ID, change.Machine != nil)
 		case cluster.Corrupted:
-			c.submitted.stale()
-			c.files.drop(unit.ContentID(change.ID))
-			c.needs.drop(unit.ContentID(change.ID))
+			c.forgetDamaged(change)
 		}
+	}
+}
+
+func (c *cache) forgetDamaged(change cluster.Corrupted) {
+	switch change.Kind {
+	case cluster.KindUnit:
+		c.submitted.put(unit.Name(change.ID), true)
+	case cluster.KindMachine:
+		c.present.put(cluster.MachineID(change.ID), true)
+	case cluster.KindFile:
+		c.files.drop(unit.ContentID(change.ID))
+		c.needs.drop(unit.ContentID(change.ID))
 	}
 }
 
@@ -153,15 +171,24 @@ func (c *cache) locate(name unit.Name) {
 			ids = append(ids, copied.Machine)
 		}
 	}
-	_, had := c.where[name]
-	if had != (ids != nil) {
-		c.reported.stale()
-	}
+	c.reported.put(name, ids != nil)
 	if ids == nil {
 		delete(c.where, name)
 		return
 	}
 	c.where[name] = ids
+}
+
+// readAt calls fn with the cluster as it was, which fn must not keep. The caller holds p.
+func (c *cache) readAt(p *past, fn func(view)) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	v := c.view()
+	v.past = p
+	if p.whole != nil {
+		v.Snapshot = p.whole
+	}
+	fn(v)
 }
 
 // read calls fn with the cluster, which fn must not keep.
@@ -194,36 +221,4 @@ func (c *cache) await(ctx context.Context, revision int64) {
 			return
 		}
 	}
-}
-
-// submittedNames are the units with a record, sorted. The caller holds the lock for reading.
-func (c *cache) submittedNames() []unit.Name {
-	return c.submitted.get(c.snapshot.Units)
-}
-
-// reportedNames are the keys of where, sorted. The caller holds the lock for reading.
-func (c *cache) reportedNames() []unit.Name {
-	return c.reported.get(func() []unit.Name { return slices.Sorted(maps.Keys(c.where)) })
-}
-
-// sortedNames is a list that is made when it is asked for, and again only when it has become stale.
-type sortedNames struct {
-	mu    sync.Mutex
-	names []unit.Name
-	valid bool
-}
-
-func (s *sortedNames) stale() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.names, s.valid = nil, false
-}
-
-func (s *sortedNames) get(list func() []unit.Name) []unit.Name {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.valid {
-		s.names, s.valid = list(), true
-	}
-	return s.names
 }

@@ -139,7 +139,8 @@ func tags(r *http.Request, header string) func(generation int64) bool {
 	}
 	list := strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || r == ' ' })
 	return func(generation int64) bool {
-		return slices.Contains(list, "*") || slices.Contains(list, etag(generation))
+		about := func(tag string) bool { return tag == "*" || etag(generation) == generationOf(tag) }
+		return slices.ContainsFunc(list, about)
 	}
 }
 

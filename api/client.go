@@ -90,6 +90,7 @@ func Dial(endpoint string, o ClientOptions) (*Client, error) {
 			return nil, fmt.Errorf("endpoint %q: expect %s:///path/of/socket", endpoint, u.Scheme)
 		}
 		transport.Proxy = nil
+		transport.DisableCompression = true // it costs more than it spares
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dial(ctx, "unix", u.Path)
 		}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -251,7 +252,10 @@ func (c *contract) checkAnswer(o *operation, head bool, answer *recorder) error 
 			return fmt.Errorf("header %s is not described", key)
 		}
 	}
-	body := answer.body.Bytes()
+	body, err := answer.content()
+	if err != nil {
+		return err
+	}
 	if len(body) == 0 {
 		if len(described.Content) > 0 && !head {
 			return errors.New("it has no body")
@@ -277,6 +281,18 @@ func (c *contract) checkAnswer(o *operation, head bool, answer *recorder) error 
 		}
 	}
 	return nil
+}
+
+// content is the body as it was before it was compressed.
+func (a *recorder) content() ([]byte, error) {
+	if a.Header().Get("Content-Encoding") != "gzip" || a.body.Len() == 0 {
+		return a.body.Bytes(), nil
+	}
+	zip, err := gzip.NewReader(&a.body)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(zip)
 }
 
 func (c *contract) validate(schema string, body []byte) error {

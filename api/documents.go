@@ -25,12 +25,12 @@ func compact(source []byte) []byte {
 	return b.Bytes()
 }
 
-func (s *Server) getDiscovery(w http.ResponseWriter, _ *http.Request) error {
-	writeBody(w, http.StatusOK, jsonType, s.discovery)
+func (s *Server) getDiscovery(w http.ResponseWriter, r *http.Request) error {
+	showBody(w, r, contentTag(0, s.discovery), jsonType, s.discovery)
 	return nil
 }
 
-func (s *Server) getOpenAPI(w http.ResponseWriter, _ *http.Request) error {
-	writeBody(w, http.StatusOK, jsonType, s.openapi)
+func (s *Server) getOpenAPI(w http.ResponseWriter, r *http.Request) error {
+	showBody(w, r, contentTag(0, s.openapi), jsonType, s.openapi)
 	return nil
 }

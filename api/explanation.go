@@ -69,7 +69,7 @@ func (s *Server) getExplanation(w http.ResponseWriter, r *http.Request, raw stri
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, out)
+	return show(w, r, 0, out)
 }
 
 func (v view) explanation(name unit.Name, e cluster.Explanation) Explanation {

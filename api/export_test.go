@@ -25,15 +25,29 @@ func Listening(s *Server) int {
 	return len(s.cache.listeners)
 }
 
-// ParsePageToken and its inverse, for the fuzzer.
-func ParsePageToken(s string) (token string, limit, page uint32, err error) {
-	t, err := parsePageToken(s)
-	return t.String(), t.limit, t.page, err
+// ParsePageToken reads a token for a list and writes it again; both texts are empty for fleet 1's.
+func ParsePageToken(s, list string) (again string, ours bool, err error) {
+	t, err := parsePageToken(s, list)
+	if err == nil && t.ours {
+		again = t.text(list)
+	}
+	return again, t.ours, err
 }
 
-// PageBounds cuts a list of that many items.
-func PageBounds(limit, page uint32, total int) (from, to int, next string) {
-	return pageToken{limit: limit, page: page}.cut(total)
+// PageToken writes a token.
+func PageToken(list string, limit int, revision int64, value, key, minor string) string {
+	return pageToken{limit: limit, revision: revision, after: row{value, key, minor}}.text(list)
+}
+
+// Pasts are the revisions that are kept for lists, and how many states of units for all of them.
+func Pasts(s *Server) (revisions []int64, kept int) {
+	s.cache.pasts.mu.Lock()
+	defer s.cache.pasts.mu.Unlock()
+	for _, p := range s.cache.pasts.all {
+		revisions = append(revisions, p.revision)
+		kept += len(p.units)
+	}
+	return revisions, kept
 }
 
 // Routes lists what the server answers, as "METHOD path", without HEAD.

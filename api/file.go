@@ -10,7 +10,7 @@ import (
 	"fleet/unit"
 )
 
-func (s *Server) getFile(w http.ResponseWriter, _ *http.Request, name string) error {
+func (s *Server) getFile(w http.ResponseWriter, r *http.Request, name string) error {
 	var st cluster.Status
 	var file cluster.File
 	var found bool
@@ -30,7 +30,7 @@ func (s *Server) getFile(w http.ResponseWriter, _ *http.Request, name string) er
 		return errors.New("get the file of " + name + ": " + why)
 	}
 	tellGeneration(w, st.Unit.Generation)
-	writeBody(w, http.StatusOK, "text/plain; charset=utf-8", file.Bytes())
+	showBody(w, r, etag(st.Unit.Generation), "text/plain; charset=utf-8", file.Bytes())
 	return nil
 }
 

@@ -23,7 +23,7 @@ type SettingsList struct {
 	Settings []MachineSettings `json:"settings,omitempty"`
 }
 
-func (s *Server) getSettings(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) getSettings(w http.ResponseWriter, r *http.Request) error {
 	var out SettingsList
 	s.cache.read(func(v view) {
 		ids := v.Laid()
@@ -37,7 +37,7 @@ func (s *Server) getSettings(w http.ResponseWriter, _ *http.Request) error {
 			}
 		}
 	})
-	return writeJSON(w, http.StatusOK, out)
+	return show(w, r, 0, out)
 }
 
 // settings returns nil if nothing is laid over the machine.

@@ -36,13 +36,13 @@ type Ordered struct {
 
 func errNoMachine() *Error { return &Error{http.StatusNotFound, "machine does not exist"} }
 
-func (s *Server) getMachine(w http.ResponseWriter, _ *http.Request, raw string) error {
+func (s *Server) getMachine(w http.ResponseWriter, r *http.Request, raw string) error {
 	var detail *MachineDetail
 	s.cache.read(func(v view) { detail = v.machineDetail(cluster.MachineID(raw)) })
 	if detail == nil {
 		return errNoMachine()
 	}
-	return writeJSON(w, http.StatusOK, detail)
+	return show(w, r, 0, detail)
 }
 
 // machineDetail returns nil if nothing is known of the machine but, at most, settings.
@@ -80,7 +80,7 @@ func (v view) ordered(id cluster.MachineID, name unit.Name, o cluster.Order) Ord
 	machine, _ := v.Machine(id)
 	var sum Resources
 	if file, ok := v.File(o.Content); ok {
-		if needs, err := v.needs.get(o.Content, file, name); err == nil && sum.add(needs, machine.Capacity.PhysicalMemory) {
+		if needs, err := v.needed(o.Content, file, name); err == nil && sum.add(needs, machine.Capacity.PhysicalMemory) {
 			out.Reserved = &sum
 		}
 	}

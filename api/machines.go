@@ -1,20 +1,60 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// machineList are the machines that are present.
+func machineList() collection[cluster.MachineID, Machine] {
+	return collection[cluster.MachineID, Machine]{
+		name: "machines", page: "machines",
+		keys: func(v view, q *listQuery) []cluster.MachineID {
+			if len(q.machines) > 0 {
+				return common(q.machines, v.past.present)
+			}
+			return v.past.present
+		},
+		items: func(v view, id cluster.MachineID, q *listQuery) []Machine {
+			if m := q.machine(v, id); m != nil {
+				return []Machine{*m}
+			}
+			return nil
+		},
+		minor: func(Machine) string { return "" },
+	}
+}
 
 func (s *Server) listMachines(w http.ResponseWriter, r *http.Request) error {
-	token, err := s.requestedPage(r.URL.Query())
-	if err != nil {
-		return err
+	return answerList(s, machineList(), w, r)
+}
+
+// machine returns nil if the machine is not selected. Names and patterns select those that have such a unit.
+func (f *filter) machine(v view, id cluster.MachineID) *Machine {
+	if !f.fits(v, id) {
+		return nil
 	}
-	var page MachinePage
-	s.cache.read(func(v view) {
-		ids := v.machineIDs()
-		from, to, next := token.cut(len(ids))
-		page.NextPageToken = next
-		for _, id := range ids[from:to] {
-			page.Machines = append(page.Machines, *v.machine(id))
+	if f.ofNames() && !v.hasUnit(id, f.named) {
+		return nil
+	}
+	return v.machine(id)
+}
+
+// hasUnit tells whether a machine was told to have, or reports, a unit with such a name.
+func (v view) hasUnit(id cluster.MachineID, named func(unit.Name) bool) bool {
+	orders, _ := v.Orders(id)
+	for name := range orders.Units {
+		if named(name) {
+			return true
 		}
-	})
-	return writeJSON(w, http.StatusOK, page)
+	}
+	report, _ := v.Report(id)
+	for name := range report.Units {
+		if named(name) {
+			return true
+		}
+	}
+	return false
 }

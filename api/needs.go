@@ -64,6 +64,15 @@ func (f *fileNeeds) clear() {
 	f.known = nil
 }
 
+// needed is what a unit with that file reserves.
+func (v view) needed(id unit.ContentID, file cluster.File, name unit.Name) (unit.Needs, error) {
+	if v.past.replaced(id) { // nobody would forget it
+		rules, err := file.Rules(name)
+		return rules.Needs, err
+	}
+	return v.needs.get(id, file, name)
+}
+
 // reserved is what the units that a machine is ordered to have reserve there; nil
 // if it is nothing, or cannot be known because a file cannot be read.
 func (v view) reserved(id cluster.MachineID) *Resources {
@@ -76,7 +85,7 @@ func (v view) reserved(id cluster.MachineID) *Resources {
 		if !ok {
 			return nil
 		}
-		needs, err := v.needs.get(order.Content, file, name)
+		needs, err := v.needed(order.Content, file, name)
 		if err != nil {
 			return nil
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 
@@ -44,6 +45,8 @@ type Server struct {
 	store     Store
 	o         Options
 	cache     *cache
+	life      uint64 // a number of its own for every server
+	zips      sync.Pool
 	table     []route
 	discovery []byte
 	openapi   []byte
@@ -71,6 +74,7 @@ func New(store Store, o Options) *Server {
 		store:     store,
 		o:         o,
 		cache:     newCache(),
+		life:      rand.Uint64(),
 		discovery: compact(discoverySource),
 		openapi:   compact(openapiSource),
 		advising:  make(chan struct{}, 1),
@@ -105,6 +109,16 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.answer(w, r)
+		return
+	}
+	c := compressed(w, r, &s.zips)
+	s.answer(c, r)
+	c.close()
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", serverName+s.o.Version)
 	if err := s.ready(); err != nil {
 		s.o.Logger.Debug("request refused: not ready", "path", r.URL.Path, "err", err)

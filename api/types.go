@@ -88,15 +88,17 @@ type UnitState struct {
 
 	// What follows is not in v1.
 
-	Reason       string    `json:"reason,omitempty"`     // why on this machine
-	ObservedAt   time.Time `json:"observedAt,omitzero"`  // the machine's clock
-	Generation   int64     `json:"generation,omitempty"` // the last that was carried out
-	InvocationID string    `json:"invocationID,omitempty"`
-	Result       string    `json:"result,omitempty"`
-	ExitStatus   int32     `json:"exitStatus,omitempty"`
-	Restarts     uint32    `json:"restarts,omitempty"`  // by systemd
-	StateSince   time.Time `json:"stateSince,omitzero"` // the machine's clock
-	Error        string    `json:"error,omitempty"`     // why the order could not be carried out
+	Reason           string    `json:"reason,omitempty"`           // why on this machine
+	ObservedAt       time.Time `json:"observedAt,omitzero"`        // the machine's clock
+	WantedGeneration int64     `json:"wantedGeneration,omitempty"` // the unit's
+	Generation       int64     `json:"generation,omitempty"`       // the last that was carried out here
+	InvocationID     string    `json:"invocationID,omitempty"`
+	Result           string    `json:"result,omitempty"`
+	ExitStatus       int32     `json:"exitStatus,omitempty"`
+	Signaled         bool      `json:"signaled,omitempty"`  // ExitStatus is the number of a signal
+	Restarts         uint32    `json:"restarts,omitempty"`  // by systemd
+	StateSince       time.Time `json:"stateSince,omitzero"` // the machine's clock
+	Error            string    `json:"error,omitempty"`     // why the order could not be carried out
 }
 
 // Machine is a machine that is present in fleet's v1 JSON, with what ours adds.

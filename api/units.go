@@ -1,68 +1,54 @@
 package api
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"fleet/cluster"
 	"fleet/unit"
 )
 
+// unitList are the units that users have submitted.
+func unitList() collection[unit.Name, Unit] {
+	return collection[unit.Name, Unit]{
+		name: "units", page: "units",
+		keys: func(v view, q *listQuery) []unit.Name { return q.narrow(v, v.past.submitted) },
+		items: func(v view, name unit.Name, q *listQuery) []Unit {
+			if st, ok := q.unit(v, name); ok {
+				return []Unit{v.unitOf(st, detail{options: true})}
+			}
+			return nil
+		},
+		minor: func(Unit) string { return "" },
+	}
+}
+
+// unit returns a unit if it is selected. Of its copies one has to be all that is asked of copies.
+func (f *filter) unit(v view, name unit.Name) (cluster.Status, bool) {
+	if !f.named(name) {
+		return cluster.Status{}, false
+	}
+	st := v.Status(name)
+	if !f.wanted(st.Unit) || !f.reached(st) {
+		return st, false
+	}
+	fits := func(c cluster.Copy) bool { return f.copied(v, c) }
+	return st, !f.ofCopies() || slices.ContainsFunc(st.Copies, fits)
+}
+
 func (s *Server) listUnits(w http.ResponseWriter, r *http.Request) error {
-	token, err := s.requestedPage(r.URL.Query())
-	if err != nil {
-		return err
-	}
-	var page UnitPage
-	s.cache.read(func(v view) {
-		names := s.cache.submittedNames()
-		from, to, next := token.cut(len(names))
-		page.NextPageToken = next
-		for _, name := range names[from:to] {
-			page.Units = append(page.Units, v.unit(name, detail{options: true}))
-		}
-	})
-	return writeUnits(w, page)
+	return answerList(s, unitList(), w, r)
 }
 
-// writeUnits writes what writeJSON would, unit by unit: a page may hold a hundred
-// files of a mebibyte, which the cache has once and the answer must not copy.
-func writeUnits(w http.ResponseWriter, page UnitPage) error {
-	if len(page.Units) == 0 {
-		return writeJSON(w, http.StatusOK, page)
-	}
-	w.Header().Set("Content-Type", jsonType)
-	before := `{"units":[`
-	for _, u := range page.Units {
-		body, err := json.Marshal(u)
-		if err != nil {
-			return fmt.Errorf("encode unit %s: %w", u.Name, err)
-		}
-		_, _ = io.WriteString(w, before)
-		if _, err := w.Write(body); err != nil {
-			return nil // the client has gone
-		}
-		before = ","
-	}
-	end := "]}"
-	if page.NextPageToken != "" {
-		end = fmt.Sprintf(`],"nextPageToken":%q}`, page.NextPageToken) // base64: nothing to escape
-	}
-	_, _ = io.WriteString(w, end)
-	return nil
-}
-
-func (s *Server) getUnit(w http.ResponseWriter, _ *http.Request, name string) error {
+func (s *Server) getUnit(w http.ResponseWriter, r *http.Request, name string) error {
 	var u Unit
 	s.cache.read(func(v view) { u = v.unit(unit.Name(name), detail{options: true, log: true}) })
 	if u.Absent {
 		return errNoUnit()
 	}
 	tellGeneration(w, u.Generation)
-	return writeJSON(w, http.StatusOK, u)
+	return show(w, r, u.Generation, u)
 }
 
 func (s *Server) deleteUnit(w http.ResponseWriter, r *http.Request, raw string) error {

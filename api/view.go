@@ -12,6 +12,7 @@ type view struct {
 	*cluster.Snapshot
 	files *fileViews
 	needs *fileNeeds
+	past  *past // nil: the cluster as it is now
 }
 
 // detail is how much of a unit is shown.
@@ -22,6 +23,9 @@ func (v view) file(id unit.ContentID) *fileView {
 	file, ok := v.File(id)
 	if !ok {
 		return nil
+	}
+	if v.past.replaced(id) {
+		return newFileView(file.File) // nobody would forget it
 	}
 	return v.files.get(id, file)
 }
@@ -36,11 +40,12 @@ func (v view) hash(ids ...unit.ContentID) string {
 	return ""
 }
 
-func (v view) unit(name unit.Name, d detail) Unit {
-	st := v.Status(name)
+func (v view) unit(name unit.Name, d detail) Unit { return v.unitOf(v.Status(name), d) }
+
+func (v view) unitOf(st cluster.Status, d detail) Unit {
 	phase, message := st.Outcome()
 	u := Unit{
-		Name:         name,
+		Name:         st.Name,
 		DesiredState: st.Unit.Desired,
 		CurrentState: st.Current(),
 		MachineID:    st.Machine(),
@@ -113,35 +118,42 @@ func (v view) copied(c cluster.Copy, d detail) Copy {
 // states are the copies of a unit that present machines report.
 func (v view) states(name unit.Name) []UnitState {
 	var states []UnitState
-	for _, c := range v.Status(name).Copies {
-		if c.Report == nil {
-			continue
+	st := v.Status(name)
+	for _, c := range st.Copies {
+		if c.Report != nil {
+			states = append(states, v.state(st, c))
 		}
-		r := c.Report
-		s := UnitState{
-			Name:               name,
-			MachineID:          c.Machine,
-			SystemdLoadState:   r.Load,
-			SystemdActiveState: r.Active,
-			SystemdSubState:    r.Sub,
-			ObservedAt:         c.At,
-			Generation:         r.Generation,
-			InvocationID:       r.InvocationID,
-			Result:             r.Result,
-			ExitStatus:         r.ExitStatus,
-			Restarts:           r.Restarts,
-			StateSince:         r.Since,
-			Error:              r.Error,
-		}
-		contents := []unit.ContentID{r.Content}
-		if c.Order != nil {
-			contents = append(contents, c.Order.Content)
-			s.Reason = c.Order.Reason
-		}
-		s.Hash = v.hash(contents...)
-		states = append(states, s)
 	}
 	return states
+}
+
+// state is what a machine reports of its copy of a unit.
+func (v view) state(st cluster.Status, c cluster.Copy) UnitState {
+	r := c.Report
+	s := UnitState{
+		Name:               st.Name,
+		MachineID:          c.Machine,
+		SystemdLoadState:   r.Load,
+		SystemdActiveState: r.Active,
+		SystemdSubState:    r.Sub,
+		ObservedAt:         c.At,
+		WantedGeneration:   st.Unit.Generation,
+		Generation:         r.Generation,
+		InvocationID:       r.InvocationID,
+		Result:             r.Result,
+		ExitStatus:         r.ExitStatus,
+		Signaled:           r.Signaled,
+		Restarts:           r.Restarts,
+		StateSince:         r.Since,
+		Error:              r.Error,
+	}
+	contents := []unit.ContentID{r.Content}
+	if c.Order != nil {
+		contents = append(contents, c.Order.Content)
+		s.Reason = c.Order.Reason
+	}
+	s.Hash = v.hash(contents...)
+	return s
 }
 
 // machine returns a machine that is present, or nil.
@@ -169,7 +181,7 @@ func (v view) bareMachine(id cluster.MachineID) *Machine {
 		Since:     record.Since,
 		Cordoned:  v.Settings(id).Cordoned,
 		Capacity:  capacityOf(v.Settings(id).Limit(record.Capacity)),
-		Leader:    v.Leader == id,
+		Leader:    v.leads(id),
 		Error:     corrupt,
 	}
 	if orders, ok := v.Orders(id); ok {

@@ -10,6 +10,7 @@ const (
 	jsonType         = "application/json"
 	linesType        = "application/x-ndjson"
 	serverName       = "fleetd/"          // Server header, followed by the version
+	revisionHeader   = "Fleet-Revision"   // of the cluster as a list shows it
 	generationHeader = "Fleet-Generation" // of the unit after a change
 
 	pingInterval = 15 * time.Second

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// filter is what the items of a list have to be like. Values of one field are alternatives, and so are names and
+// patterns; different fields all have to hold, and an empty one holds always. It belongs to one request, which reads one revision.
+type filter struct {
+	names    []unit.Name // sorted
+	globs    []unit.Glob
+	desired  []cluster.DesiredState
+	phases   []cluster.Phase
+	global   *bool
+	machines []cluster.MachineID
+	load     []string
+	active   []string
+	sub      []string
+	selector []unit.Requirement
+
+	meets map[cluster.MachineID]bool // what selector said of machines that were asked about
+}
+
+func among[T comparable](values []T, v T) bool { return len(values) == 0 || slices.Contains(values, v) }
+
+// named holds what is asked about a unit's name against it.
+func (f *filter) named(name unit.Name) bool {
+	if !f.ofNames() {
+		return true
+	}
+	if _, found := slices.BinarySearch(f.names, name); found {
+		return true
+	}
+	return slices.ContainsFunc(f.globs, func(g unit.Glob) bool { return g.Match(name) })
+}
+
+// ofNames tells whether anything is asked about names.
+func (f *filter) ofNames() bool { return len(f.names)+len(f.globs) > 0 }
+
+// wanted holds what is asked about a unit's record against it.
+func (f *filter) wanted(u cluster.Unit) bool {
+	return among(f.desired, u.Desired) && (f.global == nil || *f.global == u.Global)
+}
+
+func (f *filter) reached(st cluster.Status) bool {
+	if len(f.phases) == 0 {
+		return true
+	}
+	phase, _ := st.Outcome()
+	return slices.Contains(f.phases, phase)
+}
+
+// ofCopies tells whether anything is asked about copies.
+func (f *filter) ofCopies() bool {
+	return len(f.machines)+len(f.load)+len(f.active)+len(f.sub)+len(f.selector) > 0
+}
+
+// copied holds everything that is asked about copies against one of them.
+func (f *filter) copied(v view, c cluster.Copy) bool {
+	if !among(f.machines, c.Machine) {
+		return false
+	}
+	if len(f.load)+len(f.active)+len(f.sub) > 0 {
+		r := c.Report
+		if r == nil || !among(f.load, r.Load) || !among(f.active, r.Active) || !among(f.sub, r.Sub) {
+			return false
+		}
+	}
+	return f.fits(v, c.Machine)
+}
+
+// fits holds the selector against a machine. One that is not present has no metadata to be asked about.
+func (f *filter) fits(v view, id cluster.MachineID) bool {
+	if len(f.selector) == 0 {
+		return true
+	}
+	if meets, known := f.meets[id]; known {
+		return meets
+	}
+	_, meets := v.Machine(id)
+	metadata := v.Metadata(id)
+	for _, r := range f.selector {
+		meets = meets && r.Match(metadata)
+	}
+	if f.meets == nil {
+		f.meets = make(map[cluster.MachineID]bool)
+	}
+	f.meets[id] = meets
+	return meets
+}
+
+// narrow returns those of all names that can be selected by what is cheap to find out: the names that are asked
+// for, what begins as the only pattern does, and what is on the machines that are asked for.
+func (f *filter) narrow(v view, all []unit.Name) []unit.Name {
+	switch {
+	case len(f.globs) == 0 && len(f.names) > 0:
+		return common(f.names, all)
+	case len(f.machines) > 0:
+		return common(v.unitsOn(f.machines), all)
+	case len(f.globs) == 1 && len(f.names) == 0:
+		return beginning(all, literal(f.globs[0]))
+	}
+	return all
+}
+
+// unitsOn lists the units that machines were told to have, or report, sorted.
+func (v view) unitsOn(ids []cluster.MachineID) []unit.Name {
+	var names []unit.Name
+	for _, id := range ids {
+		orders, _ := v.Orders(id)
+		report, _ := v.Report(id)
+		names = slices.AppendSeq(names, maps.Keys(orders.Units))
+		names = slices.AppendSeq(names, maps.Keys(report.Units))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// common returns those of a few keys that are among all. Both are sorted.
+func common[K ~string](few, all []K) []K {
+	return slices.DeleteFunc(slices.Clone(few), func(key K) bool {
+		_, found := slices.BinarySearch(all, key)
+		return !found
+	})
+}
+
+// literal is what every name begins with that the pattern fits.
+func literal(g unit.Glob) unit.Name {
+	if i := strings.IndexAny(string(g), "*?["); i >= 0 {
+		g = g[:i]
+	}
+	return unit.Name(g)
+}
+
+func beginning(all []unit.Name, prefix unit.Name) []unit.Name {
+	from, _ := slices.BinarySearch(all, prefix)
+	compare := func(name, prefix unit.Name) int {
+		if strings.HasPrefix(string(name), string(prefix)) {
+			return -1
+		}
+		return strings.Compare(string(name), string(prefix))
+	}
+	to, _ := slices.BinarySearchFunc(all[from:], prefix, compare)
+	return all[from : from+to]
+}

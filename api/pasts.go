@@ -1,0 +1,122 @@
+package api
+
+import (
+	"sync"
+	"time"
+
+	"fleet/cluster"
+)
+
+// Bounds of what is kept for lists that are being read.
+const (
+	pastLife     = time.Minute // how long a client may take between two pages
+	maxPasts     = 16
+	maxKept      = 1 << 18 // states of units, in all of them together
+	maxPastSorts = 8       // orders of one past
+)
+
+// pasts are the revisions that lists are being read at.
+type pasts struct {
+	mu  sync.Mutex
+	all []*past // the oldest first
+}
+
+// hold returns the cluster as it is now, for as long as the caller reads it. Release has to follow.
+func (c *cache) hold() *past {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	c.pasts.mu.Lock()
+	defer c.pasts.mu.Unlock()
+	return c.holdLocked()
+}
+
+func (c *cache) holdLocked() *past {
+	for _, p := range c.pasts.all {
+		if p.version == c.version {
+			p.readers++
+			return p
+		}
+	}
+	p := &past{
+		version: c.version, revision: c.snapshot.Revision, leader: c.snapshot.Leader,
+		submitted: c.submittedNames(), reported: c.reportedNames(), present: c.presentMachines(),
+		readers: 1,
+	}
+	c.pasts.all = append(c.pasts.all, p)
+	c.pasts.tidy(time.Now())
+	return p
+}
+
+// resume returns the cluster as it was at a revision, or as it is now if that is no longer known.
+func (c *cache) resume(revision int64) *past {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	c.pasts.mu.Lock()
+	defer c.pasts.mu.Unlock()
+	for _, p := range c.pasts.all {
+		if p.revision == revision {
+			p.readers++
+			return p
+		}
+	}
+	return c.holdLocked()
+}
+
+// release ends what hold and resume began. If a token was given out, p is kept for whoever brings it.
+func (c *cache) release(p *past, token bool) {
+	c.pasts.mu.Lock()
+	defer c.pasts.mu.Unlock()
+	p.readers--
+	if token {
+		p.until = time.Now().Add(pastLife)
+	}
+	c.pasts.tidy(time.Now())
+}
+
+// keep takes note of what an update is about to replace. The caller has locked the cache.
+func (c *cache) keep(u cluster.Update) {
+	c.pasts.mu.Lock()
+	defer c.pasts.mu.Unlock()
+	c.pasts.tidy(time.Now())
+	for _, p := range c.pasts.all {
+		p.keep(&c.snapshot, u)
+	}
+}
+
+// tidy forgets what nobody will ask for any more, and what is too much, the oldest first. What is
+// being read stays.
+func (l *pasts) tidy(now time.Time) {
+	kept := 0
+	for _, p := range l.all {
+		kept += len(p.units)
+	}
+	excess := len(l.all) - maxPasts
+	var stay []*past
+	for _, p := range l.all {
+		if p.readers == 0 && (!now.Before(p.until) || excess > 0 || kept > maxKept) {
+			excess--
+			kept -= len(p.units)
+			continue
+		}
+		stay = append(stay, p)
+	}
+	l.all = stay
+}
+
+// rows returns a list that was put in order before.
+func (c *cache) rows(p *past, query string) ([]row, bool) {
+	c.pasts.mu.Lock()
+	defer c.pasts.mu.Unlock()
+	rows, ok := p.sorted[query]
+	return rows, ok
+}
+
+// keepRows keeps a list in its order for the pages that follow.
+func (c *cache) keepRows(p *past, query string, rows []row) {
+	c.pasts.mu.Lock()
+	defer c.pasts.mu.Unlock()
+	if p.sorted == nil || len(p.sorted) >= maxPastSorts {
+		p.sorted = make(map[string][]row)
+	}
+	p.sorted[query] = rows
+}
