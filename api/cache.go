@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"fleet/cluster"
 	"fleet/unit"
@@ -21,6 +22,8 @@ type cache struct {
 	advanced  chan struct{} // closed by the next update
 	listeners map[*listener]struct{}
 	log       changelog
+	history   history
+	now       func() time.Time
 
 	// where has, for every unit that a present machine reports, those machines, sorted.
 	where map[unit.Name][]cluster.MachineID
@@ -38,6 +41,8 @@ func newCache() *cache {
 		advanced:  make(chan struct{}),
 		listeners: make(map[*listener]struct{}),
 		log:       changelog{limit: rememberedChanges},
+		history:   newHistory(),
+		now:       time.Now,
 		where:     make(map[unit.Name][]cluster.MachineID),
 	}
 }
@@ -47,7 +52,7 @@ func (c *cache) apply(u cluster.Update) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	ids := c.machinesOf(u)
+	ids, leader := c.machinesOf(u), c.snapshot.Leader
 	before := make(map[cluster.MachineID]machineState, len(ids))
 	for id := range ids {
 		before[id] = c.machineState(id)
@@ -58,16 +63,23 @@ func (c *cache) apply(u cluster.Update) {
 	for id := range c.machinesOf(u) {
 		ids[id] = struct{}{}
 	}
-	for id := range ids {
-		if before[id].equal(c.machineState(id)) {
+	var happened []Happening
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		now := c.machineState(id)
+		happened = append(happened, machineHappened(id, before[id].past, now.past)...)
+		if before[id].equal(now) {
 			delete(ids, id)
 		}
 	}
+	happened = append(happened, leaderHappened(leader, c.snapshot.Leader)...)
 
 	c.forget(u)
 	for _, name := range names {
-		c.locate(name)
+		status := c.snapshot.Status(name)
+		c.locate(status)
+		happened = append(happened, c.history.unit(status)...)
 	}
+	c.remember(u, happened)
 	step := change{u.Revision, names, slices.Sorted(maps.Keys(ids))}
 	if u.Reset {
 		c.log.begin(u.Revision) // what happened in between is not known
@@ -82,15 +94,29 @@ func (c *cache) apply(u cluster.Update) {
 	c.advanced = make(chan struct{})
 }
 
-// machineState is what a machine's event is made of.
+// remember adds what has happened with an update to the history. What was there at first has not.
+func (c *cache) remember(u cluster.Update, happened []Happening) {
+	now := c.now().UTC().Truncate(time.Millisecond)
+	if !c.told {
+		c.history.begin(u.Revision, now)
+		return
+	}
+	if u.Reset {
+		c.history.add(u.Revision, now, gap("the store has discarded changes before this server had read them"))
+	}
+	c.history.add(u.Revision, now, happened...)
+}
+
+// machineState is what a machine's event is made of, and what tells what has happened to it.
 type machineState struct {
 	machine *Machine
 	units   map[unit.Name]cluster.Order // what is reserved follows from their files
+	past    machinePast
 }
 
 func (c *cache) machineState(id cluster.MachineID) machineState {
 	orders, _ := c.snapshot.Orders(id)
-	return machineState{c.view().bareMachine(id), orders.Units}
+	return machineState{c.view().bareMachine(id), orders.Units, c.view().machinePast(id)}
 }
 
 func (m machineState) equal(o machineState) bool {
@@ -164,9 +190,10 @@ func (c *cache) forgetDamaged(change cluster.Corrupted) {
 }
 
 // locate brings where up to date for one unit.
-func (c *cache) locate(name unit.Name) {
+func (c *cache) locate(st cluster.Status) {
+	name := st.Name
 	var ids []cluster.MachineID
-	for _, copied := range c.snapshot.Status(name).Copies {
+	for _, copied := range st.Copies {
 		if copied.Report != nil {
 			ids = append(ids, copied.Machine)
 		}

@@ -2,14 +2,10 @@ package api
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"fleet/unit"
 )
@@ -43,8 +39,6 @@ const silence = 4 * pingInterval
 // It blocks until fn returns an error, which it returns as it is, until ctx
 // ends, or until the stream does: ErrStreamEnded if the server said so.
 func (c *Client) Events(ctx context.Context, o EventsOptions, fn func(Event) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	query := url.Values{}
 	for _, name := range o.Units {
 		query.Add("unitName", string(name))
@@ -58,50 +52,25 @@ func (c *Client) Events(ctx context.Context, o EventsOptions, fn func(Event) err
 	if o.Machines {
 		query.Set("machines", strconv.FormatBool(true))
 	}
-	watchdog := time.AfterFunc(silence, func() {
-		cancel(fmt.Errorf("the event stream was silent for %s", silence))
-	})
-	defer watchdog.Stop()
-
-	resp, err := c.send(ctx, request{method: http.MethodGet, path: "events", query: query})
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return c.failed(ctx, err)
-		}
-		return answerError(resp, body)
-	}
-	decoder := json.NewDecoder(resp.Body)
 	told := o.Since
-	for {
-		watchdog.Reset(silence)
-		var e Event
-		if err := decoder.Decode(&e); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = errors.New("the connection was closed")
-			}
-			return c.failed(ctx, fmt.Errorf("read the event stream: %w", err))
-		}
-		watchdog.Stop()
+	r := request{method: http.MethodGet, path: "events", query: query}
+	return followLines(ctx, c, r, func(e Event) error {
 		switch e.Type {
 		case EventPing:
 		case EventEnd:
 			return fmt.Errorf("%w: %s", ErrStreamEnded, e.Message)
+		case EventReset:
+			told = 0
+			fallthrough
 		default:
 			if err := fn(e); err != nil {
 				return err
 			}
 		}
-		if e.Type == EventReset {
-			told = 0
-		}
 		if e.Revision > told && o.Told != nil {
 			told = e.Revision
 			o.Told(told)
 		}
-	}
+		return nil
+	})
 }

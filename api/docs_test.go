@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -75,6 +76,7 @@ func newDocSession(t *testing.T) *docSession {
 		fixture: newFixture(t, api.Options{Version: "2.0.0", Advisor: advisor{}}),
 		files:   map[string]string{"hello.service": "# Says hello.\n[Service]\nExecStart=/usr/bin/python3 -m http.server 8080\n"},
 	}
+	api.SetClock(s.api, func() time.Time { return noon })
 	id := cluster.MachineID("2d1f8c1e5b0a4c0e9a55c0ffee000001")
 	session := cluster.Session{Lease: 1, BootID: "boot"}
 	otherSession := cluster.Session{Lease: 2, BootID: "boot"}

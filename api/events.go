@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,9 +10,6 @@ import (
 
 	"fleet/cluster"
 )
-
-// stalled is how long one write to a stream may take before its reader is given up.
-const stalled = 2 * time.Minute
 
 // eventChunk is how many events are made while the cache is locked.
 const eventChunk = 100
@@ -34,22 +29,14 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest("parameter since: %v", err)
 	}
-	w.Header().Set("Content-Type", linesType)
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
-	// Who comes from another server may be a moment ahead of this one.
-	s.awaitRevision(r.Context(), since)
-	l, first := s.cache.listen(units, machines, since)
-	defer s.cache.unlisten(l)
-	out := &eventStream{stream: newStream(w), server: s, told: since}
-	if err := out.run(r.Context(), l, first); err != nil {
-		// The client is gone, or does not read. There is nobody to tell.
-		s.o.Logger.Debug("event stream broke off", "err", err)
-	}
-	return nil
+	return s.stream(w, r, func(ctx context.Context, out *stream) error {
+		// Who comes from another server may be a moment ahead of this one.
+		s.awaitRevision(ctx, since)
+		l, first := s.cache.listen(units, machines, since)
+		defer s.cache.unlisten(l)
+		e := &eventStream{stream: out, server: s, told: since}
+		return e.run(ctx, l, first)
+	})
 }
 
 // revisionParameter is zero if there is none.
@@ -85,7 +72,7 @@ func (e *eventStream) run(ctx context.Context, l *listener, first batch) error {
 	s := e.server
 	ping := time.NewTicker(pingInterval)
 	defer ping.Stop()
-	shutdown := Event{Type: EventEnd, Message: "fleetd is shutting down"}
+	shutdown := Event{Type: EventEnd, Message: shuttingDown}
 	for {
 		select {
 		case <-ctx.Done():
@@ -145,45 +132,11 @@ func (e *eventStream) sendBatch(b batch, last ...Event) error {
 	return send(last)
 }
 
+func (e *eventStream) send(events ...Event) error { return sendLines(e.stream, events) }
+
 func machineEvent(v view, id cluster.MachineID) Event {
 	if m := v.machine(id); m != nil {
 		return Event{Type: EventMachine, Machine: m}
 	}
 	return Event{Type: EventMachineGone, Machine: &Machine{ID: id}}
-}
-
-// stream writes events to one client as lines of JSON.
-type stream struct {
-	control *http.ResponseController
-	buffer  *bufio.Writer
-	encoder *json.Encoder
-}
-
-func newStream(w http.ResponseWriter) *stream {
-	s := &stream{control: http.NewResponseController(w), buffer: bufio.NewWriter(w)}
-	s.encoder = json.NewEncoder(s.buffer)
-	// The server's own timeouts are for requests that end. Where they cannot be
-	// lifted there is no connection that they would apply to.
-	_ = s.control.SetReadDeadline(time.Time{})
-	return s
-}
-
-// send writes events and flushes them.
-func (s *stream) send(events ...Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(stalled))
-	for _, e := range events {
-		if err := s.encoder.Encode(e); err != nil {
-			return fmt.Errorf("write event: %w", err)
-		}
-	}
-	if err := s.buffer.Flush(); err != nil {
-		return fmt.Errorf("write events: %w", err)
-	}
-	if err := s.control.Flush(); err != nil {
-		return fmt.Errorf("flush events: %w", err)
-	}
-	return nil
 }

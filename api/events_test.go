@@ -36,9 +36,13 @@ type reader struct {
 
 // open opens an event stream on a server, without a network so that time is the bubble's.
 func open(t *testing.T, server *api.Server, query string) *reader {
+	return openPath(t, server, "events?"+query)
+}
+
+func openPath(t *testing.T, server *api.Server, path string) *reader {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/fleet/v1/events?"+query, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/fleet/v1/"+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

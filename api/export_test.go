@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 )
 
 // Await waits until the server's cache has been filled and has reached a revision.
@@ -66,4 +67,19 @@ func Remember(s *Server, changes int) {
 	s.cache.mu.Lock()
 	defer s.cache.mu.Unlock()
 	s.cache.log.limit = changes
+}
+
+// SetClock gives a server that is idle the time for its history.
+func SetClock(s *Server, now func() time.Time) {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.cache.now = now
+	s.cache.history.begun = now()
+}
+
+// RememberHappenings sets how many happenings a server that is idle remembers.
+func RememberHappenings(s *Server, n int) {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.cache.history.limit = n
 }

@@ -27,6 +27,7 @@ func (s *Server) routes() []route {
 		{"changes", resource{http.MethodPost: s.postChanges}},
 		{"discovery", resource{http.MethodGet: s.getDiscovery}},
 		{"events", resource{http.MethodGet: s.getEvents}},
+		{"history", resource{http.MethodGet: s.getHistory}},
 		{"machines", resource{http.MethodGet: s.listMachines, http.MethodPatch: s.patchMachines}},
 		{"machines/{id}", resource{http.MethodGet: with("id", s.getMachine)}},
 		{"openapi.json", resource{http.MethodGet: s.getOpenAPI}},

@@ -27,11 +27,15 @@ import (
 //
 //	machine M1 [ip=A] [metadata=(k=v,…)] [max=N] [memory=N] [physical=N] [version=V]
 //	                                a machine that is present; "gone" removes it
-//	orders M1                       what the machine has to run: lines "NAME STATE"
-//	report M1                       what it says: lines "NAME LOAD ACTIVE SUB [error=TEXT]"
-//	pending NAME [remedy]           lines "RULE N DETAIL"
+//	orders M1 [session=S]           what the machine has to run: lines "NAME STATE"
+//	report M1 [session=S]           what it says: lines "NAME LOAD ACTIVE SUB [KEY=VALUE]… [error=TEXT]", with
+//	                                the keys invocation, result, status, signal, restarts, job and skipped
+//	pending NAME [remedy] [waiting] lines "RULE N DETAIL"; "none" removes it
+//	amend NAME [STATE] [restart] [move] [move-to=M2] [destroy]  a change past the API
+//	reset                           the store tells everything anew, and nothing is left
+//	history                         what has happened since this was asked before
 //	corrupt KIND/ID                 a record that cannot be read
-//	leader M1
+//	leader M1                       M0: nobody
 //	submit NAME [STATE]             a unit, past the API; the input is its file
 //	ready / not-ready
 //	request                         a request line, headers, an empty line, the body
@@ -46,14 +50,19 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-type script struct{ *fixture }
+type script struct {
+	*fixture
+	told int64 // the revision of the newest history that was asked for
+}
 
 func newScript(t *testing.T, alone bool) *script {
 	o := api.Options{Version: "1.2.3", PageSize: 3, Advisor: advisor{}}
 	if alone {
 		o.Advisor = nil
 	}
-	return &script{fixture: newFixture(t, o)}
+	s := &script{fixture: newFixture(t, o), told: 1}
+	api.SetClock(s.api, func() time.Time { return noon })
+	return s
 }
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) string {
@@ -72,6 +81,15 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		changes = append(changes, cluster.Corrupted{Kind: cluster.Kind(kind), ID: id, Err: "unexpected end of JSON input"})
 	case "leader":
 		changes = append(changes, cluster.LeaderChanged{Machine: machineID(d)})
+	case "amend":
+		s.amend(t, d)
+		return ""
+	case "reset":
+		s.store.reset()
+		s.settle(t, s.store.revision)
+		return ""
+	case "history":
+		return s.history(t)
 	case "submit":
 		s.submit(t, d)
 		return ""
@@ -91,11 +109,24 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 }
 
 func machineID(d *datadriven.TestData) cluster.MachineID {
+	if d.CmdArgs[0].Key == "M0" {
+		return ""
+	}
 	return cluster.MachineID(strings.Repeat(strings.TrimPrefix(d.CmdArgs[0].Key, "M"), 32))
 }
 
 func sessionOf(id cluster.MachineID) cluster.Session {
 	return cluster.Session{Lease: int64(id[0]), BootID: "boot-of-" + string(id[:1])}
+}
+
+func sessionArg(d *datadriven.TestData, id cluster.MachineID) cluster.Session {
+	session := sessionOf(id)
+	for _, arg := range d.CmdArgs {
+		if arg.Key == "session" {
+			session.BootID = arg.Vals[0]
+		}
+	}
+	return session
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -134,7 +165,7 @@ func (s *script) machine(t *testing.T, d *datadriven.TestData) cluster.Change {
 
 func (s *script) orders(t *testing.T, d *datadriven.TestData) cluster.Change {
 	id := machineID(d)
-	o := cluster.Orders{Machine: id, Session: sessionOf(id), Units: make(map[unit.Name]cluster.Order)}
+	o := cluster.Orders{Machine: id, Session: sessionArg(d, id), Units: make(map[unit.Name]cluster.Order)}
 	for line := range strings.Lines(d.Input) {
 		words := strings.Fields(line)
 		u := s.store.unit(unit.Name(words[0]))
@@ -149,7 +180,7 @@ func (s *script) orders(t *testing.T, d *datadriven.TestData) cluster.Change {
 func (s *script) report(t *testing.T, d *datadriven.TestData) cluster.Change {
 	id := machineID(d)
 	r := cluster.Report{
-		Machine: id, Session: sessionOf(id), Orders: 1 << 40, At: noon.Add(time.Second),
+		Machine: id, Session: sessionArg(d, id), Orders: 1 << 40, At: noon.Add(time.Second),
 		Units: make(map[unit.Name]cluster.UnitReport),
 	}
 	for line := range strings.Lines(d.Input) {
@@ -166,14 +197,88 @@ func (s *script) report(t *testing.T, d *datadriven.TestData) cluster.Change {
 		if ur.Active == "failed" {
 			ur.Result, ur.ExitStatus, ur.Log = "exit-code", 1, []string{"cannot bind: address in use"}
 		}
+		for _, word := range words[4:] {
+			detail(t, d, &ur, word)
+		}
 		r.Units[unit.Name(words[0])] = ur
 	}
 	return cluster.ReportChanged{ID: id, Report: &r}
 }
 
+// detail sets one more field of what a machine says of a unit.
+func detail(t *testing.T, d *datadriven.TestData, ur *cluster.UnitReport, word string) {
+	key, value, _ := strings.Cut(word, "=")
+	n, _ := strconv.Atoi(value)
+	switch key {
+	case "invocation":
+		ur.InvocationID = value
+	case "result":
+		ur.Result = value
+	case "status":
+		ur.ExitStatus = int32(n)
+	case "signal":
+		ur.ExitStatus, ur.Signaled = int32(n), true
+	case "restarts":
+		ur.Restarts = uint32(n)
+	case "job":
+		ur.Job = unit.JobResult(value)
+	case "skipped":
+		ur.Skipped = true
+	default:
+		d.Fatalf(t, "unknown word %q", word)
+	}
+}
+
+// amend changes a unit as another fleetd's API would.
+func (s *script) amend(t *testing.T, d *datadriven.TestData) {
+	u, err := s.store.UpdateUnit(t.Context(), unit.Name(d.CmdArgs[0].Key), func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+		edit := cluster.UnitEdit{Unit: *current}
+		for _, arg := range d.CmdArgs[1:] {
+			switch arg.Key {
+			case "destroy":
+				return nil, nil
+			case "restart":
+				edit.Restart = true
+			case "move":
+				edit.Move, edit.Unit.MoveTo = true, ""
+			case "move-to":
+				edit.Move, edit.Unit.MoveTo = true, cluster.MachineID(strings.Repeat(strings.TrimPrefix(arg.Vals[0], "M"), 32))
+			default:
+				edit.Unit.Desired = cluster.DesiredState(arg.Key)
+			}
+		}
+		return &edit, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.settle(t, u.Revision)
+}
+
+// history shows what has happened, without the times.
+func (s *script) history(t *testing.T) string {
+	var out strings.Builder
+	err := s.client.History(t.Context(), api.HistoryOptions{Since: s.told}, func(h api.Happening) error {
+		mark := " "
+		if h.Severity == api.SeverityWarning {
+			mark = "!"
+		}
+		fmt.Fprintf(&out, "%s %-16s %s\n", mark, h.Type, h.Message)
+		s.told = max(s.told, h.Revision)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
 func (s *script) pending(t *testing.T, d *datadriven.TestData) cluster.Change {
 	name := unit.Name(d.CmdArgs[0].Key)
-	p := cluster.Pending{Generation: s.store.unit(name).Generation, Since: noon}
+	p := cluster.Pending{Generation: s.store.unit(name).Generation, Since: noon, Waiting: d.HasArg("waiting")}
+	if d.HasArg("none") {
+		return cluster.PendingChanged{Name: name}
+	}
 	for line := range strings.Lines(d.Input) {
 		words := strings.SplitN(strings.TrimSpace(line), " ", 3)
 		n, err := strconv.Atoi(words[1])
