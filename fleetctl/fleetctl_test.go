@@ -67,7 +67,7 @@ func TestProgressFitsTheLine(t *testing.T) {
 	p.show(x.progress())
 	p.clear()
 	p.clear()
-	want := "\r\x1b[Kwaiting for 2 units; a.service: waiting for the engine to …\r\x1b[K"
+	want := "\r\x1b[Kwaiting for 2 of 2 units; a.service: waiting for the engin…\r\x1b[K"
 	if got := screen.String(); got != want {
 		t.Errorf("the terminal got %q, want %q", got, want)
 	}
