@@ -71,6 +71,7 @@ func (s *Server) postPlan(w http.ResponseWriter, r *http.Request) error {
 			return fmt.Errorf("plan %d units: %w", len(edits), err)
 		}
 		out = v.plan(plan)
+		out.sayDestroyed(proposals)
 		return nil
 	})
 	if err != nil {
@@ -160,6 +161,20 @@ func (p proposal) edit(v view) (cluster.UnitEdit, error) {
 		edit.Unit.Content, edit.Unit.Global, edit.File = p.file.ID(), p.global, p.file.Bytes()
 	}
 	return edit, nil
+}
+
+// sayDestroyed gives the reason for which units leave that are to be destroyed. To the
+// planner they are wanted inactive.
+func (p Plan) sayDestroyed(proposals []proposal) {
+	destroyed := make(map[unit.Name]bool)
+	for _, d := range proposals {
+		destroyed[d.name] = d.destroy
+	}
+	for i, step := range p.Steps {
+		if step.Action == cluster.PlanStop && destroyed[step.Unit] {
+			p.Steps[i].Reason = "destroyed"
+		}
+	}
 }
 
 func (v view) plan(p cluster.Plan) Plan {

@@ -67,7 +67,7 @@ func TestProgressFitsTheLine(t *testing.T) {
 	p.show(x.progress())
 	p.clear()
 	p.clear()
-	want := "\r\x1b[Kwaiting for 2 of 2 units; a.service: waiting for the engin…\r\x1b[K"
+	want := "\r\x1b[K0/2 done; waiting for a.service: waiting for the engine to…\r\x1b[K"
 	if got := screen.String(); got != want {
 		t.Errorf("the terminal got %q, want %q", got, want)
 	}
@@ -76,7 +76,7 @@ func TestProgressFitsTheLine(t *testing.T) {
 // TestNoProgressForPrograms: whoever reads stderr in a script gets no control characters.
 func TestNoProgressForPrograms(t *testing.T) {
 	var log bytes.Buffer
-	p := newProgress(&app{stderr: &log})
+	p := newProgress(&app{stderr: &log}, 100)
 	defer p.stop()
 	if p.due() != nil {
 		t.Error("progress is due although stderr is no terminal")

@@ -14,6 +14,7 @@ type order struct {
 	unit   unit.Name
 	goal   goal // what is waited for
 	global bool
+	stops  bool // what is asked is that it does not run, wherever it is
 
 	file      []byte               // to be submitted; nil: the unit keeps the one it has
 	noReplace bool                 // refuse to replace another file

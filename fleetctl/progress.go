@@ -6,18 +6,22 @@ import (
 )
 
 // progress is one line on a person's terminal that says what is waited for. It
-// appears after a second and is gone before anything else is written.
+// appears after a second, or at once when there is much to wait for, and is gone while anything else is written.
 type progress struct {
 	app    *app
 	width  int
 	ticker *time.Ticker // nil if no person watches
+	begun  bool         // it has been due
 	shown  bool
 }
 
-func newProgress(a *app) *progress {
+// much is how many units a person would rather see counted than wait for in silence.
+const much = 10
+
+func newProgress(a *app, units int) *progress {
 	p := &progress{app: a}
 	if width, ok := a.terminal(); ok {
-		p.width, p.ticker = width, time.NewTicker(time.Second)
+		p.width, p.ticker, p.begun = width, time.NewTicker(time.Second), units >= much
 	}
 	return p
 }
@@ -31,12 +35,20 @@ func (p *progress) due() <-chan time.Time {
 }
 
 func (p *progress) show(text string) {
+	p.begun = true
 	line := []rune(text)
 	if len(line) >= p.width {
 		line = append(line[:max(0, p.width-2)], '…')
 	}
 	fmt.Fprintf(p.app.stderr, "\r\x1b[K%s", string(line))
 	p.shown = true
+}
+
+// again writes the line anew if it has appeared before.
+func (p *progress) again(text func() string) {
+	if p.begun {
+		p.show(text())
+	}
 }
 
 func (p *progress) clear() {

@@ -34,6 +34,7 @@ type request struct {
 	unit       unit.Name
 	goal       goal
 	generation int64   // of the unit that expresses it
+	stops      bool    // it is not to run, wherever it is
 	move       *moving // of goalMoved
 	milestone  *milestone
 }
@@ -90,6 +91,9 @@ func (r *request) judge(u api.Unit) (v verdict, ok bool) {
 	case cluster.Failed:
 		return r.failed(u, message), true
 	case cluster.Nowhere:
+		if r.stops && len(live(u)) == 0 {
+			return verdict{exitOK, fmt.Sprintf("Unit %s is not running: it is on no machine%s", r.unit, exceptLost(u))}, true
+		}
 		return verdict{exitNowhere, fmt.Sprintf("Unit %s has no machine: %s; it will be %s as soon as one fits", r.unit, message, r.goal)}, true
 	}
 	return verdict{}, false

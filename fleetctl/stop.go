@@ -14,7 +14,8 @@ func (a *app) stopCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stop UNIT...",
 		Short: "Stop units without taking them off their machines",
-		Long: `Stop units, and wait until they have stopped. They stay on their machines.
+		Long: `Stop units, and wait until they have stopped. They stay on their machines. A unit that
+waits for a machine is stopped as it is, and will not run when it gets one.
 
 UNIT is a name or, in quotes, a shell pattern for names.`,
 		Args: needUnits,
@@ -23,7 +24,11 @@ UNIT is a name or, in quotes, a shell pattern for names.`,
 				if u.DesiredState == cluster.Inactive {
 					return settingOrder(u, goalInactive, globbed) // loading it would put it on a machine
 				}
-				return settingOrder(u, goalLoaded, globbed)
+				o, err := settingOrder(u, goalLoaded, globbed)
+				if o != nil {
+					o.stops = true
+				}
+				return o, err
 			})
 		},
 	}

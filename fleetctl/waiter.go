@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"fleet/api"
@@ -59,9 +60,10 @@ func (x *waiter) wait(ctx context.Context, limit time.Duration) exitCode {
 	if limit > 0 {
 		timeout = time.After(limit)
 	}
-	progress := newProgress(x.app)
+	progress := newProgress(x.app, len(x.open))
 	defer progress.stop()
 	for len(x.open) > 0 {
+		progress.again(x.progress)
 		select {
 		case n := <-x.watch.news:
 			progress.clear()
@@ -183,10 +185,24 @@ func (x *waiter) end(r *request, v verdict) {
 	delete(x.wants, r.unit)
 	x.code = worse(x.code, v.code)
 	if v.code == exitOK {
-		x.app.say("%s", v.line)
+		x.app.say("%s%s", v.line, x.displaced(r))
 		return
 	}
 	x.app.complain("%s", v.line)
+}
+
+// displaced admits that others had to make way for a unit that was started.
+func (x *waiter) displaced(r *request) string {
+	if !r.starts() {
+		return ""
+	}
+	for _, c := range live(x.newest[r.unit]) {
+		before := slices.ContainsFunc(live(x.watch.first[r.unit]), func(o api.Copy) bool { return o.MachineID == c.MachineID })
+		if !before && strings.HasPrefix(c.Reason, "takes the place of") {
+			return "; it " + c.Reason
+		}
+	}
+	return ""
 }
 
 // giveUp ends all requests that are open, without knowing how they will end.
@@ -222,7 +238,7 @@ func (x *waiter) progress() string {
 	names := slices.Sorted(maps.Keys(x.open))
 	text := fmt.Sprintf("%s: %s", names[0], x.missing(names[0]))
 	if x.all > 1 {
-		text = fmt.Sprintf("waiting for %d of %s; %s", len(names), count(x.all, "unit"), text)
+		text = fmt.Sprintf("%d/%d done; waiting for %s", x.all-len(names), x.all, text)
 	}
 	return text
 }
