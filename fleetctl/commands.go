@@ -13,7 +13,7 @@ func (a *app) groups() []group {
 	return []group{
 		{"units", "Units", []*cobra.Command{
 			a.startCommand(), a.stopCommand(), a.restartCommand(), a.loadCommand(), a.unloadCommand(),
-			a.submitCommand(), a.destroyCommand(), a.moveCommand(), a.waitCommand(),
+			a.submitCommand(), a.editCommand(), a.destroyCommand(), a.moveCommand(), a.waitCommand(),
 		}},
 		{"looking", "Looking", []*cobra.Command{
 			a.listUnitsCommand(), a.listUnitFilesCommand(), a.statusCommand(), a.catCommand(), a.explainCommand(),
@@ -22,7 +22,7 @@ func (a *app) groups() []group {
 			a.listMachinesCommand(), a.topCommand(), a.cordonCommand(), a.uncordonCommand(), a.rebalanceCommand(), a.sshCommand(),
 		}},
 		{"files", "Files", []*cobra.Command{
-			a.planCommand(), a.verifyCommand(),
+			a.planCommand(), a.verifyCommand(), a.diffCommand(),
 		}},
 		{"other", "Other", []*cobra.Command{
 			a.versionCommand(), helpCommand(), a.completionCommand(), fdForwardCommand(),

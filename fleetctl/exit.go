@@ -30,7 +30,7 @@ const (
 
 const exitHelp = `Exit codes:
   0  success
-  1  an error that has no code of its own, such as a mistake in a unit file
+  1  an error that has no code of its own, such as a mistake in a unit file; of diff: files differ
   2  usage: unknown command or flag, invalid value or unit name
   3  a unit, or a file to create it from, was not found
   4  the unit is on a machine and failed there
