@@ -113,7 +113,7 @@ func (m *Manager) StatusText(ctx context.Context, n unit.Name, lines int) (strin
 	case errors.As(err, &exit) && len(out) > 0 && exit.Exited():
 		return string(out), nil // a unit that does not run is no failure to tell so
 	case errors.As(err, &exit) && exit.ExitCode() == 4:
-		return string(stderr.Bytes()), nil // systemd does not know the unit
+		return stderr.String(), nil // systemd does not know the unit
 	}
 	if err != nil {
 		return "", fmt.Errorf("ask systemctl about %s: %w: %s", n, err, bytes.TrimSpace(stderr.Bytes()))
