@@ -40,6 +40,8 @@ type ClientOptions struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	Log *slog.Logger // is told every request, at debug level; nil: nobody is
+
+	peer string // the machine of the fleetd that asks; empty: it is no fleetd
 }
 
 // Result is what came of a request to change a unit.
@@ -82,6 +84,14 @@ func Dial(endpoint string, o ClientOptions) (*Client, error) {
 		dial = (&net.Dialer{}).DialContext
 	} else {
 		transport.Proxy = nil
+	}
+	if o.peer != "" {
+		// Machines reach each other directly, and one that is gone must not hold up who asks for it.
+		transport.Proxy = nil
+		transport.DialContext = (&net.Dialer{Timeout: peerConnect}).DialContext
+		transport.TLSHandshakeTimeout = peerConnect
+		transport.ResponseHeaderTimeout = peerAnswer
+		transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingInterval, PingTimeout: peerConnect}
 	}
 	c := &Client{endpoint: endpoint, o: o, http: &http.Client{Transport: transport}}
 	switch u.Scheme {
@@ -141,7 +151,7 @@ func (c *Client) PutFile(ctx context.Context, name unit.Name, raw []byte, o PutF
 	}
 	return c.change(ctx, request{
 		method: http.MethodPut, path: unitPath(name) + "/file", query: query,
-		contentType: "text/plain; charset=utf-8", body: raw, ifMatch: o.IfMatch,
+		contentType: textType, body: raw, ifMatch: o.IfMatch,
 	})
 }
 
@@ -241,6 +251,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if r.ifMatch != 0 {
 		req.Header.Set("If-Match", etag(r.ifMatch))
+	}
+	if c.o.peer != "" {
+		req.Header.Set(forwardedHeader, c.o.peer)
 	}
 	if c.o.UserAgent != "" {
 		req.Header.Set("User-Agent", c.o.UserAgent)

@@ -30,7 +30,7 @@ func (s *Server) getFile(w http.ResponseWriter, r *http.Request, name string) er
 		return errors.New("get the file of " + name + ": " + why)
 	}
 	tellGeneration(w, st.Unit.Generation)
-	showBody(w, r, etag(st.Unit.Generation), "text/plain; charset=utf-8", file.Bytes())
+	showBody(w, r, etag(st.Unit.Generation), textType, file.Bytes())
 	return nil
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,11 @@ type Options struct {
 	Logger *slog.Logger // nil: none
 	// Advisor answers for explanations and plans. nil: there are none.
 	Advisor Advisor
+	// Local is the systemd of this machine, and Machine its id. nil: journals are not read here.
+	Local   Local
+	Machine cluster.MachineID
+	// PeerTLS is for asking the fleetds of other machines. nil: they are asked only by plain HTTP.
+	PeerTLS *tls.Config
 	// PageSize is the greatest number of items in one page of a list; 0 means 100.
 	PageSize int
 }
@@ -50,6 +56,7 @@ type Server struct {
 	table     []route
 	discovery []byte
 	openapi   []byte
+	peers     peers
 	advising  chan struct{} // holds one element while the advisor works
 
 	sameOrigin *http.CrossOriginProtection
@@ -91,6 +98,7 @@ func New(store Store, o Options) *Server {
 // Run keeps the cache up to date. It blocks until ctx ends, and then ends all
 // event streams; the server answers 503 from there on. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.peers.close()
 	defer s.end()
 	err := s.store.Follow(ctx, func(u cluster.Update) error {
 		s.cache.apply(u)

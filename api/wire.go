@@ -8,6 +8,7 @@ import (
 // Words that both ends of the wire must agree on, and that are not in a type.
 const (
 	jsonType         = "application/json"
+	textType         = "text/plain; charset=utf-8"
 	linesType        = "application/x-ndjson"
 	serverName       = "fleetd/"          // Server header, followed by the version
 	revisionHeader   = "Fleet-Revision"   // of the cluster as a list shows it

@@ -67,8 +67,13 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		reload: reload, change: member.Change, log: log,
 	}
 	log.Info("this machine has room for units", offered(machine.Capacity))
+	peers, err := peerTLS(s)
+	if err != nil {
+		return err
+	}
 	server := api.New(records, api.Options{
 		Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit,
+		Local: host, Machine: machine.ID, PeerTLS: peers,
 		Advisor: schedule.Advisor{Strategy: s.PlacementStrategy}, Logger: log,
 	})
 	listeners, err := listen(s)

@@ -137,3 +137,21 @@ func (e Entry) written() time.Time {
 	}
 	return e.Time()
 }
+
+// Scan reads when an entry was received and its cursor off its line of JSON, without parsing the
+// rest. Within a value a quote is escaped, so that no value can look like these fields.
+func Scan(line []byte) (at time.Time, cursor string) {
+	if us, err := strconv.ParseInt(scan(line, fieldRealtime), 10, 64); err == nil {
+		at = time.UnixMicro(us)
+	}
+	return at, scan(line, fieldCursor)
+}
+
+func scan(line []byte, field string) string {
+	_, value, found := bytes.Cut(line, []byte(`"`+field+`":"`))
+	if !found {
+		return ""
+	}
+	value, _, _ = bytes.Cut(value, []byte(`"`))
+	return string(value)
+}

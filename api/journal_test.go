@@ -1,0 +1,451 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fleet/api"
+	"fleet/cluster"
+	"fleet/journal"
+	"fleet/unit"
+)
+
+const (
+	machineA cluster.MachineID = "aaaa0000000000000000000000000001"
+	machineB cluster.MachineID = "bbbb0000000000000000000000000002"
+)
+
+// pair is a cluster of two machines, each with a server and a journal of its own, over one store.
+type pair struct {
+	t        *testing.T
+	store    *fakeStore
+	a, b     *fixture
+	atA, atB *fakeSystemd
+}
+
+func newPair(t *testing.T) *pair {
+	p := &pair{t: t, store: newFakeStore(), atA: newFakeSystemd("a"), atB: newFakeSystemd("b")}
+	p.store.write()
+	p.a, p.b = p.member(machineA, p.atA), p.member(machineB, p.atB)
+	p.announce(machineA, p.a.server.URL)
+	p.announce(machineB, p.b.server.URL)
+	return p
+}
+
+func (p *pair) member(id cluster.MachineID, local api.Local) *fixture {
+	server := api.New(p.store, api.Options{Machine: id, Local: local})
+	f := serve(p.t, server)
+	ctx, cancel := context.WithCancel(p.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	f.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			p.t.Errorf("Run: %v", err)
+		}
+	})
+	p.t.Cleanup(f.stop)
+	return f
+}
+
+// settle writes changes, and waits until both servers have seen them.
+func (p *pair) settle(changes ...cluster.Change) {
+	p.t.Helper()
+	revision := p.store.write(changes...)
+	p.a.settle(p.t, revision)
+	p.b.settle(p.t, revision)
+}
+
+func aSession(id cluster.MachineID) cluster.Session {
+	return cluster.Session{Lease: int64(id[0]), BootID: "boot"}
+}
+
+func (p *pair) announce(id cluster.MachineID, endpoint string) {
+	p.t.Helper()
+	p.settle(cluster.MachineChanged{ID: id, Machine: &cluster.Machine{ID: id, Session: aSession(id), Address: "192.0.2.1", API: endpoint, Since: noon}})
+}
+
+// place has a unit on these machines and no others.
+func (p *pair) place(name unit.Name, on ...cluster.MachineID) {
+	p.t.Helper()
+	var changes []cluster.Change
+	for _, id := range []cluster.MachineID{machineA, machineB} {
+		orders := &cluster.Orders{Machine: id, Session: aSession(id), Units: map[unit.Name]cluster.Order{}}
+		report := &cluster.Report{Machine: id, Session: aSession(id), Units: map[unit.Name]cluster.UnitReport{}, At: noon, Orders: 1 << 40}
+		for _, have := range on {
+			if have == id {
+				orders.Units[name] = cluster.Order{Desired: cluster.Launched, Generation: 2}
+				report.Units[name] = cluster.UnitReport{State: unit.State{Load: "loaded", Active: "active", Sub: "running"}}
+			}
+		}
+		changes = append(changes, cluster.OrdersChanged{ID: id, Orders: orders}, cluster.ReportChanged{ID: id, Report: report})
+	}
+	p.settle(changes...)
+}
+
+func (p *pair) submit(name unit.Name) {
+	p.t.Helper()
+	p.store.submit(p.t, name, "[Service]\nExecStart=/bin/true\n", cluster.Launched)
+	p.settle()
+}
+
+// get returns the answer to a request, as curl shows it.
+func (p *pair) get(f *fixture, path string, header ...string) (int, string) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, f.server.URL+"/fleet/v1/"+path, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if len(header) > 0 {
+		req.Header.Set(header[0], header[1])
+	}
+	resp, err := f.server.Client().Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func (p *pair) expect(f *fixture, path string, code int, want string) {
+	p.t.Helper()
+	if gotCode, got := p.get(f, path); gotCode != code || got != want {
+		p.t.Errorf("GET %s: %d\n%s\nwant %d\n%s", path, gotCode, got, code, want)
+	}
+}
+
+func TestAJournalIsReadFromAnyMachine(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	p.atA.write("app.service", 1, "one", "two")
+	p.atA.write("other.service", 2, "not of this unit")
+	for _, f := range []*fixture{p.a, p.b} {
+		p.expect(f, "units/app.service/journal?output=cat", 200, "one\ntwo\n")
+		p.expect(f, "units/app.service/journal?output=cat&lines=1", 200, "two\n")
+		p.expect(f, "units/app.service/journal?output=cat&lines=0", 200, "")
+		p.expect(f, "units/app.service/journal?output=cat&since=@1772366401&until=@1772366401", 200, "one\ntwo\n")
+		p.expect(f, "units/app.service/journal?output=cat&since=@1772366402", 200, "")
+		p.expect(f, "units/app.service/journal?output=json&lines=1", 200,
+			`{"MESSAGE":"two","_HOSTNAME":"a","SYSLOG_IDENTIFIER":"app","__REALTIME_TIMESTAMP":"1772366401000000","__CURSOR":"s=a;i=1","__FLEET_MACHINE":"`+string(machineA)+"\"}\n")
+		p.expect(f, "units/app.service/status?lines=1", 200, "● app.service on a\nnot of this unit\n")
+	}
+}
+
+func TestJournalsOfSeveralMachinesAreMergedByTime(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA, machineB)
+	p.atA.write("app.service", 1, "a1")
+	p.atB.write("app.service", 2, "b2")
+	p.atA.write("app.service", 3, "a3", "a3 again")
+	p.atB.write("app.service", 4, "b4")
+	p.expect(p.a, "units/app.service/journal?output=cat&lines=all", 200, "aaaa0000 a1\nbbbb0000 b2\naaaa0000 a3\naaaa0000 a3 again\nbbbb0000 b4\n")
+	p.expect(p.b, "units/app.service/journal?output=cat&lines=3", 200, "aaaa0000 a3\naaaa0000 a3 again\nbbbb0000 b4\n")
+	p.expect(p.b, "units/app.service/journal?output=cat&machineID="+string(machineA)+"&lines=1", 200, "a3 again\n")
+	p.expect(p.b, "units/app.service/journal?output=cat&everywhere=true&lines=1", 200, "bbbb0000 b4\n")
+	code, text := p.get(p.b, "units/app.service/status?lines=0")
+	if want := "==> " + string(machineA) + "/192.0.2.1 <==\n● app.service on a\n\n==> " + string(machineB) + "/192.0.2.1 <==\n● app.service on b\n"; code != 200 || text != want {
+		t.Errorf("status: %d %q", code, text)
+	}
+}
+
+func TestAMachineThatCannotBeAskedIsNamedWithWhatToDo(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	p.atA.write("app.service", 1, "a1")
+	p.announce(machineA, "")
+	for _, call := range []string{"journal", "status", "journal?follow=true"} {
+		code, body := p.get(p.b, "units/app.service/"+call)
+		if code != http.StatusBadGateway || !strings.Contains(body, "machine "+string(machineA)+" serves no API over TCP: set api_listen") {
+			t.Errorf("%s: %d %s", call, code, body)
+		}
+	}
+	// It needs nobody to speak with itself.
+	p.expect(p.a, "units/app.service/journal?output=cat", 200, "a1\n")
+
+	p.place("app.service", machineA, machineB)
+	p.atB.write("app.service", 2, "b2")
+	code, body := p.get(p.b, "units/app.service/journal?output=cat")
+	if code != 200 || !strings.HasPrefix(body, "bbbb0000 b2\n-- machine "+string(machineA)+" serves no API over TCP") {
+		t.Errorf("%d %s", code, body)
+	}
+	_, body = p.get(p.b, "units/app.service/journal?output=json")
+	if !strings.Contains(body, `{"fleet":{"type":"error","machineID":"`+string(machineA)+`","error":"machine `) {
+		t.Error(body)
+	}
+
+	p.announce(machineA, "https://127.0.0.1:1")
+	if code, body := p.get(p.b, "units/app.service/status?machineID="+string(machineA)); code != http.StatusBadGateway || !strings.Contains(body, "no certificate to show it") {
+		t.Errorf("%d %s", code, body)
+	}
+	p.announce(machineA, "http://127.0.0.1:1")
+	if code, body := p.get(p.b, "units/app.service/status?machineID="+string(machineA)); code != http.StatusBadGateway || !strings.Contains(body, "connection refused") {
+		t.Errorf("%d %s", code, body)
+	}
+	// Another machine answers there.
+	p.announce(machineA, p.b.server.URL)
+	if code, body := p.get(p.b, "units/app.service/journal?machineID="+string(machineA)); code != http.StatusBadGateway || !strings.Contains(body, "this is machine "+string(machineB)) {
+		t.Errorf("%d %s", code, body)
+	}
+}
+
+func TestARequestGoesThroughTwoFleetdsAtMost(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	for _, call := range []string{"journal", "status"} {
+		code, body := p.get(p.b, "units/app.service/"+call+"?machineID="+string(machineA), "Fleet-Forwarded", "somebody")
+		if code != http.StatusMisdirectedRequest || len(p.atA.queries) != 0 {
+			t.Errorf("%s: %d %s", call, code, body)
+		}
+	}
+}
+
+func TestWhatAUnitWroteOutlivesIt(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service")
+	p.atA.write("app.service", 1, "a1")
+	for _, call := range []string{"journal", "status"} {
+		if code, body := p.get(p.b, "units/app.service/"+call); code != http.StatusConflict || !strings.Contains(body, "is on no machine now") {
+			t.Errorf("%s of a unit that is nowhere: %d %s", call, code, body)
+		}
+	}
+	if _, err := p.a.client.Destroy(t.Context(), "app.service"); err != nil {
+		t.Fatal(err)
+	}
+	p.settle()
+	p.expect(p.b, "units/app.service/journal", 404, `{"error":{"code":404,"message":"unit does not exist"}}`)
+	p.expect(p.b, "units/app.service/status", 404, `{"error":{"code":404,"message":"unit does not exist"}}`)
+	p.expect(p.b, "units/app.service/journal?everywhere=true&output=cat", 200, "aaaa0000 a1\n")
+	p.expect(p.b, "units/app.service/journal?output=cat&machineID="+string(machineA), 200, "a1\n")
+}
+
+func TestWhatIsNoJournalRequestIsRefused(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	for query, says := range map[string]string{
+		"lines=-1": "expect a number, or all", "lines=1000000": "limit of 100000", "output=pretty": "expect one of short",
+		"since=soon": "is no time", "until=soon": "is no time", "follow=perhaps": "follow", "follow=true&until=now": "do not go together",
+		"everywhere=true&machineID=x": "do not go together", "cursor=x": "MACHINEID:CURSOR", "sync=true": `unknown parameter \"sync\"`, "line=3": "known are cursor",
+	} {
+		code, body := p.get(p.a, "units/app.service/journal?"+query)
+		if code != http.StatusBadRequest || !strings.Contains(body, says) {
+			t.Errorf("%s: %d %s", query, code, body)
+		}
+	}
+	for query, says := range map[string]string{"lines=all": "expect a number", "output=json": "unknown parameter"} {
+		code, body := p.get(p.a, "units/app.service/status?"+query)
+		if code != http.StatusBadRequest || !strings.Contains(body, says) {
+			t.Errorf("%s: %d %s", query, code, body)
+		}
+	}
+	if code, _ := p.get(p.a, "units/"+url.PathEscape("a b")+"/journal"); code != http.StatusBadRequest {
+		t.Errorf("a bad name: %d", code)
+	}
+	f := newFixture(t, api.Options{})
+	if _, err := f.client.StatusText(t.Context(), "app.service", api.StatusOptions{}); !isCode(err, http.StatusNotImplemented) {
+		t.Errorf("without a systemd: %v", err)
+	}
+}
+
+func isCode(err error, code int) bool {
+	var answer *api.Error
+	return errors.As(err, &answer) && answer.Code == code
+}
+
+// followed is a client that follows, and what it has been told.
+type followed struct {
+	t      *testing.T
+	told   chan string
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func follow(t *testing.T, c *api.Client, o api.JournalOptions) *followed {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &followed{t: t, told: make(chan string, 1000), cancel: cancel, done: make(chan error, 1)}
+	o.Follow = true
+	go func() {
+		f.done <- c.Journal(ctx, "app.service", o, func(item api.JournalItem) error {
+			if n := item.Note; n != nil {
+				f.told <- fmt.Sprintf("%s %s", n.Type, n.MachineID.Short())
+				return nil
+			}
+			e, err := journal.Parse(item.Entry)
+			if err != nil {
+				return err
+			}
+			f.told <- e.Fields["MESSAGE"][0]
+			return nil
+		})
+	}()
+	t.Cleanup(f.end)
+	return f
+}
+
+func (f *followed) end() {
+	f.cancel()
+	select {
+	case <-f.done:
+	case <-time.After(10 * time.Second):
+		f.t.Error("the stream does not end")
+	}
+	f.done <- nil
+}
+
+// expect demands the next things that are told, in order.
+func (f *followed) expect(want ...string) {
+	f.t.Helper()
+	for _, w := range want {
+		select {
+		case got := <-f.told:
+			if got != w {
+				f.t.Fatalf("was told %q, want %q", got, w)
+			}
+		case err := <-f.done:
+			f.done <- err
+			f.t.Fatalf("ended with %v, want %q", err, w)
+		case <-time.After(20 * time.Second):
+			f.t.Fatalf("was not told %q", w)
+		}
+	}
+}
+
+func TestAJournalIsFollowedAcrossAMove(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	p.atA.write("app.service", 1, "a1", "a2")
+	p.atB.write("app.service", 2, "long ago")
+	p.atB.set(func(f *fakeSystemd) { f.placed = noon.Add(time.Hour) })
+	f := follow(t, p.b.client, api.JournalOptions{Query: journal.Query{Lines: 1}})
+	f.expect("a2", "begin aaaa0000")
+	p.atA.write("app.service", 3, "a3")
+	f.expect("a3")
+
+	p.place("app.service", machineA, machineB)
+	f.expect("joined bbbb0000")
+	p.atB.write("app.service", 7200, "b1")
+	f.expect("b1")
+	p.atA.write("app.service", 4, "a4")
+	p.place("app.service", machineB)
+	f.expect("a4", "left aaaa0000")
+	p.atB.write("app.service", 7300, "b2")
+	f.expect("b2")
+
+	// And back.
+	p.place("app.service", machineA)
+	p.atA.write("app.service", 7400, "a5")
+	seen := []string{<-f.told, <-f.told, <-f.told}
+	if all := strings.Join(seen, ","); !strings.Contains(all, "left bbbb0000") || !strings.Contains(all, "joined aaaa0000") || !strings.Contains(all, "a5") {
+		t.Errorf("was told %s", all)
+	}
+	f.end()
+	for _, at := range []*fakeSystemd{p.atA, p.atB} {
+		waitFor(t, "nobody reads "+at.host, func() bool { return at.reading() == 0 })
+	}
+}
+
+func waitFor(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not come to be that %s", what)
+		}
+	}
+}
+
+func TestAFollowedJournalHasNoGapsAndNoDoublesWhenConnectionsBreak(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	f := follow(t, p.b.client, api.JournalOptions{Query: journal.Query{Lines: 10}})
+	f.expect("begin aaaa0000")
+	for round := range 4 {
+		p.atA.write("app.service", round, fmt.Sprintf("%d first", round))
+		f.expect(fmt.Sprintf("%d first", round))
+		p.a.server.CloseClientConnections()
+		p.atA.write("app.service", round, fmt.Sprintf("%d second", round))
+		for {
+			got := <-f.told
+			if got == fmt.Sprintf("%d second", round) {
+				break
+			}
+			if got != "error aaaa0000" {
+				t.Fatalf("was told %q", got)
+			}
+		}
+	}
+}
+
+func TestWhoContinuesAFollowedJournalMissesNothing(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	p.atA.write("app.service", 1, "a1", "a2", "a3")
+	p.atB.write("app.service", 1, "old")
+	p.atB.set(func(f *fakeSystemd) { f.placed = noon.Add(time.Minute) })
+	p.atB.write("app.service", 100, "b1")
+	p.place("app.service", machineA, machineB)
+	f := follow(t, p.b.client, api.JournalOptions{
+		Query: journal.Query{Lines: journal.All}, Cursors: map[cluster.MachineID]string{machineA: "s=a;i=0"},
+	})
+	f.expect("a2", "a3", "b1", "begin aaaa0000", "begin bbbb0000")
+}
+
+func TestALostMachineIsNamedAndTheUnitFollowedElsewhere(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	p.atA.write("app.service", 1, "a1")
+	f := follow(t, p.b.client, api.JournalOptions{Query: journal.Query{Lines: 10}})
+	f.expect("a1", "begin aaaa0000")
+	p.store.write(cluster.MachineChanged{ID: machineA}, cluster.ReportChanged{ID: machineA})
+	f.expect("error aaaa0000")
+	// The engine leaves the lost machine's orders as they are.
+	p.settle(
+		cluster.OrdersChanged{ID: machineB, Orders: &cluster.Orders{
+			Machine: machineB, Session: aSession(machineB), Units: map[unit.Name]cluster.Order{"app.service": {Desired: cluster.Launched}},
+		}})
+	p.atB.write("app.service", 10, "b1")
+	f.expect("joined bbbb0000", "b1")
+	p.announce(machineA, p.a.server.URL)
+	f.expect("joined aaaa0000")
+	p.atA.write("app.service", 11, "a2")
+	f.expect("a2")
+}
+
+func TestAFollowedJournalEndsWithTheServer(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	f := follow(t, p.b.client, api.JournalOptions{})
+	f.expect("begin aaaa0000")
+	p.b.stop()
+	select {
+	case err := <-f.done:
+		if !errors.Is(err, api.ErrStreamEnded) {
+			t.Errorf("it ended with %v", err)
+		}
+		f.done <- err
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
