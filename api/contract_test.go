@@ -156,6 +156,8 @@ func (c *contract) check(r *http.Request, sent *overheard, answer *recorder) err
 		}
 		return c.validate("#/components/schemas/ErrorAnswer", answer.body.Bytes())
 	}
+	own := *o // several requests are checked at the same time
+	o = &own
 	o.pointer = fmt.Sprintf("#/paths/%s/%s", escapePointer(path), strings.ToLower(method))
 	c.saw(method, path, strconv.Itoa(answer.code))
 	if answer.code/100 == 2 {
