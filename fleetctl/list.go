@@ -154,11 +154,14 @@ func seek(args []string) (sought, error) {
 // options leave most of the rest on the server. has picks again, because a server that does not know all of
 // the options sends more, and because many names would make too long a URL.
 func (s sought) options() api.ListOptions {
-	if len(s.names)+len(s.globs) > maxNames || len(s.names) > 0 && len(s.globs) > 0 {
+	if s.tooMany() {
 		return api.ListOptions{}
 	}
 	return api.ListOptions{Names: s.names, Globs: s.globs}
 }
+
+// tooMany tells whether a URL would be too long with all of them.
+func (s sought) tooMany() bool { return len(s.names)+len(s.globs) > maxNames }
 
 func (s sought) has(name unit.Name) bool {
 	return len(s.names)+len(s.globs) == 0 || slices.Contains(s.names, name) ||
