@@ -36,7 +36,8 @@ var mayImport = map[string][]string{
 	"fleetctl":              {"api", "cluster", "journal", "unit"},
 	"fleetd/presence":       {"agent", "engine", "registry", "cluster", "unit"},
 	"fleetd/capacity":       {"cluster", "unit"},
-	"fleetd":                {"fleetd/capacity", "fleetd/presence", "api", "agent", "engine", "engine/schedule", "registry", "registry/etcd", "registry/embedded", "systemd", "cluster", "journal", "unit"},
+	"fleetd/metrics":        {"agent", "agent/reconcile", "engine", "registry"},
+	"fleetd":                {"fleetd/capacity", "fleetd/metrics", "fleetd/presence", "api", "agent", "engine", "engine/schedule", "registry", "registry/etcd", "registry/embedded", "systemd", "cluster", "journal", "unit"},
 	"functional/testbed":    {"api", "cluster", "unit"},
 	"functional/simulation": {},
 	"functional/bench":      {},
@@ -88,13 +89,16 @@ func TestBrainsTouchNothing(t *testing.T) {
 	}
 }
 
-// Only package systemd talks to systemd, and only registry's packages to etcd.
+// Only package systemd talks to systemd, only registry's packages to etcd, and only one counts for Prometheus.
 func TestLibrariesOfTheOutsideAreFenced(t *testing.T) {
 	fences := map[string][]string{
 		"github.com/coreos/go-systemd/v22/dbus": {"systemd"},
 		"github.com/godbus/dbus/v5":             {"systemd"},
 		"go.etcd.io/etcd/client/v3":             {"registry/etcd"},
 		"go.etcd.io/etcd/server/v3/embed":       {"registry/embedded"},
+
+		"github.com/prometheus/client_golang/prometheus":          {"fleetd/metrics"},
+		"github.com/prometheus/client_golang/prometheus/promhttp": {"fleetd/metrics"},
 	}
 	for dir, imports := range sources(t) {
 		for _, path := range imports {

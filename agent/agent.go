@@ -24,6 +24,8 @@ type Options struct {
 	StateFile string
 
 	Logger *slog.Logger // nil discards
+
+	Events Events
 }
 
 // Agent carries out one machine's orders.

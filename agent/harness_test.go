@@ -36,6 +36,7 @@ type machine struct {
 	host      *systemdtest.Host
 	stateFile string
 	wrap      func(agent.Systemd) agent.Systemd // nil: as it is
+	events    agent.Events
 
 	agent *agent.Agent
 	kill  func() // the agent; its units go on
@@ -55,7 +56,7 @@ func (m *machine) boot() {
 	if m.wrap != nil {
 		sd = m.wrap(sd)
 	}
-	a, err := agent.New(sd, agent.Options{Machine: "m1", BootID: "b1", StateFile: m.stateFile})
+	a, err := agent.New(sd, agent.Options{Machine: "m1", BootID: "b1", StateFile: m.stateFile, Events: m.events})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -262,9 +263,15 @@ func settle() {
 // play runs a test in a bubble, on a machine whose agent serves a session.
 func play(t *testing.T, test func(t *testing.T, m *machine, s *session)) {
 	t.Helper()
+	playWith(t, agent.Events{}, test)
+}
+
+// playWith is play with somebody who is told of events.
+func playWith(t *testing.T, events agent.Events, test func(t *testing.T, m *machine, s *session)) {
+	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		m := &machine{t: t, host: systemdtest.NewHost(), stateFile: filepath.Join(dir, "agent.json")}
+		m := &machine{t: t, host: systemdtest.NewHost(), stateFile: filepath.Join(dir, "agent.json"), events: events}
 		m.boot()
 		s := newSession(1)
 		m.serve(s)

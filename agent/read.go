@@ -251,6 +251,7 @@ func (a *Agent) finish(name unit.Name, r reconcile.Result) {
 	if r.Err == nil && step.Kind == reconcile.Unload {
 		delete(b.Files, name)
 	}
+	a.o.Events.stepped(step.Kind, r)
 	before := b.Memory[name]
 	after := reconcile.Finish(before, step, r, b.States[name], time.Now())
 	b.remember(name, after)

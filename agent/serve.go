@@ -159,7 +159,9 @@ func (a *Agent) report(ctx context.Context, s Session, first chan<- struct{}) er
 		if first == nil && sameReport(r, written) {
 			continue
 		}
+		began := time.Now()
 		err := s.Report(ctx, r)
+		a.o.Events.reported(ctx, began, err)
 		switch {
 		case ctx.Err() != nil:
 			return nil

@@ -34,6 +34,8 @@ type Options struct {
 	// Patience is until when the units of lost machines wait for these to
 	// return, for a leader that has only just returned itself. Zero: they do not wait.
 	Patience time.Time
+
+	Events Events
 }
 
 // Run leads the cluster for one term. It returns nil when ctx ends, and an
@@ -45,6 +47,8 @@ func Run(ctx context.Context, t Term, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Events.began(o.Now())
+	defer o.Events.ended()
 	news := newMailbox()
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() error {
@@ -66,22 +70,23 @@ func Run(ctx context.Context, t Term, o Options) error {
 func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 	brain := schedule.New(schedule.Options{Strategy: o.Strategy})
 	brain.Wait(o.Patience)
+	placed := make(placements)
 	var pause time.Duration
 	for {
 		if err := news.wait(ctx, pause); err != nil {
 			return err
 		}
+		round, began := Round{}, o.Now()
 		for _, update := range news.take() {
 			brain.Apply(update)
+			round.Orphaned += placed.take(update)
 		}
 		steps := brain.Decide(o.Now())
-		for _, step := range steps {
-			revision, err := t.Commit(ctx, step.Decision)
-			if err != nil {
-				return fmt.Errorf("write a decision: %w", err)
-			}
-			brain.Committed(step, revision)
-			log(ctx, o.Logger, step, revision)
+		err := write(ctx, t, brain, steps, &round, o.Logger)
+		round.Took = o.Now().Sub(began)
+		o.Events.decided(round)
+		if err != nil {
+			return err
 		}
 		if len(steps) > 0 {
 			news.ring() // a decision may lead to another
@@ -91,6 +96,23 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 			pause = max(again.Sub(o.Now()), time.Millisecond)
 		}
 	}
+}
+
+// write commits the steps of one decision, one after the other.
+func write(ctx context.Context, t Term, brain *schedule.State, steps []schedule.Step, round *Round, logger *slog.Logger) error {
+	for i, step := range steps {
+		revision, err := t.Commit(ctx, step.Decision)
+		if err != nil {
+			for _, lost := range steps[i:] {
+				round.Failed.count(lost)
+			}
+			return fmt.Errorf("write a decision: %w", err)
+		}
+		brain.Committed(step, revision)
+		round.wrote(step)
+		log(ctx, logger, step, revision)
+	}
+	return nil
 }
 
 func log(ctx context.Context, logger *slog.Logger, step schedule.Step, revision int64) {

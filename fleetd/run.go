@@ -13,6 +13,7 @@ import (
 	"fleet/api"
 	"fleet/cluster"
 	"fleet/engine/schedule"
+	"fleet/fleetd/metrics"
 	"fleet/fleetd/presence"
 	"fleet/registry"
 	"fleet/registry/etcd"
@@ -38,7 +39,8 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		return fmt.Errorf("make a client of etcd: %w", err)
 	}
 	defer store.Close()
-	records := registry.New(store, registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log})
+	counts := metrics.New(cluster.Version)
+	records := registry.New(counts.Store(store), registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log})
 
 	host, err := systemd.New(systemd.Options{User: s.SystemdUser, UnitsDir: s.unitsDirectory(), Logger: log})
 	if err != nil {
@@ -49,6 +51,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		BootID:    machine.Session.BootID,
 		StateFile: filepath.Join(s.StateDir, "agent.json"),
 		Logger:    log,
+		Events:    counts.Agent(),
 	})
 	if err != nil {
 		return err
@@ -58,10 +61,12 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		LeaseTTL:      s.leaseTTL(),
 		DisableEngine: s.DisableEngine,
 		Strategy:      s.PlacementStrategy,
+		Events:        counts.Engine(),
 		Memory:        sessionFile(filepath.Join(s.StateDir, "session.json")),
 		Status:        func(words string) { notify(log, "STATUS="+words) },
 		Logger:        log,
 	})
+	counts.Watch(member.Ready, worker.Tally)
 	changes := &live{
 		started: s, now: s, offered: machine.Capacity, offer: Settings.offer,
 		reload: reload, change: member.Change, log: log,
@@ -94,7 +99,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 			g.Go(func() error { return server.Run(ctx) })
 			g.Go(func() error { return member.Run(ctx) })
 			g.Go(func() error { return changes.Run(ctx) })
-			g.Go(func() error { return serve(ctx, listeners, server.Handler(), log) })
+			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })
 			notify(log, "READY=1")
 		})

@@ -35,7 +35,7 @@ func (s *State) admit(m *machine) {
 			guests = append(guests, g)
 			continue
 		}
-		s.withdrawn[placement{name, m.id}] = t.missed()
+		s.withdrawn[placement{name, m.id}] = withdrawal{why: t.missed()}
 	}
 	slices.SortFunc(guests, func(a, b *guest) int { return byAge(a.task, b.task) })
 	for _, g := range guests {
@@ -137,7 +137,7 @@ func (s *State) sift(m *machine, guests []*guest) {
 		unfit := slices.IndexFunc(guests, func(g *guest) bool { ok, _ := s.stays(g, m); return !ok && !g.asIs })
 		if unfit >= 0 {
 			_, says := s.stays(guests[unfit], m)
-			s.remove(m, guests[unfit].task, barred(says))
+			s.bar(m, guests[unfit].task, says)
 			guests = slices.Delete(guests, unfit, unfit+1)
 			continue
 		}
@@ -146,7 +146,7 @@ func (s *State) sift(m *machine, guests []*guest) {
 			break
 		}
 		o, rule := s.stronger(guests[weak].task, m)
-		s.remove(m, guests[weak].task, barred(saysRuns(string(o.name), rule)))
+		s.bar(m, guests[weak].task, saysRuns(string(o.name), rule))
 		guests = slices.Delete(guests, weak, weak+1)
 	}
 	for _, g := range guests {

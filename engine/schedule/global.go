@@ -19,7 +19,7 @@ func (s *State) reviewGlobal(t *task) {
 				s.refresh(m, t)
 			}
 		case !ok:
-			s.remove(m, t, barred(says))
+			s.bar(m, t, says)
 		default:
 			s.refresh(m, t)
 		}

@@ -221,13 +221,22 @@ func (s *State) land(m *machine, t *task, o cluster.Order) {
 	s.placed(m, t, gone)
 }
 
+// bar takes the unit out of the machine's orders because the rules do not allow it there any more.
+func (s *State) bar(m *machine, t *task, says string) {
+	s.takeOff(m, t, withdrawal{why: barred(says), barred: true})
+}
+
 // remove takes the unit out of the machine's orders.
 func (s *State) remove(m *machine, t *task, why string) {
+	s.takeOff(m, t, withdrawal{why: why})
+}
+
+func (s *State) takeOff(m *machine, t *task, w withdrawal) {
 	if _, ok := m.order(t); !ok {
 		return
 	}
 	s.draft(m, t, draft{gone: true})
-	s.withdrawn[placement{t.name, m.id}] = why
+	s.withdrawn[placement{t.name, m.id}] = w
 	s.stand(m, t)
 }
 

@@ -59,7 +59,7 @@ func (s *State) reviewHome(t *task) {
 		return
 	}
 	if ok, says := s.holds(t, home); !ok {
-		s.remove(home, t, barred(says))
+		s.bar(home, t, says)
 		return
 	}
 	if s.moveAsked(t, home) || s.giveUp(t, home) {
@@ -95,7 +95,7 @@ func (s *State) contest(t *task) {
 				s.contest(o)
 				continue
 			}
-			s.remove(m, t, barred(saysRuns(string(o.name), rule)))
+			s.bar(m, t, saysRuns(string(o.name), rule))
 			break
 		}
 	}

@@ -64,7 +64,7 @@ type State struct {
 	troubled  set[*task]               // units whose rules cannot be read
 	corrupt   map[record]struct{}      // records that may refer to any file
 	drafts    drafts                   // orders that are not written yet
-	withdrawn map[placement]string     // why units were taken off machines, for the log
+	withdrawn map[placement]withdrawal // why units were taken off machines, for the log
 
 	patience patience
 	failures failures
@@ -119,7 +119,7 @@ func (s *State) begin(o Options) {
 		rules:      rules(),
 		garbage:    make(map[unit.ContentID]*file),
 		corrupt:    make(map[record]struct{}),
-		withdrawn:  make(map[placement]string),
+		withdrawn:  make(map[placement]withdrawal),
 		drafts:     make(drafts),
 		nowhere:    make(map[*unit.Rules]explained),
 		futile:     make(map[*unit.Rules]int64),

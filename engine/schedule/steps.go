@@ -21,6 +21,13 @@ type Note struct {
 	Unit    unit.Name
 	Machine cluster.MachineID // empty for Pend
 	Reason  string
+	Barred  bool // withdrawn because the rules do not allow the unit there any more
+}
+
+// withdrawal is why a unit was taken off a machine.
+type withdrawal struct {
+	why    string
+	barred bool
 }
 
 // Action is what the engine does about a unit.
@@ -68,7 +75,7 @@ func (s *State) steps() []Step {
 		p.add(reasonPart(t))
 	}
 	if len(s.withdrawn) > 0 {
-		s.withdrawn = make(map[placement]string)
+		s.withdrawn = make(map[placement]withdrawal)
 	}
 	if len(p.steps) == 0 {
 		return s.collect()
@@ -159,14 +166,15 @@ func (s *State) notes(m *machine, c change) []Note {
 	for name, o := range c.after {
 		switch old, ok := c.before[name]; {
 		case !ok:
-			notes = append(notes, Note{Place, name, m.id, o.Reason})
+			notes = append(notes, Note{Action: Place, Unit: name, Machine: m.id, Reason: o.Reason})
 		case old != o:
-			notes = append(notes, Note{Change, name, m.id, o.Reason})
+			notes = append(notes, Note{Action: Change, Unit: name, Machine: m.id, Reason: o.Reason})
 		}
 	}
 	for name := range c.before {
 		if _, ok := c.after[name]; !ok {
-			notes = append(notes, Note{Withdraw, name, m.id, s.withdrawn[placement{name, m.id}]})
+			w := s.withdrawn[placement{name, m.id}]
+			notes = append(notes, Note{Action: Withdraw, Unit: name, Machine: m.id, Reason: w.why, Barred: w.barred})
 		}
 	}
 	slices.SortFunc(notes, func(a, b Note) int { return strings.Compare(string(a.Unit), string(b.Unit)) })

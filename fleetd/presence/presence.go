@@ -18,12 +18,13 @@ import (
 	"fleet/unit"
 )
 
-// Options are the settings of a Presence. All but Status and DisableEngine must be set.
+// Options are the settings of a Presence. All but Status, Events and DisableEngine must be set.
 type Options struct {
 	Machine       cluster.Machine // without a lease: its boot id is set
 	LeaseTTL      time.Duration   // whole seconds
 	DisableEngine bool            // never stand for election
 	Strategy      unit.Strategy   // of the engine, see engine.Options
+	Events        engine.Events   // of the engine
 	Memory        Memory
 	Status        func(string) // called with a few words on how it is doing
 	Logger        *slog.Logger
@@ -156,7 +157,7 @@ func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
 	for {
 		err := m.Lead(ctx, func(ctx context.Context, term *registry.Term) error {
 			p.o.Logger.Info("leading: this machine's engine decides")
-			return engine.Run(ctx, term, engine.Options{Logger: p.o.Logger, Strategy: p.o.Strategy, Patience: m.Since().Add(p.o.LeaseTTL)})
+			return engine.Run(ctx, term, engine.Options{Logger: p.o.Logger, Strategy: p.o.Strategy, Patience: m.Since().Add(p.o.LeaseTTL), Events: p.o.Events})
 		})
 		if ctx.Err() != nil {
 			return nil
