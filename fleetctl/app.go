@@ -56,10 +56,12 @@ func (a *app) run(ctx context.Context, args []string) exitCode {
 func (a *app) root() *cobra.Command {
 	// Fleet 1 accepted abbreviated commands; cobra has only this switch for it.
 	cobra.EnablePrefixMatching = true
+	cobra.EnableCommandSorting = false // the groups have a sequence
 	root := &cobra.Command{
 		Use:           "fleetctl",
 		Short:         "Control the units of a cluster of systemd hosts",
-		Long:          exitHelp,
+		Long:          rootText,
+		Example:       rootExample,
 		Version:       cluster.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -86,7 +88,9 @@ func (a *app) root() *cobra.Command {
 			}
 		}
 	}
-	root.AddCommand(outputTopic())
+	root.AddCommand(topics(root)...)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.help(cmd) })
+	keepAbbreviations(root)
 	root.SetGlobalNormalizationFunc(flagName)
 	a.completeEverything(root)
 	for _, cmd := range append(root.Commands(), root) {

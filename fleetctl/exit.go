@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 
 	"fleet/api"
@@ -28,17 +30,30 @@ const (
 	exitUnreachable exitCode = 8
 )
 
-const exitHelp = `Exit codes:
-  0  success
-  1  an error that has no code of its own, such as a mistake in a unit file; of diff: files differ
-  2  usage: unknown command or flag, invalid value or unit name
-  3  a unit, or a file to create it from, was not found
-  4  the unit is on a machine and failed there
-  5  no machine fits the unit
-  6  gave up waiting, or was interrupted; the request stays in force
-  7  refused: not allowed in the unit's present state or by its rules, or somebody else changed the unit meanwhile
-  8  the cluster cannot be reached
-If the units of one command end differently, it is the first of 8, 1, 4, 5, 6, 7, 3 that occurred.`
+// exitCodes are what the codes mean, in a word and for the manual.
+var exitCodes = []struct {
+	code           exitCode
+	short, meaning string
+}{
+	{exitOK, "success", "success"},
+	{exitError, "other errors", "an error that has no code of its own, such as a mistake in a unit file; of diff: files differ"},
+	{exitUsage, "usage", "usage: unknown command or flag, invalid value or unit name"},
+	{exitNotFound, "not found", "a unit, a machine, or a file to create a unit from was not found"},
+	{exitFailed, "failed on a machine", "the unit is on a machine and failed there"},
+	{exitNowhere, "no machine fits", "no machine fits the unit"},
+	{exitTimeout, "gave up waiting", "gave up waiting, or was interrupted; the request stays in force"},
+	{exitRefused, "refused", "refused: not allowed in the unit's present state or by its rules, or somebody else changed the unit meanwhile"},
+	{exitUnreachable, "cluster not reached", "the cluster cannot be reached"},
+}
+
+// exitSummary is all exit codes in one sentence.
+func exitSummary() string {
+	words := make([]string, len(exitCodes))
+	for i, c := range exitCodes {
+		words[i] = fmt.Sprintf("%d %s", c.code, c.short)
+	}
+	return strings.Join(words, ", ") + ` (see "fleetctl help exit-codes")`
+}
 
 // worse tells which of two codes a command ends with when its units differ:
 // what says least about the rest of the units comes first.

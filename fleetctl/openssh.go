@@ -36,6 +36,7 @@ func (s *openSSH) register(flags *pflag.FlagSet) {
 	flags.Var(&s.timeout, "ssh-timeout", "how long ssh may take to connect, in seconds or as a duration; 0: as OpenSSH is configured")
 	flags.Var(&s.checkHosts, "strict-host-key-checking", "true: ask about unknown host keys; false: neither check nor record any; by default as OpenSSH is configured")
 	flags.Lookup("strict-host-key-checking").NoOptDefVal = "true"
+	values(flags, "strict-host-key-checking", "true", "false")
 	flags.StringVar(&s.knownHosts, "known-hosts-file", "", "file of known host keys; by default as OpenSSH is configured")
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,13 @@ const (
 // seconds is a flag that is a number of seconds, as in fleet 1, or a duration such as 1m30s.
 type seconds time.Duration
 
-func (s *seconds) String() string { return time.Duration(*s).String() }
+func (s *seconds) String() string {
+	text := time.Duration(*s).String()
+	if minutes, whole := strings.CutSuffix(text, "m0s"); whole {
+		return minutes + "m"
+	}
+	return text
+}
 
 // Type is the word for the value in the help.
 func (s *seconds) Type() string { return "duration" }

@@ -49,6 +49,7 @@ func usageHint(cmd *cobra.Command, f *fault) string {
 			same = append(same, c.Name())
 		}
 	}
+	slices.Sort(meant)
 	if len(meant) > 1 {
 		return fmt.Sprintf("%q may be %s; give more of it", word, alternatives(meant))
 	}
