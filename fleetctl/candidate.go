@@ -29,15 +29,15 @@ type candidate struct {
 // pipedPath is where errors say that a file from standard input is.
 const pipedPath = "standard input"
 
-const fileArgs = `UNIT is the path of a unit file, a directory, or the name of a unit. Of a directory all files that are
+const fileArgs = `UNIT is the name of a unit; FILE is the path of a unit file, or of a directory. Of a directory all files that are
 named as units are taken, but none of what is in directories in it; what is passed over is named.
 A plain word is a directory only if no unit of that name is known.
-A dash (-) stands for the lines of standard input, each a UNIT; empty lines and lines that begin
+A dash (-) stands for the lines of standard input, each a UNIT or FILE; empty lines and lines that begin
 with # do not count. With --name NAME it stands for the unit's file itself.`
 
 // registerName is for commands that take a unit file from standard input.
 func registerName(cmd *cobra.Command, name *string) {
-	cmd.Flags().StringVar(name, "name", "", `the only UNIT is "-": the file of the unit NAME is on standard input`)
+	cmd.Flags().StringVar(name, "name", "", `the only argument is "-": the file of the unit NAME is on standard input`)
 }
 
 // candidates are the units that arguments mean, each once and in their sequence.

@@ -14,6 +14,10 @@ func (a *app) catCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cat UNIT",
 		Short: "Print a unit's file, byte for byte as it was submitted",
+		Long: `Print a unit's file, byte for byte as it was submitted. The file of an instance is that of its
+template, as it was when the instance was submitted.`,
+		Example: `  fleetctl cat web@1.service
+  fleetctl cat web@.service > web@.service`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("one unit must be provided")

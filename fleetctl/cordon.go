@@ -21,6 +21,8 @@ stays and goes on running; "fleetctl move" takes it elsewhere.
 
 ` + machineArgs + ` One that is not
 present can be given as its whole id, and finds itself cordoned when it comes.`,
+		Example: `  fleetctl cordon 1234abcd
+  fleetctl list-machines -o name --selector zone=a | xargs fleetctl cordon`,
 		Args: needMachines,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.setCordoned(cmd, args, true) },
 	}
@@ -28,11 +30,12 @@ present can be given as its whole id, and finds itself cordoned when it comes.`,
 
 func (a *app) uncordonCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "uncordon MACHINE...",
-		Short: "Let machines be given units again",
-		Long:  "Let machines that were cordoned be given units again.\n\n" + machineArgs,
-		Args:  needMachines,
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.setCordoned(cmd, args, false) },
+		Use:     "uncordon MACHINE...",
+		Short:   "Let machines be given units again",
+		Long:    "Let machines that were cordoned be given units again.\n\n" + machineArgs,
+		Example: `  fleetctl uncordon 1234abcd`,
+		Args:    needMachines,
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.setCordoned(cmd, args, false) },
 	}
 }
 

@@ -14,6 +14,9 @@ func (a *app) destroyCommand() *cobra.Command {
 		Long: `Stop units, remove them from the cluster, and wait until no machine has them.
 
 UNIT is a name or, in quotes, a shell pattern for names, templates included.`,
+		Example: `  fleetctl destroy web@1.service
+  fleetctl destroy 'web@*'                   # the template too
+  fleetctl list-unit-files -o name --desired inactive | fleetctl destroy -`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.change(cmd, args, &w, func(u api.Unit, _ bool) (*order, error) {

@@ -23,6 +23,9 @@ its rules say of every machine, and for a unit that no machine fits the smallest
 single change that would place it.
 
 The exit code is 0 if there is an explanation, whatever it says.`,
+		Example: `  fleetctl explain web@1.service
+  fleetctl explain --full web@1.service
+  fleetctl explain -o jsonpath='$[0].pending.message' web@1.service`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("expect one unit")

@@ -11,7 +11,7 @@ func (a *app) loadCommand() *cobra.Command {
 	var replace, yes bool
 	var name string
 	cmd := &cobra.Command{
-		Use:   "load UNIT...",
+		Use:   "load UNIT|FILE...",
 		Short: "Put units on machines without starting them",
 		Long: `Put units on machines without starting them. Units that run are stopped.
 
@@ -21,6 +21,8 @@ A file is submitted if the cluster does not have the unit yet; with --replace al
 the unit is not launched. All files are read and checked before anything is sent.
 
 Of a directory the plan is shown first, and its templates are only submitted. ` + reviewArgs,
+		Example: `  fleetctl load web@1.service
+  fleetctl load --replace units/`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.bring(cmd, args, &w, bringing{

@@ -32,11 +32,15 @@ func findMilestone(name string) (*milestone, error) {
 	if i := slices.IndexFunc(all, func(c milestone) bool { return c.name == name }); i >= 0 {
 		return &all[i], nil
 	}
-	names := make([]string, len(all))
-	for i, c := range all {
-		names[i] = c.name
+	return nil, usage(fmt.Errorf("--for %q: expect one of %s", name, strings.Join(milestoneNames(), ", ")))
+}
+
+func milestoneNames() []string {
+	var names []string
+	for _, c := range milestones() {
+		names = append(names, c.name)
 	}
-	return nil, usage(fmt.Errorf("--for %q: expect one of %s", name, strings.Join(names, ", ")))
+	return names
 }
 
 // judgeDone judges a unit as the command would that asked for its state.

@@ -21,6 +21,8 @@ runs there. It is stopped where it is before it is started where it goes. If its
 not allow it there it stays where it is, and runs on.
 
 ` + machineArgs,
+		Example: `  fleetctl move db.service
+  fleetctl move db.service 1234abcd`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return errors.New("expect a unit, and perhaps a machine")

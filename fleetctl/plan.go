@@ -16,7 +16,7 @@ func (a *app) planCommand() *cobra.Command {
 	var destroy bool
 	var name string
 	cmd := &cobra.Command{
-		Use:   "plan UNIT...",
+		Use:   "plan UNIT|FILE...",
 		Short: "Tell what starting units would lead to, and change nothing",
 		Long: `Tell what would follow from "start --replace" of these units: what would be placed, moved,
 displaced, or would find no machine. Nothing is sent to any machine, and nothing is stored.
@@ -30,6 +30,9 @@ units being destroyed.
   -  leaves its machine          !  gets no machine
 
 The exit code is 5 if a unit that is wanted would be without a machine, else 0.`,
+		Example: `  fleetctl plan web@4.service
+  fleetctl plan units/
+  fleetctl plan --destroy 'web@*'`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.plan(cmd.Context(), args, name, destroy) },
 	}

@@ -18,6 +18,9 @@ func (a *app) restartCommand() *cobra.Command {
 stopped is started; one that is on no machine is refused.
 
 UNIT is a name or, in quotes, a shell pattern for names; a pattern matches launched units only.`,
+		Example: `  fleetctl restart web@1.service
+  fleetctl restart 'web@*'
+  fleetctl restart --timeout 20m slow-starter`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.change(cmd, args, &w, restartOrder)

@@ -18,6 +18,9 @@ func (a *app) stopCommand() *cobra.Command {
 waits for a machine is stopped as it is, and will not run when it gets one.
 
 UNIT is a name or, in quotes, a shell pattern for names.`,
+		Example: `  fleetctl stop web@1.service
+  fleetctl stop 'web@*' 'batch-*.service'
+  fleetctl stop --no-block db`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.change(cmd, args, &w, func(u api.Unit, globbed bool) (*order, error) {

@@ -15,7 +15,7 @@ func (a *app) submitCommand() *cobra.Command {
 	var replace bool
 	var name string
 	cmd := &cobra.Command{
-		Use:   "submit UNIT...",
+		Use:   "submit UNIT|FILE...",
 		Short: "Store units in the cluster without putting them on a machine",
 		Long: `Store units in the cluster without putting them on a machine.
 

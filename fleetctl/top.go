@@ -49,7 +49,10 @@ list-machines.
 	flags.BoolVarP(&t.full, "full", "l", false, "do not shorten ids and amounts")
 	flags.BoolVar(&t.noLegend, "no-legend", false, "do not print a header")
 	flags.StringVar(&t.fields, "fields", columnNames(columns), "columns to show")
+	names := strings.Split(columnNames(columns), ",")
+	listOf(flags, "fields", names...)
 	flags.StringVar(&t.sort, "sort", "machine", "column to sort by; backwards with a \"-\" before its name")
+	values(flags, "sort", names...)
 	flags.StringArrayVar(&t.selectors, "selector", nil, selectorUsage)
 	return cmd
 }

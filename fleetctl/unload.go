@@ -14,6 +14,8 @@ func (a *app) unloadCommand() *cobra.Command {
 		Long: `Stop units and take them off their machines; the cluster keeps them.
 
 UNIT is a name or, in quotes, a shell pattern for names.`,
+		Example: `  fleetctl unload web@1.service
+  fleetctl unload 'batch-*'`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.change(cmd, args, &w, func(u api.Unit, globbed bool) (*order, error) {

@@ -38,8 +38,9 @@ what it misses on this host, such as a program: the unit runs on another. The ex
 there is any error.`,
 		Example: `  fleetctl verify units/
   git diff --name-only -- '*.service' | fleetctl verify -`,
-		Args: needUnits,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args, name, alone) },
+		Annotations: map[string]string{offline: ""},
+		Args:        needUnits,
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args, name, alone) },
 	}
 	cmd.Flags().BoolVar(&alone, "no-systemd", false, "do not ask systemd-analyze")
 	registerName(cmd, &name)

@@ -13,8 +13,12 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the versions of fleetctl and of the fleetd that answers",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.version(cmd) },
+		Long: `Print the versions of fleetctl and of the fleetd that answers. That none answers is told, and is no failure;
+"fleetctl --version" does not ask.`,
+		Example: `  fleetctl version
+  fleetctl --endpoint https://10.0.0.1:49153 version`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.version(cmd) },
 	}
 }
 

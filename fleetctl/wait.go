@@ -22,7 +22,7 @@ func (a *app) waitCommand() *cobra.Command {
 		fmt.Fprintf(&states, "  %-9s %s\n", c.name, c.help)
 	}
 	cmd := &cobra.Command{
-		Use:   "wait [--for=STATE] UNIT...",
+		Use:   "wait UNIT...",
 		Short: "Wait until units are in a state",
 		Long: `Wait until every one of the units is in a state, and say so of each. Nothing is asked of them.
 
@@ -50,6 +50,7 @@ destroyed, and 6 if the time is over.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&state, "for", state, "the state to wait for: done, placed, active, inactive, failed or gone")
+	values(flags, "for", milestoneNames()...)
 	flags.Var(&timeout, "timeout", "give up waiting after this time, in seconds or as a duration such as 1m30s; 0: never")
 	return cmd
 }
