@@ -28,11 +28,7 @@ func TestOriginal(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			d := &daemon{world: newWorld(), socket: filepath.Join(env.WorkDir, "fleet.sock")}
-			d.up()
-			env.Defer(d.down)
-			env.Values[daemonKey{}] = d
-			env.Setenv("FLEETCTL_ENDPOINT", "unix://"+d.socket)
+			startDaemon(env)
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return nil
 		},

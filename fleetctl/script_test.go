@@ -51,12 +51,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			d := &daemon{world: newWorld(), socket: filepath.Join(env.WorkDir, "fleet.sock")}
-			env.Defer(d.world.close)
-			d.up()
-			env.Defer(d.down)
-			env.Values[daemonKey{}] = d
-			env.Setenv("FLEETCTL_ENDPOINT", "unix://"+d.socket)
+			d := startDaemon(env)
 			env.Setenv("TCP_ENDPOINT", "http://"+forwardTCP(env, d.socket))
 			env.Setenv("TZ", "UTC")
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every fleetctl takes a second to end under -race
@@ -69,6 +64,17 @@ func TestScripts(t *testing.T) {
 			"terminal": onTerminal,
 		},
 	})
+}
+
+// startDaemon gives a script a cluster of its own, and the socket of one of its daemons.
+func startDaemon(env *testscript.Env) *daemon {
+	d := &daemon{world: newWorld(), socket: filepath.Join(env.WorkDir, "fleet.sock")}
+	env.Defer(d.world.close)
+	d.up()
+	env.Defer(d.down)
+	env.Values[daemonKey{}] = d
+	env.Setenv("FLEETCTL_ENDPOINT", "unix://"+d.socket)
+	return d
 }
 
 // forwardTCP makes the socket reachable by TCP.
