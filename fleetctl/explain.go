@@ -20,7 +20,30 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "Explain why a unit is where it is, or why it is nowhere",
 		Long: `Explain why a unit is where it is, or why it is nowhere: one sentence first, then what
 its rules say of every machine, and for a unit that no machine fits the smallest
-single change that would place it.
+single change that would place it:
+
+    db.service has no machine since Sun 2026-03-01 03:12:45 UTC (4min 10s ago): 0 of 3 machines fit: 2 lack 2G of memory (at most 1.75G free), 1 lacks disk=ssd
+
+    None of 3 machines fits:
+      Resources: 2 machines lack 2G of memory
+        2222bbbb.../10.0.0.2  256M short of the 2G it needs
+        1111aaaa.../10.0.0.1  1.5G short of the 2G it needs
+      MachineMetadata: 1 machine lacks disk=ssd
+        3333cccc.../10.0.0.3
+
+    What would help: free 256M of memory on 2222bbbb, or reserve that much less
+
+The unit is judged as if it were on no machine, so that one that runs shows where else it could be; * is where
+it is. Units that have to be together (MachineOf=) are judged together. Machines that fit are compared in the order
+in which the engine prefers them, by what the unit prefers and by what would be left of what it needs:
+
+    web@2.service is on 1111aaaa.../10.0.0.1 since Sun 2026-03-01 03:12:45 UTC (4min 10s ago): spread over zone, the fullest of 3 machines that fit
+
+    2 of 3 machines fit:
+      * 1111aaaa.../10.0.0.1  best of 2; 0 other instances in zone=a; 1G of memory and 1.5 CPUs would be left
+        2222bbbb.../10.0.0.2  2nd of 2; 1 other instance in zone=b; 512M of memory and 3 CPUs would be left
+
+At most 10 machines are named for each rule; --full names all. "fleetctl status" shows what would help, too.
 
 The exit code is 0 if there is an explanation, whatever it says.`,
 		Example: `  fleetctl explain web@1.service

@@ -280,7 +280,7 @@ func flagValue(f *pflag.Flag) (value, meaning string) {
 
 func defaultWords(f *pflag.Flag) string {
 	switch f.DefValue {
-	case "", "false", "0", "0s", "[]":
+	case "", "false", "0", "-1", "0s", "[]":
 		return ""
 	}
 	return f.DefValue

@@ -23,11 +23,20 @@ displaced, or would find no machine. Nothing is sent to any machine, and nothing
 
 ` + fileArgs + `
 
+All of them are planned together, and it is the engine's own brain that plans, on a copy of the cluster in which
+machines obey at once; what it would do without being asked is no part of the plan.
+
+    + db.service     would go to 1111aaaa.../10.0.0.1: the only machine that fits
+    - batch.service  would be displaced from 1111aaaa.../10.0.0.1: displaced by db.service (priority 700); 0 of 3 machines fit: …
+    Plan: 1 to place, 1 displaced, 1 without a machine. Nothing was changed.
+
 With --destroy UNIT is a name or, in quotes, a shell pattern for names, and the plan is for these
 units being destroyed.
 
-  +  gets a machine              ~  moves, or changes where it is
-  -  leaves its machine          !  gets no machine
+  +  gets a machine
+  ~  moves, or changes where it is
+  -  leaves its machine
+  !  gets no machine
 
 The exit code is 5 if a unit that is wanted would be without a machine, else 0.`,
 		Example: `  fleetctl plan web@4.service

@@ -33,7 +33,25 @@ Goals:
   free  free the emptiest machines: as few machines as possible have units
   even  even them out: the fullest machine as little full as possible
 
-Units whose file says Movable=no stay where they are. The exit code is 0 if every move was
+On a terminal it asks; elsewhere it needs --yes:
+
+    $ fleetctl rebalance --goal even
+    ~ web@2.service  would move from 1111aaaa.../10.0.0.1 to 2222bbbb.../10.0.0.2: 1111aaaa 80% → 50%, 2222bbbb 20% → 50%
+    1 move: machines without units 0 as before, fullest machine 80% → 50%, unevenness 30% → 0%.
+    Make 1 move, one after another? [y/N] y
+    Unit web@2.service moved to 2222bbbb.../10.0.0.2
+    1 move made.
+
+What is even enough is not moved: even moves between machines of which one is at least 10 percentage points fuller than the
+other, measured by whichever resource is reserved most, if that makes the fuller of the two less full by 5 points or by
+half of what is moved. When nothing is left to gain by that, units that reserve nothing are moved from machines with many
+units to such with few. free empties a machine altogether or leaves it alone, and fills no empty one; global units do not count.
+
+Neither moves units with Movable=no or MachineID=, nor such as are just being started or have failed, and neither gives
+anything to a cordoned machine. Units that have to be together (MachineOf=) move together, each counted as a move. At every
+moment all rules hold, and there is room for the unit that moves on both of its machines. Nothing is taken back.
+
+The exit code is 0 if every move was
 made, or there was none to make; else that of the move at which it stopped.`,
 		Example: `  fleetctl rebalance --plan
   fleetctl rebalance --goal even --max 3 --yes`,
