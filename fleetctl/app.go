@@ -48,7 +48,7 @@ func (a *app) run(ctx context.Context, args []string) exitCode {
 	}
 	fmt.Fprintln(a.stderr, a.paint(a.stderr, red, "Error:"), f.err)
 	if h := cmp.Or(hint(f), usageHint(cmd, f)); h != "" {
-		fmt.Fprintln(a.stderr, a.paint(a.stderr, yellow, "Hint:"), h)
+		a.hint("%s", h)
 	}
 	return f.code
 }
@@ -115,6 +115,11 @@ func (a *app) say(format string, args ...any) {
 		w = a.stderr
 	}
 	fmt.Fprintf(w, format+"\n", args...)
+}
+
+// hint tells what a person may do about what went wrong.
+func (a *app) hint(format string, args ...any) {
+	fmt.Fprintf(a.stderr, a.paint(a.stderr, yellow, "Hint:")+" "+format+"\n", args...)
 }
 
 // complain tells of something that went wrong or is doubtful.

@@ -31,12 +31,15 @@ func (a *app) showSteps(p api.Plan, addresses map[cluster.MachineID]string) {
 	}
 	for _, step := range p.Steps {
 		mark, text := stepWords(step, func(id cluster.MachineID) string { return place(id, addresses[id], false) })
-		a.say("%s %-*s  %s", mark, width, step.Unit, text)
+		a.say("%s %-*s  %s", a.paint(a.stdout, markStyles[mark], mark), width, step.Unit, text)
 		if step.Pending != nil && step.Pending.Remedy != nil && step.Pending.Remedy.Text != "" {
 			a.say("  %-*s  what would help: %s", width, "", step.Pending.Remedy.Text)
 		}
 	}
 }
+
+// markStyles are those of a comparison: what comes, what goes.
+var markStyles = map[string]style{"+": green, "-": red, "!": red, "~": yellow}
 
 // stepWords are the mark of a step and the rest of its sentence.
 func stepWords(s api.PlanStep, at func(cluster.MachineID) string) (mark, text string) {

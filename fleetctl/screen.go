@@ -42,6 +42,13 @@ func (a *app) paint(w io.Writer, s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
+// painter is paint for a writer.
+type painter func(s style, text string) string
+
+func (a *app) painter(w io.Writer) painter {
+	return func(s style, text string) string { return a.paint(w, s, text) }
+}
+
 // terminal tells whether a person watches stderr, and how wide it is.
 func (a *app) terminal() (width int, ok bool) { return terminalWidth(a.stderr) }
 

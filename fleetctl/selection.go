@@ -193,10 +193,11 @@ func (a *app) reportMissing(s selection) exitCode {
 		}
 		a.complain("Unit %s does not exist.", m)
 	}
-	if len(s.missing) > 0 {
-		return exitNotFound
+	if len(s.missing) == 0 {
+		return exitOK
 	}
-	return exitOK
+	a.hint("fleetctl list-unit-files lists the units that there are")
+	return exitNotFound
 }
 
 // again gets the selected units one by one, with what lists leave out. Those

@@ -125,7 +125,7 @@ func (a *app) tellRefused(orders []order, all []sending) exitCode {
 		if err != nil && !errors.Is(err, errNotSent) {
 			code = worse(code, remoteCode(err))
 			if h := hint(err); h != "" {
-				a.complain("Hint: %s", h)
+				a.hint("%s", h)
 			}
 		}
 		i = same

@@ -56,7 +56,7 @@ func (a *app) status(ctx context.Context, args []string) error {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		writeStatus(a.stdout, u, time.Now())
+		writeStatus(a.stdout, u, time.Now(), a.painter(a.stdout))
 	}
 	if a.structured() {
 		if err := entities(a, s.units); err != nil {
@@ -78,20 +78,26 @@ func condition(u api.Unit) exitCode {
 }
 
 // writeStatus writes what systemctl status would, and what the cluster has to say besides.
-func writeStatus(w io.Writer, u api.Unit, now time.Time) {
+func writeStatus(w io.Writer, u api.Unit, now time.Time, paint painter) {
 	phase, message := outcome(u)
-	mark := "●"
+	mark := paint(green, "●")
 	switch {
+	case condition(u) == exitNowhere:
+		mark = paint(yellow, "×")
 	case condition(u) != exitOK:
-		mark = "×"
+		mark = paint(red, "×")
 	case u.DesiredState == cluster.Inactive:
 		mark = "○"
+	case phase == cluster.Working:
+		mark = paint(yellow, "●")
+	case u.DesiredState == cluster.Loaded:
+		mark = "●"
 	}
 	title := string(u.Name)
 	if d := description(u); d != "" {
 		title += " - " + d
 	}
-	fmt.Fprintf(w, "%s %s\n", mark, title)
+	fmt.Fprintf(w, "%s %s\n", mark, oneLine(title))
 	line := func(key, format string, args ...any) {
 		fmt.Fprintf(w, "%11s: %s\n", key, fmt.Sprintf(format, args...))
 	}
@@ -116,7 +122,7 @@ func writeStatus(w io.Writer, u api.Unit, now time.Time) {
 		if i > 0 && len(u.Copies) > 1 {
 			fmt.Fprintln(w)
 		}
-		writeCopy(line, c, now)
+		writeCopy(line, c, now, paint)
 	}
 	for _, c := range u.Copies {
 		if len(c.Log) == 0 {
@@ -175,7 +181,7 @@ func outcomeWords(p cluster.Phase) string {
 	return string(p)
 }
 
-func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.Time) {
+func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.Time, paint painter) {
 	line("Machine", "%s", place(c.MachineID, c.Address, false)+aside(cmp.Or(c.Reason, notOrdered(c))))
 	if c.Presence == cluster.Lost {
 		line("Active", "unknown: the machine is lost")
@@ -186,7 +192,7 @@ func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.
 		return
 	}
 	line("Loaded", "%s", cmp.Or(c.Load, "-")+aside(shortHash(c.Hash, false)))
-	active := cmp.Or(c.Active, "-") + aside(c.Sub)
+	active := paint(stateStyle(c.Active), cmp.Or(c.Active, "-")+aside(c.Sub))
 	if !c.StateSince.IsZero() {
 		active += fmt.Sprintf(" since %s; %s ago", c.StateSince.Local().Format("Mon 2006-01-02 15:04:05 MST"), ago(now.Sub(c.StateSince)))
 	}

@@ -24,6 +24,7 @@ type waiter struct {
 	wants  map[unit.Name]bool      // have no machine because of others of this command, which may get one yet
 	broken error                   // why nothing can be seen now; nil if something can
 	code   exitCode
+	worst  map[exitCode]unit.Name // the first that ended so
 }
 
 func newWaiter(a *app, w *watch, requests []*request) *waiter {
@@ -35,6 +36,7 @@ func newWaiter(a *app, w *watch, requests []*request) *waiter {
 		newest: maps.Clone(w.first),
 		held:   make(map[unit.Name]time.Time),
 		wants:  make(map[unit.Name]bool),
+		worst:  make(map[exitCode]unit.Name),
 	}
 	for _, r := range requests {
 		x.open[r.unit] = r
@@ -85,6 +87,8 @@ func (x *waiter) wait(ctx context.Context, limit time.Duration) exitCode {
 		}
 		x.lookAgain()
 	}
+	progress.clear()
+	x.advise()
 	return x.code
 }
 
@@ -189,6 +193,23 @@ func (x *waiter) end(r *request, v verdict) {
 		return
 	}
 	x.app.complain("%s", v.line)
+	if _, known := x.worst[v.code]; !known {
+		x.worst[v.code] = r.unit
+	}
+}
+
+// advise tells where to look after units that did not end well.
+func (x *waiter) advise() {
+	name := x.worst[x.code]
+	switch {
+	case name == "":
+	case x.code == exitFailed:
+		x.app.hint("fleetctl status %s and fleetctl journal %[1]s say more", name)
+	case x.code == exitNowhere:
+		x.app.hint("fleetctl explain %s says why, and what would help", name)
+	case x.code == exitTimeout:
+		x.app.hint("fleetctl wait %s goes on waiting", name)
+	}
 }
 
 // displaced admits that others had to make way for a unit that was started.
