@@ -117,7 +117,7 @@ func machineState(m api.Machine) string {
 
 // amounts are resources in one cell: "memory=16G,cpu=8,gpu=2,units=100".
 func amounts(r api.Resources, units int, exact bool) string {
-	format := roughly
+	format := unit.Roughly
 	if exact {
 		format = unit.FormatAmount
 	}

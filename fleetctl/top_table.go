@@ -100,7 +100,7 @@ const barLength = 10
 
 // shareWords are "3G/8G 37%", and nothing if nothing is offered or reserved.
 func shareWords(resource string, reserved, offered int64, full, bar bool) string {
-	format := roughly
+	format := unit.Roughly
 	if full {
 		format = unit.FormatAmount
 	}

@@ -134,7 +134,7 @@ func here(v api.Verdict) string {
 
 // shortage is how much of what the unit needs a machine lacks.
 func shortage(v api.Verdict) string {
-	needed, missing := roughly(v.Resource, v.Needed), roughly(v.Resource, v.Missing)
+	needed, missing := unit.Roughly(v.Resource, v.Needed), unit.Roughly(v.Resource, v.Missing)
 	switch {
 	case v.Resource == "", v.Resource == unit.Slots && v.Needed == 1:
 		return ""
@@ -142,7 +142,7 @@ func shortage(v api.Verdict) string {
 		return fmt.Sprintf("  none of the %s it needs is free", needed)
 	case v.Missing > v.Needed: // what the machine offers has become less
 		return fmt.Sprintf("  none of the %s it needs is free, and %s too much is reserved already",
-			needed, roughly(v.Resource, v.Missing-v.Needed))
+			needed, unit.Roughly(v.Resource, v.Missing-v.Needed))
 	}
 	return fmt.Sprintf("  %s short of the %s it needs", missing, needed)
 }

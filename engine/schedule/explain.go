@@ -104,7 +104,7 @@ func (s *State) mostFree(e *cluster.Exclusion) string {
 	if free <= 0 {
 		return " (none is free)"
 	}
-	return fmt.Sprintf(" (at most %s free)", unit.FormatAmount(e.Resource, free))
+	return fmt.Sprintf(" (at most %s free)", unit.AtMost(e.Resource, free))
 }
 
 // words are what a fit says of a machine.

@@ -81,7 +81,7 @@ func (r *remedies) fix(f fit, m *machine) *cluster.Remedy {
 		if name == unit.Slots {
 			remedy.Text = fmt.Sprintf("raise max_units of %s, or take %s off it", m.id.Short(), plural(f.lack.missing, "unit"))
 		} else {
-			amount, change := unit.FormatAmount(name, f.lack.missing), "free"
+			amount, change := unit.AtLeast(name, f.lack.missing), "free"
 			if f.lack.needed > m.capacity.at(f.lack.resource) {
 				change = "add" // it has not as much, however empty it is
 			}
