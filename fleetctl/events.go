@@ -57,10 +57,10 @@ since ("10min", "1h 30min", "2 days ago"), or the revision of an event.
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&e.follow, "follow", "f", false, "go on with what happens")
-	flags.IntVarP(&e.limit, "limit", "n", -1, fmt.Sprintf("show at most the newest so many; default: all, with --follow %d", followed))
+	flags.IntVarP(&e.limit, "limit", "n", -1, fmt.Sprintf("show at most the newest `N`; default: all, with --follow %d", followed))
 	flags.StringVar(&e.since, "since", "", "show what has happened since this `TIME`")
-	flags.StringSliceVar(&e.machines, "machine", nil, "only what happened on these machines; each is an id or the beginning of one")
-	flags.StringSliceVar(&e.types, "type", nil, "only these types of events, such as placed, started, failed, pending, machine-lost")
+	flags.StringSliceVar(&e.machines, "machine", nil, "only what happened on this `MACHINE`, an id or the beginning of one; several are alternatives")
+	flags.StringSliceVar(&e.types, "type", nil, "only this `TYPE` of events, such as placed, started, failed, pending, machine-lost")
 	flags.BoolVar(&e.warnings, "warnings", false, "only what somebody should look at")
 	flags.BoolVarP(&e.full, "full", "l", false, "times as in RFC 3339, and revisions")
 	return cmd

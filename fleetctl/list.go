@@ -36,10 +36,10 @@ func registerListing[T any](cmd *cobra.Command, l *listing, x lister[T]) {
 	flags := cmd.Flags()
 	flags.BoolVarP(&l.full, "full", "l", false, "do not shorten ids, hashes and what is wider than the terminal; times as in RFC 3339")
 	flags.BoolVar(&l.noLegend, "no-legend", false, "do not print a header")
-	flags.StringVar(&l.fields, "fields", x.defaults, "columns to print, of "+columnNames(x.columns))
+	flags.StringVar(&l.fields, "fields", x.defaults, "`COLUMNS` to print, of "+columnNames(x.columns))
 	names := strings.Split(columnNames(x.columns), ",")
 	listOf(flags, "fields", names...)
-	flags.StringVar(&l.sort, "sort", "", "column to sort by, whether it is printed or not; backwards with a \"-\" before its name")
+	flags.StringVar(&l.sort, "sort", "", "`COLUMN` to sort by, whether it is printed or not; backwards with a \"-\" before its name")
 	values(flags, "sort", names...)
 }
 
@@ -85,7 +85,7 @@ func list[T any](cmd *cobra.Command, a *app, l *listing, x lister[T]) error {
 	return a.writeGrid(a.stdout, grid(picked, rows, shape{l.full, time.Now()}, !l.noLegend), !l.full)
 }
 
-const selectorUsage = "only machines, or units on machines, whose metadata meet this requirement, written as in MachineMetadata=: disk=ssd, 'zone in (a, b)', '!gpu'; several have to be met together"
+const selectorUsage = "only machines, or units on machines, whose metadata meet this `REQUIREMENT`, written as in MachineMetadata=: disk=ssd, 'zone in (a, b)', '!gpu'; several have to be met together"
 
 // filters are the flags that leave units out of a list.
 type filters struct {
@@ -95,11 +95,11 @@ type filters struct {
 
 func (f *filters) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.states, "state", nil, "only units in one of these states of systemd's (load, active or sub): failed, running, …")
+	flags.StringSliceVar(&f.states, "state", nil, "only units in this `STATE` of systemd's (load, active or sub), such as failed or running; several are alternatives")
 	listOf(flags, "state", "active", "activating", "deactivating", "failed", "inactive", "running", "exited", "dead")
-	flags.StringSliceVar(&f.desired, "desired", nil, "only units that are wanted inactive, loaded or launched")
+	flags.StringSliceVar(&f.desired, "desired", nil, "only units that are wanted so: `STATE` is inactive, loaded or launched")
 	listOf(flags, "desired", "inactive", "loaded", "launched")
-	flags.StringSliceVar(&f.machines, "machine", nil, "only units on these machines; each is an id or the beginning of one")
+	flags.StringSliceVar(&f.machines, "machine", nil, "only units on this `MACHINE`, an id or the beginning of one; several are alternatives")
 	flags.StringArrayVar(&f.selectors, "selector", nil, selectorUsage)
 }
 

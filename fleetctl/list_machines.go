@@ -184,7 +184,7 @@ its fleetd, and since when it has been present.`,
 		},
 	}
 	registerListing(cmd, &l, x)
-	cmd.Flags().StringSliceVar(&states, "state", nil, "only machines that are "+strings.Join(machineStates, ", "))
+	cmd.Flags().StringSliceVar(&states, "state", nil, "only machines in this `STATE`: "+strings.Join(machineStates, ", "))
 	listOf(cmd.Flags(), "state", machineStates...)
 	cmd.Flags().StringArrayVar(&selectors, "selector", nil, selectorUsage)
 	return cmd

@@ -26,7 +26,7 @@ func (a *app) registerSettings(flags *pflag.FlagSet) {
 	a.output = output{form: formTable, text: string(formTable)}
 	flags.VarP(&a.output, "output", "o", outputUsage)
 	values(flags, "output", "table", "wide", "json", "yaml", "name", "jsonpath=", "template=")
-	flags.StringVar(&a.color, "color", "auto", "auto, always or never; auto is colour on a terminal, unless NO_COLOR is set")
+	flags.StringVar(&a.color, "color", "auto", "`WHEN` to use colour: auto, always or never; auto is colour on a terminal, unless NO_COLOR is set")
 	values(flags, "color", "auto", "always", "never")
 	flags.BoolVar(&a.debug, "debug", false, "log every request to stderr")
 

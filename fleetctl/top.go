@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,10 +49,10 @@ list-machines.
 	flags.BoolVar(&t.once, "once", false, "print one table and end")
 	flags.BoolVarP(&t.full, "full", "l", false, "do not shorten ids and amounts")
 	flags.BoolVar(&t.noLegend, "no-legend", false, "do not print a header")
-	flags.StringVar(&t.fields, "fields", columnNames(columns), "columns to show")
+	flags.StringVar(&t.fields, "fields", columnNames(columns), "`COLUMNS` to show")
 	names := strings.Split(columnNames(columns), ",")
 	listOf(flags, "fields", names...)
-	flags.StringVar(&t.sort, "sort", "machine", "column to sort by; backwards with a \"-\" before its name")
+	flags.StringVar(&t.sort, "sort", "machine", "`COLUMN` to sort by; backwards with a \"-\" before its name")
 	values(flags, "sort", names...)
 	flags.StringArrayVar(&t.selectors, "selector", nil, selectorUsage)
 	return cmd
@@ -83,6 +84,9 @@ func (a *app) top(cmd *cobra.Command, t *topping, args []string) error {
 	case err := <-ended:
 		if err == nil {
 			err = ctx.Err()
+		}
+		if errors.Is(err, api.ErrNotFound) {
+			return &fault{exitError, errors.New("the server has no event stream, as fleet 1 had none; see list-machines")}
 		}
 		return remote(fmt.Errorf("follow events: %w", err))
 	}
