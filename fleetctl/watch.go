@@ -84,20 +84,19 @@ func (w *watch) close() {
 
 func (w *watch) run(ctx context.Context, opened chan<- error) {
 	synced := false // once
-	backoff := firstBackoff
 	o := w.selection()
 	o.Told = func(revision int64) { o.Since = revision }
-	for {
+	err := reopen(ctx, func(ctx context.Context, inStep func()) error {
 		told := make(map[unit.Name]bool) // by this stream, until it is in step; nil: what it does not tell is as it was
 		if o.Since > 0 {
 			told = nil
 		}
-		err := w.client.Events(ctx, o, func(e api.Event) error {
+		return w.client.Events(ctx, o, func(e api.Event) error {
 			switch {
 			case e.Type == api.EventReset:
 				told = make(map[unit.Name]bool)
 			case e.Type == api.EventSync:
-				backoff = firstBackoff
+				inStep()
 				if !synced {
 					synced = true
 					opened <- nil
@@ -115,20 +114,14 @@ func (w *watch) run(ctx context.Context, opened chan<- error) {
 			}
 			return nil
 		})
-		if !synced {
-			opened <- err
-			return
-		}
-		if ctx.Err() != nil || w.tell(ctx, news{broken: lost(err)}) != nil {
-			return
-		}
-		select {
-		case <-time.After(backoff):
-		case <-ctx.Done():
-			return
-		}
-		backoff = min(2*backoff, lastBackoff)
+	}, func(err error) error { return w.tell(ctx, news{broken: lost(err)}) })
+	if synced {
+		return
 	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	opened <- err
 }
 
 // tellGone tells of the units that a stream which began anew did not: they went while nothing could be seen.
