@@ -87,7 +87,7 @@ func (f *follower) run(ctx context.Context, l *listener) error {
 	readers, cancel := context.WithCancel(ctx)
 	defer f.group.Wait()
 	defer cancel()
-	if err := f.out.flush(); err != nil {
+	if err := f.out.note(JournalNote{Type: NoteLive}); err != nil {
 		return err
 	}
 	for first := true; ; first = false {

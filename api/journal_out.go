@@ -28,6 +28,7 @@ type NoteType string
 const (
 	NoteError  NoteType = "error"  // the machine cannot be asked, or no longer
 	NoteBegin  NoteType = "begin"  // everything that the machine had was told; what comes from it now is new
+	NoteLive   NoteType = "live"   // so was what all machines had, each of which has begun or has an error
 	NoteJoined NoteType = "joined" // the unit has come to the machine, or back to it: what it writes there follows
 	NoteLeft   NoteType = "left"   // the unit has left the machine, and everything that it wrote there was told
 	NotePing   NoteType = "ping"   // nothing happened for a while

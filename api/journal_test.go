@@ -336,7 +336,7 @@ func TestAJournalIsFollowedAcrossAMove(t *testing.T) {
 	p.atB.write("app.service", 2, "long ago")
 	p.atB.set(func(f *fakeSystemd) { f.placed = noon.Add(time.Hour) })
 	f := follow(t, p.b.client, api.JournalOptions{Query: journal.Query{Lines: 1}})
-	f.expect("a2", "begin aaaa0000")
+	f.expect("a2", "begin aaaa0000", "live ")
 	p.atA.write("app.service", 3, "a3")
 	f.expect("a3")
 
@@ -377,7 +377,7 @@ func TestAFollowedJournalHasNoGapsAndNoDoublesWhenConnectionsBreak(t *testing.T)
 	p.submit("app.service")
 	p.place("app.service", machineA)
 	f := follow(t, p.b.client, api.JournalOptions{Query: journal.Query{Lines: 10}})
-	f.expect("begin aaaa0000")
+	f.expect("begin aaaa0000", "live ")
 	for round := range 4 {
 		p.atA.write("app.service", round, fmt.Sprintf("%d first", round))
 		f.expect(fmt.Sprintf("%d first", round))
@@ -407,7 +407,7 @@ func TestWhoContinuesAFollowedJournalMissesNothing(t *testing.T) {
 	f := follow(t, p.b.client, api.JournalOptions{
 		Query: journal.Query{Lines: journal.All}, Cursors: map[cluster.MachineID]string{machineA: "s=a;i=0"},
 	})
-	f.expect("a2", "a3", "b1", "begin aaaa0000", "begin bbbb0000")
+	f.expect("a2", "a3", "b1", "begin aaaa0000", "begin bbbb0000", "live ")
 }
 
 func TestALostMachineIsNamedAndTheUnitFollowedElsewhere(t *testing.T) {
@@ -416,7 +416,7 @@ func TestALostMachineIsNamedAndTheUnitFollowedElsewhere(t *testing.T) {
 	p.place("app.service", machineA)
 	p.atA.write("app.service", 1, "a1")
 	f := follow(t, p.b.client, api.JournalOptions{Query: journal.Query{Lines: 10}})
-	f.expect("a1", "begin aaaa0000")
+	f.expect("a1", "begin aaaa0000", "live ")
 	p.store.write(cluster.MachineChanged{ID: machineA}, cluster.ReportChanged{ID: machineA})
 	f.expect("error aaaa0000")
 	// The engine leaves the lost machine's orders as they are.
@@ -435,9 +435,10 @@ func TestALostMachineIsNamedAndTheUnitFollowedElsewhere(t *testing.T) {
 func TestAFollowedJournalEndsWithTheServer(t *testing.T) {
 	p := newPair(t)
 	p.submit("app.service")
-	p.place("app.service", machineA)
 	f := follow(t, p.b.client, api.JournalOptions{})
-	f.expect("begin aaaa0000")
+	f.expect("live ") // it is on no machine yet
+	p.place("app.service", machineA)
+	f.expect("joined aaaa0000")
 	p.b.stop()
 	select {
 	case err := <-f.done:

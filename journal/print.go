@@ -24,6 +24,10 @@ func Outputs() []string { return slices.Clone(outputs) }
 type Printer struct {
 	output string
 	zone   *time.Location
+
+	// Paint, if it is set, is given the lines of messages with their priority (0-7, 6 if there is none), for
+	// colours, as journalctl has them on a terminal.
+	Paint func(priority int, line string) string
 }
 
 // NewPrinter returns a printer for one of journalctl's words for --output; times are shown as in zone.
@@ -31,7 +35,7 @@ func NewPrinter(output string, zone *time.Location) (Printer, error) {
 	if !slices.Contains(outputs, output) {
 		return Printer{}, fmt.Errorf("output %q: expect one of %s", output, strings.Join(outputs, ", "))
 	}
-	return Printer{output, zone}, nil
+	return Printer{output: output, zone: zone}, nil
 }
 
 // ForPeople tells whether lines are read by people, and not by a program that knows the format.
@@ -96,14 +100,21 @@ func (p Printer) short(out *bytes.Buffer, e Entry, prefix string) {
 		head += "[" + pid + "]"
 	}
 	head += ": "
-	out.WriteString(head)
 	text := plain(message[0])
 	if !isText(text) {
 		text = blob(len(message[0]))
 	}
-	// Further lines of a message stand below its first.
-	out.WriteString(strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+strings.Repeat(" ", len(head))))
-	out.WriteByte('\n')
+	priority, err := strconv.Atoi(e.first("PRIORITY"))
+	if err != nil {
+		priority = 6
+	}
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		if p.Paint != nil {
+			line = p.Paint(priority, line)
+		}
+		out.WriteString(head + line + "\n")
+		head = strings.Repeat(" ", len(head)) // further lines stand below the first
+	}
 }
 
 // speaker is who wrote an entry.
