@@ -16,7 +16,7 @@ func (a *app) groups() []group {
 			a.submitCommand(), a.editCommand(), a.destroyCommand(), a.moveCommand(), a.waitCommand(),
 		}},
 		{"looking", "Looking", []*cobra.Command{
-			a.listUnitsCommand(), a.listUnitFilesCommand(), a.statusCommand(), a.catCommand(), a.explainCommand(), a.eventsCommand(),
+			a.listUnitsCommand(), a.listUnitFilesCommand(), a.statusCommand(), a.journalCommand(), a.catCommand(), a.explainCommand(), a.eventsCommand(),
 		}},
 		{"machines", "Machines", []*cobra.Command{
 			a.listMachinesCommand(), a.topCommand(), a.cordonCommand(), a.uncordonCommand(), a.rebalanceCommand(), a.sshCommand(),

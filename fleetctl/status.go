@@ -15,21 +15,35 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var t systemdTexts
+	cmd := &cobra.Command{
 		Use:   "status UNIT...",
 		Short: "Show units: what is wanted of them, where they are, what systemd says there",
-		Long: `Show units: what is wanted of them, what has become of it, and what systemd says on each
-machine that has them, with the last log lines of those that failed.
+		Long: `Show units: what is wanted of them, what has become of it, and what the cluster knows of each
+machine that has them; then what systemctl status says there, with the last lines of the journal.
 
 UNIT is a name or, in quotes, a shell pattern for names. The exit code is 4 if a
 unit has failed, 5 if no machine fits it, 0 if it is in the state it is wanted in, or on
-its way there.`,
+its way there; and 8 if none of these is amiss, but a machine does not tell its systemd's status.
+
+That is asked of the machines' own fleetds. The one that fleetctl speaks to asks the others over TCP; what has to be
+set for that is in docs/fleetd.md, "Other machines". A machine that cannot be asked so is named, and asked by your own
+ssh program, as fleetctl ssh does.`,
+		Example: `  fleetctl status web@1
+  fleetctl status -n 50 'web@*'`,
 		Args: needUnits,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args, t) },
 	}
+	flags := cmd.Flags()
+	flags.IntVarP(&t.lines, "lines", "n", 10, "how many of the last lines of the journal")
+	registerSSHPort(cmd, &t.port)
+	return cmd
 }
 
-func (a *app) status(ctx context.Context, args []string) error {
+func (a *app) status(ctx context.Context, args []string, t systemdTexts) error {
+	if t.lines < 0 {
+		return usage(fmt.Errorf("--lines %d: expect 0 or more", t.lines))
+	}
 	c, err := a.connect()
 	if err != nil {
 		return err
@@ -48,19 +62,24 @@ func (a *app) status(ctx context.Context, args []string) error {
 		s.units = found
 	}
 	code := exitOK
-	for i, u := range s.units {
+	for _, u := range s.units {
 		code = worse(code, condition(u))
-		if a.structured() {
-			continue
-		}
-		if i > 0 {
-			fmt.Fprintln(a.stdout)
-		}
-		writeStatus(a.stdout, u, time.Now(), a.painter(a.stdout))
 	}
 	if a.structured() {
 		if err := entities(a, s.units); err != nil {
 			return err
+		}
+		return ended(worse(code, a.reportMissing(s)))
+	}
+	t.app, t.client = a, c
+	t.ask(ctx, s.units)
+	for i, u := range s.units {
+		if i > 0 {
+			fmt.Fprintln(a.stdout)
+		}
+		writeStatus(a.stdout, u, time.Now(), a.painter(a.stdout))
+		if !t.write(ctx, u) && code == exitOK {
+			code = exitUnreachable
 		}
 	}
 	return ended(worse(code, a.reportMissing(s)))
@@ -123,16 +142,6 @@ func writeStatus(w io.Writer, u api.Unit, now time.Time, paint painter) {
 			fmt.Fprintln(w)
 		}
 		writeCopy(line, c, now, paint)
-	}
-	for _, c := range u.Copies {
-		if len(c.Log) == 0 {
-			continue
-		}
-		fmt.Fprintln(w)
-		if len(u.Copies) > 1 {
-			fmt.Fprintf(w, "On %s:\n", place(c.MachineID, c.Address, false))
-		}
-		fmt.Fprintln(w, strings.Join(c.Log, "\n"))
 	}
 }
 

@@ -155,3 +155,6 @@ func scan(line []byte, field string) string {
 	value, _, _ = bytes.Cut(value, []byte(`"`))
 	return string(value)
 }
+
+// MachineOf is the machine that Tag has added to a line, empty if it has not.
+func MachineOf(line []byte) string { return scan(line, FieldMachine) }
