@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -40,9 +42,12 @@ func programs(id cluster.MachineID) map[string]systemdtest.Program {
 	return all
 }
 
-// machine is a host in memory with what a fleetd runs on it, except the API.
+// machine is a host in memory with what a fleetd runs on it. Its API is for the other machine.
 type machine struct {
-	id     cluster.MachineID
+	id      cluster.MachineID
+	journal *worldJournal
+	server  *http.Server
+
 	host   *systemdtest.Host
 	client *memory.Client
 	member *presence.Presence
@@ -60,6 +65,11 @@ func startMachine(store *memory.Server, id cluster.MachineID, number int) *machi
 		m.host.Install(path, p)
 	}
 	connection := m.host.Manager()
+	m.journal = &worldJournal{id: id, manager: connection, changed: make(chan struct{})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(fmt.Sprintf("listen on the loopback interface: %v", err))
+	}
 	worker, err := agent.New(connection, agent.Options{Machine: id, BootID: "boot"})
 	if err != nil {
 		panic(err)
@@ -67,6 +77,7 @@ func startMachine(store *memory.Server, id cluster.MachineID, number int) *machi
 	m.member = presence.New(registry.New(m.client, registry.Options{}), worker, presence.Options{
 		Machine: cluster.Machine{
 			ID: id, Session: cluster.Session{BootID: "boot"}, Address: fmt.Sprintf("10.0.0.%d", number), Version: "2.0.0",
+			API: "http://" + l.Addr().String(),
 			Metadata: map[string]string{"zone": fmt.Sprintf("z%d", number), "disk": "hdd"},
 			Capacity: cluster.Capacity{Resources: unit.Resources{Memory: int64(number) << 30, CPU: 4000}},
 		},
@@ -76,6 +87,7 @@ func startMachine(store *memory.Server, id cluster.MachineID, number int) *machi
 	})
 	ctx, end := context.WithCancel(context.Background())
 	m.end = end
+	m.listen(ctx, l, registry.New(store.Client(), registry.Options{}))
 	for _, run := range []func(context.Context) error{connection.Run, worker.Run, m.member.Run} {
 		m.parts.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {

@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,11 +40,15 @@ const patience = time.Minute
 // a whole cluster in this one (see world). In a script there are besides
 //
 //	exits N fleetctl …            run it, and demand this exit code
+//	shows FILE LINE               block until the file has a line with that text at its end
 //	cluster await UNIT STATE      block until the unit is wanted in that state and whoever asked for it was answered
 //	cluster finish UNIT           let end what is slow, and block until all that was asked of the unit is done
 //	cluster want UNIT STATE       as another user
 //	cluster destroy UNIT          as another user
 //	cluster lose                  the machine 1111aaaa is gone
+//	cluster write UNIT MACHINE SECONDS TEXT
+//	                              what the unit has written on 1111 or 2222, so long after the beginning of March 2026
+//	cluster mute                  the machine 1111aaaa no longer serves the API to the other one
 //	cluster cut                   break all connections
 //	cluster down, cluster up      stop fleetd, and start it again
 func TestScripts(t *testing.T) {
@@ -59,6 +65,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   exits,
+			"shows":   shows,
 			"cluster": clusterCommand,
 
 			"terminal": onTerminal,
@@ -129,6 +136,24 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// shows waits for what a command in the background writes.
+func shows(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: shows FILE LINE")
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		raw, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && strings.Contains(string(raw), args[1]+"\n") {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not show %q, but %q (%v)", args[0], args[1], raw, err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 	d := ts.Value(daemonKey{}).(*daemon)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -149,6 +174,16 @@ func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(d.world.destroy(ctx, name))
 	case "lose":
 		ts.Check(d.world.lose(ctx))
+	case "write":
+		seconds, err := strconv.Atoi(args[3])
+		ts.Check(err)
+		m := d.world.first
+		if args[2] == "2222" {
+			m = d.world.second
+		}
+		m.journal.write(name, seconds, args[4])
+	case "mute":
+		ts.Check(d.world.first.server.Close())
 	case "cut":
 		d.cut()
 	case "down":

@@ -64,7 +64,7 @@ func (w *world) serve(version string) (h http.Handler, stop func()) {
 	done := make(chan struct{})
 	records := &reader{Registry: registry.New(w.store.Client(), registry.Options{}), advanced: make(chan struct{})}
 	server := api.New(records, api.Options{
-		Version: version, Ready: w.second.member.Ready, Advisor: schedule.Advisor{},
+		Version: version, Ready: w.second.member.Ready, Advisor: schedule.Advisor{}, Machine: secondMachine, Local: w.second.journal,
 	})
 	go func() {
 		defer close(done)
