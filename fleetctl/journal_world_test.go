@@ -27,7 +27,6 @@ type worldJournal struct {
 	mu      sync.Mutex
 	entries []worldEntry
 	changed chan struct{} // closed by the next entry
-	readers int
 }
 
 type worldEntry struct {

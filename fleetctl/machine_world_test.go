@@ -77,7 +77,7 @@ func startMachine(store *memory.Server, id cluster.MachineID, number int) *machi
 	m.member = presence.New(registry.New(m.client, registry.Options{}), worker, presence.Options{
 		Machine: cluster.Machine{
 			ID: id, Session: cluster.Session{BootID: "boot"}, Address: fmt.Sprintf("10.0.0.%d", number), Version: "2.0.0",
-			API: "http://" + l.Addr().String(),
+			API:      "http://" + l.Addr().String(),
 			Metadata: map[string]string{"zone": fmt.Sprintf("z%d", number), "disk": "hdd"},
 			Capacity: cluster.Capacity{Resources: unit.Resources{Memory: int64(number) << 30, CPU: 4000}},
 		},
