@@ -22,7 +22,7 @@ import (
 
 // ticking writes a line with the next number every 50 ms, and one when it is stopped.
 const ticking = `[Service]
-ExecStart=/bin/bash -c 'trap "echo last $i; exit" TERM; for ((i=0;;i++)); do echo tick $i; sleep 0.05; done'
+ExecStart=/bin/bash -c 'trap "echo last words; exit" TERM; for ((i=0;;i++)); do echo tick $i; sleep 0.05; done'
 `
 
 // meshed is a cluster of three hosts whose fleetds know each other by certificates made as the handbook says. The
@@ -213,7 +213,7 @@ func TestAJournalIsFollowedThroughMovesRestartsAndTheLossOfAHost(t *testing.T) {
 	}
 	w.put(name, ticking, "launched") // it may go anywhere now
 	w.more(r, 10)
-	w.mustFleetctl("move", string(name), "--to", third.MachineID)
+	w.mustFleetctl("move", string(name), third.MachineID)
 	w.await(soon, name, "it runs on "+third.Name, runsOn(third))
 	w.more(r, 20)
 	runs := r.runsOfTicks()
@@ -228,7 +228,7 @@ func TestAJournalIsFollowedThroughMovesRestartsAndTheLossOfAHost(t *testing.T) {
 		}
 	}
 	text := strings.Join(r.seen(), "\n")
-	if !strings.Contains(text, "last ") || strings.Count(text, "Stopped tick.service") < 1 {
+	if !strings.Contains(text, "last words") || strings.Count(text, "Stopped tick.service") < 1 {
 		t.Errorf("the end of the unit on %s is missing:\n%s", second.Name, text)
 	}
 	if said := r.stderr.String(); !strings.Contains(said, "tick.service has left "+second.MachineID[:8]) || !strings.Contains(said, "tick.service is on "+third.MachineID[:8]) {
@@ -284,7 +284,7 @@ func TestStatusAndJournalFromAnotherMachine(t *testing.T) {
 	// The unit is destroyed, and its journal is still there.
 	w.destroy(name)
 	w.await(soon, name, "it is gone", gone)
-	if out := w.exec(first, "fleetctl", "journal", "--everywhere", "-o", "cat", string(name)); !strings.Contains(out, "last ") {
+	if out := w.exec(first, "fleetctl", "journal", "--everywhere", "-o", "cat", string(name)); !strings.Contains(out, "last words") {
 		t.Errorf("the journal of a destroyed unit: %s", out)
 	}
 	w.nobodyReads()
