@@ -68,6 +68,9 @@ func (a *app) root() *cobra.Command {
 
 		DisableSuggestions: true, // usageHint makes them
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if completing(cmd) {
+				return nil // only when it turns out that the cluster has to be asked
+			}
 			if err := a.prepare(cmd); err != nil {
 				return err
 			}

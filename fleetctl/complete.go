@@ -71,6 +71,11 @@ func (a *app) completeArguments(cmd *cobra.Command, args []string, begun string)
 // nameSource lists names that begin with what is there, each with a TAB and a description.
 type nameSource func(ctx context.Context, c *api.Client, begun string) ([]string, error)
 
+// completing tells whether cmd is what a shell runs that wants to complete a line.
+func completing(cmd *cobra.Command) bool {
+	return cmd.Name() == cobra.ShellCompRequestCmd || cmd.Name() == cobra.ShellCompNoDescRequestCmd
+}
+
 // completeFrom asks the cluster. Somebody who presses TAB wants no errors, and is not asked for passwords.
 func (a *app) completeFrom(cmd *cobra.Command, begun string, names nameSource) []string {
 	stderr := a.stderr

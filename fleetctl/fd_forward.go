@@ -28,7 +28,7 @@ func fdForwardCommand() *cobra.Command {
 
 // fdForward copies in both directions. The end of in is told to the socket, whose last
 // words are still copied: it is over when the socket has ended.
-func fdForward(socket string, in io.Reader, out io.WriteCloser) error {
+func fdForward(socket string, in io.Reader, out io.Writer) error {
 	c, err := net.Dial("unix", socket)
 	if err != nil {
 		// Not wrapped: the hint is given where the tunnel begins.

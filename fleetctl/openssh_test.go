@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -211,5 +212,68 @@ func awaitDial(t *testing.T, network, address string) {
 			t.Fatalf("nobody listens: %v", err)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestTerminalOfACommand: a command gets a terminal if it can have one at both ends; what goes to a
+// file must not pass through one.
+func TestTerminalOfACommand(t *testing.T) {
+	_, terminal := terminalPair(t)
+	for _, c := range []struct {
+		name    string
+		stdout  io.Writer
+		command string
+		want    string
+	}{
+		{"a command on a terminal", terminal, "true", "ssh -t -- 10.0.0.1 true\n"},
+		{"a command whose output goes elsewhere", io.Discard, "true", "ssh -- 10.0.0.1 true\n"},
+		{"a shell", terminal, "", "ssh -- 10.0.0.1\n"},
+	} {
+		log := filepath.Join(t.TempDir(), "log")
+		t.Setenv("SSH_LOG", log)
+		a := &app{stdin: terminal, stdout: c.stdout, stderr: io.Discard}
+		_ = a.sshShell(t.Context(), api.Machine{PrimaryIP: "10.0.0.1"}, sshCall{command: c.command})
+		if got, err := os.ReadFile(log); err != nil || string(got) != c.want {
+			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
+		}
+	}
+}
+
+// TestInterruptedProgram: whoever stops fleetctl stops what it runs.
+func TestInterruptedProgram(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	in, out := io.Pipe()
+	a := &app{stdin: strings.NewReader(""), stdout: out, stderr: io.Discard}
+	go func() {
+		_, _ = in.Read(make([]byte, 1)) // it runs
+		cancel()
+		_, _ = io.Copy(io.Discard, in)
+	}()
+	var f *fault
+	if err := a.runHere(ctx, "sh", "-c", "echo; exec sleep 60"); !errors.As(err, &f) || f.code != 128+15 {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// TestForwardHalfClosed: who has sent all that there is to send still gets the answer.
+func TestForwardHalfClosed(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		asked, _ := io.ReadAll(c) // until the other side has said that this is all
+		fmt.Fprintf(c, "you said %s", asked)
+	}()
+	var answer bytes.Buffer
+	if err := fdForward(socket, strings.NewReader("hello"), &answer); err != nil || answer.String() != "you said hello" {
+		t.Errorf("%q, %v", answer.String(), err)
 	}
 }

@@ -101,6 +101,9 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.openSSH.check(); err != nil {
 		return usage(err)
 	}
+	if a.openSSH.tunnel != "" {
+		a.requestTimeout += a.openSSH.timeout // a request may have to connect first
+	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if why := f.Annotations[gone]; f.Changed && why != nil {
 			a.complain("WARNING: --%s does nothing: %s", f.Name, why[0])

@@ -63,6 +63,9 @@ func (a *app) ssh(cmd *cobra.Command, args []string, s *sshing) error {
 			return usage(err)
 		}
 		args = flags.Args()
+		if help, err := flags.GetBool("help"); err == nil && help {
+			return cmd.Help()
+		}
 	}
 	switch {
 	case s.machine != "" && s.unit != "":

@@ -110,7 +110,7 @@ a plain http:// endpoint are refused. Proxies that the environment names (HTTPS_
 
 With --tunnel every connection to fleetd is an ssh of its own: to a unix:// endpoint it runs "fleetctl fd-forward SOCKET" on that host, which needs
 fleetctl there; to an http:// or https:// endpoint ssh itself forwards (ssh -W). "fleetctl ssh" and whatever else logs in to machines go through
-the same host. It is your own ssh program that does all of this, with its configuration, its agent and its known hosts; a ControlMaster in its
+the same host. What ssh may take to connect (--ssh-timeout) comes on top of --request-timeout. It is your own ssh program that does all of this, with its configuration, its agent and its known hosts; a ControlMaster in its
 configuration spares a login for each connection.`)
 	return b.String()
 }
