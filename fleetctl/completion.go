@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -28,10 +30,23 @@ machines, which are asked from the cluster.`,
 	}
 }
 
+// forInstances makes cobra's script for bash treat "@" as it does ":": bash divides words there, and what is
+// completed begins with the last part only.
+var forInstances = strings.NewReplacer(
+	"init_completion -n =: ", "init_completion -n =:@ ",
+	`_handle_special_char "$cur" :`, `_handle_special_char "$cur" :
+    __fleetctl_handle_special_char "$cur" @`,
+)
+
 func (a *app) writeCompletion(root *cobra.Command, shell string) error {
 	switch shell {
 	case "bash":
-		return root.GenBashCompletionV2(a.stdout, true)
+		var script bytes.Buffer
+		if err := root.GenBashCompletionV2(&script, true); err != nil {
+			return err
+		}
+		_, err := forInstances.WriteString(a.stdout, script.String())
+		return err
 	case "zsh":
 		return root.GenZshCompletion(a.stdout)
 	case "fish":
