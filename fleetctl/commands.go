@@ -22,7 +22,7 @@ func (a *app) groups() []group {
 			a.listMachinesCommand(), a.topCommand(), a.cordonCommand(), a.uncordonCommand(), a.rebalanceCommand(), a.sshCommand(),
 		}},
 		{"files", "Files", []*cobra.Command{
-			a.planCommand(), a.verifyCommand(), a.diffCommand(),
+			a.planCommand(), a.diffCommand(), a.verifyCommand(), a.exportCommand(), a.importCommand(),
 		}},
 		{"other", "Other", []*cobra.Command{
 			a.versionCommand(), helpCommand(), a.completionCommand(), fdForwardCommand(),

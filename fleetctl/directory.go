@@ -50,7 +50,7 @@ func (a *app) unitFiles(dir string) ([]string, error) {
 		switch {
 		case err != nil:
 			return nil, &fault{exitError, err}
-		case e.Name() == stateFile:
+		case e.Name() == stateFile, e.IsDir() && hidden(e.Name()): // such as .git
 		case why != "":
 			a.complain("Skipped %s: %s", path, why)
 		default:
