@@ -19,7 +19,7 @@ import (
 // caller runs fleetctl in this process, against one cluster.
 type caller func(stdin string, args ...string) (stdout, stderr string, code exitCode)
 
-func newCaller(t *testing.T) (caller, *api.Client) {
+func newCaller(t *testing.T) (run caller, operator *api.Client, endpoint string) {
 	t.Helper()
 	w := newWorld()
 	handler, stop := w.serve("2.0.0")
@@ -29,17 +29,17 @@ func newCaller(t *testing.T) (caller, *api.Client) {
 		stop()
 		w.close()
 	})
-	client, err := api.Dial(server.URL, api.ClientOptions{})
+	operator, err := api.Dial(server.URL, api.ClientOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(stdin string, args ...string) (string, string, exitCode) {
+	run = func(stdin string, args ...string) (string, string, exitCode) {
 		var out, log bytes.Buffer
 		a := &app{stdin: strings.NewReader(stdin), stdout: &out, stderr: &log, getenv: func(string) string { return "" }}
 		code := a.run(t.Context(), append([]string{"--endpoint", server.URL}, args...))
 		return out.String(), log.String(), code
 	}
-	return run, client
+	return run, operator, server.URL
 }
 
 // must runs a command that has to succeed.
@@ -59,8 +59,8 @@ func TestExportAndImportMakeTheSameCluster(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 0))
-			original, operator := newCaller(t)
-			copied, _ := newCaller(t)
+			original, operator, _ := newCaller(t)
+			copied, _, _ := newCaller(t)
 			furnish(t, original, operator, random)
 			first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
 			original.must(t, "", "export", first)

@@ -174,6 +174,26 @@ func TestALongExecStopIsFinishedBeforeTheUnitSubmittedAnewStarts(t *testing.T) {
 	}
 }
 
+// One request replaces a unit that runs: it is stopped as its old file says, to the end, and never beside the new one.
+func TestALongExecStopOfTheOldFileIsFinishedBeforeTheReplacementStarts(t *testing.T) {
+	w := shared(t)
+	old := w.launch("swap.service", stamped+"ExecStop=/bin/sh -c 'sleep 3; echo old >>/var/swapped'\nTimeoutStopSec=30\n")
+	defer w.exec(old, "rm", "-f", "/var/swapped")
+	w.mustFleetctl("start", "--replace", w.file("swap.service", stamped+"ExecStop=/bin/sh -c 'echo new >>/var/swapped'\nEnvironment=NEW=1\n"))
+	h := w.hostOf(w.unit("swap.service").MachineID)
+	if got := w.show(h, "swap.service", "Environment"); got != "NEW=1" {
+		t.Errorf("the environment of the new one is %q", got)
+	}
+	if got := w.sh(old, "cat /var/swapped"); got != "old" {
+		t.Errorf("ExecStop did %q", got)
+	}
+	w.neverTwo("swap.service", nil)
+	if all := w.spans("swap.service"); len(all) != 2 || all[0].end.IsZero() {
+		t.Errorf("it ran %v, want twice", all)
+	}
+	w.mustFleetctl("destroy", "swap.service")
+}
+
 func TestMountsAndSlicesAreUnitsToo(t *testing.T) {
 	w := shared(t)
 	w.put("srv-data.mount", "[Mount]\nWhat=tmpfs\nWhere=/srv/data\nType=tmpfs\nOptions=size=1m\n", cluster.Launched)
