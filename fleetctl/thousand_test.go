@@ -19,7 +19,7 @@ func TestAThousandUnitsAreOneCommand(t *testing.T) {
 		units    int
 		requests int // at most
 	}{
-		{"in bulk", true, 1000, 80},
+		{"in bulk", true, 1000, 40},
 		{"one by one", false, 150, 170},
 	} {
 		t.Run(server.title, func(t *testing.T) {
