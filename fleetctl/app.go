@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	editing        atomic.Bool // an interrupt is the editor's, which shares the terminal
 
 	endpoint                  string
 	caFile, certFile, keyFile string

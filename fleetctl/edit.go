@@ -72,9 +72,8 @@ func (a *app) edit(cmd *cobra.Command, arg string, w *waiting) error {
 	}
 	o := order{unit: name, goal: goal(u.DesiredState), global: d.global, file: d.raw, ifMatch: u.Generation}
 	err = a.carryOut(cmd, c, w, []order{o})
-	var f *fault
-	if errors.As(err, &f) && f.code != exitFailed && f.code != exitNowhere && f.code != exitTimeout {
-		// It was not accepted.
+	if f := faultOf(err); err != nil && f.code != exitFailed && f.code != exitNowhere {
+		// It was not accepted, or that is not known.
 		d.keep = true
 		a.complain("What you wrote is kept in %s", d.path)
 	}
@@ -169,6 +168,8 @@ func (a *app) openEditor(ctx context.Context, path string) error {
 	}
 	cmd := exec.CommandContext(ctx, words[0], append(words[1:], path)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
+	a.editing.Store(true)
+	defer a.editing.Store(false)
 	if err := cmd.Run(); err != nil {
 		return &fault{exitError, fmt.Errorf("the editor %s failed (%w); nothing was sent", strings.Join(words, " "), err)}
 	}
