@@ -13,7 +13,7 @@ func (a *app) destroyCommand() *cobra.Command {
 		Short: "Stop units and remove them from the cluster",
 		Long: `Stop units, remove them from the cluster, and wait until no machine has them.
 
-UNIT is a name or, in quotes, a shell pattern for names, templates included.`,
+` + unitArgs + ` A pattern matches templates too.`,
 		Example: `  fleetctl destroy web@1.service
   fleetctl destroy 'web@*'                   # the template too
   fleetctl list-unit-files -o name --desired inactive | fleetctl destroy -`,

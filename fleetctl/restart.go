@@ -17,7 +17,7 @@ func (a *app) restartCommand() *cobra.Command {
 		Long: `Restart units where they are, and wait until they run again. A unit that was
 stopped is started; one that is on no machine is refused.
 
-UNIT is a name or, in quotes, a shell pattern for names; a pattern matches launched units only.`,
+` + unitArgs + ` A pattern matches launched units only.`,
 		Example: `  fleetctl restart web@1.service
   fleetctl restart 'web@*'
   fleetctl restart --timeout 20m slow-starter`,

@@ -22,6 +22,9 @@ type selection struct {
 	missing []string // names and patterns that mean nothing
 }
 
+const unitArgs = `UNIT is a name or, in quotes, a shell pattern for names. A dash (-) stands for the lines of standard
+input, each a UNIT; empty lines and lines that begin with # do not count.`
+
 // needUnits is the cobra.PositionalArgs of commands for one or more units.
 func needUnits(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {

@@ -17,7 +17,7 @@ func (a *app) stopCommand() *cobra.Command {
 		Long: `Stop units, and wait until they have stopped. They stay on their machines. A unit that
 waits for a machine is stopped as it is, and will not run when it gets one.
 
-UNIT is a name or, in quotes, a shell pattern for names.`,
+` + unitArgs,
 		Example: `  fleetctl stop web@1.service
   fleetctl stop 'web@*' 'batch-*.service'
   fleetctl stop --no-block db`,

@@ -13,7 +13,7 @@ func (a *app) unloadCommand() *cobra.Command {
 		Short: "Stop units and take them off their machines",
 		Long: `Stop units and take them off their machines; the cluster keeps them.
 
-UNIT is a name or, in quotes, a shell pattern for names.`,
+` + unitArgs,
 		Example: `  fleetctl unload web@1.service
   fleetctl unload 'batch-*'`,
 		Args: needUnits,

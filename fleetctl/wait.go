@@ -26,7 +26,7 @@ func (a *app) waitCommand() *cobra.Command {
 		Short: "Wait until units are in a state",
 		Long: `Wait until every one of the units is in a state, and say so of each. Nothing is asked of them.
 
-UNIT is a name, a shell pattern in quotes, or "-" for the lines of standard input. A pattern means
+` + unitArgs + ` A pattern means
 the units that there are now.
 
 ` + states.String() + `
@@ -49,7 +49,7 @@ destroyed, and 6 if the time is over.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&state, "for", state, "the state to wait for: done, placed, active, inactive, failed or gone")
+	flags.StringVar(&state, "for", state, "the `STATE` to wait for: done, placed, active, inactive, failed or gone")
 	values(flags, "for", milestoneNames()...)
 	flags.Var(&timeout, "timeout", "give up waiting after this time, in seconds or as a duration such as 1m30s; 0: never")
 	return cmd
