@@ -109,7 +109,7 @@ func (r *rehearsal) recount(e *cluster.Explanation, g group) {
 	p := *e.Pending
 	p.Machines, p.Excluded, p.Remedy, p.Message = fresh.Machines, fresh.Excluded, fresh.Remedy, ""
 	if len(g) > 1 {
-		p.Message = "together with " + g.names() + tiedText + fresh.String()
+		p.Message = "together with " + g.but(r.tasks[e.Unit]) + tiedText + fresh.String()
 	}
 	e.Pending = &p
 }

@@ -162,13 +162,13 @@ type explained struct {
 
 // pend records why the group has no machine.
 func (s *State) pend(g group, p cluster.Pending) {
-	if len(g) > 1 {
-		p.Message = "together with " + g.names() + tiedText + p.String()
-	}
-	need := g.need()
+	need, why := g.need(), p.String()
 	for _, t := range g {
 		t.asking = need
 		own := p
+		if len(g) > 1 {
+			own.Message = "together with " + g.but(t) + tiedText + why
+		}
 		own.Generation = t.record.Generation
 		if t.claim != nil {
 			own.Place = t.claim.id

@@ -192,6 +192,9 @@ func (s *State) nextTry() time.Time {
 	return first
 }
 
+// forPeople is how reasons say a time. It does not depend on when it is said, so that no other leader says it otherwise.
+const forPeople = "2006-01-02 15:04:05 UTC"
+
 // hold records why a unit that has failed is left alone.
 func (s *State) hold(t *task) {
 	s.release(t)
@@ -205,7 +208,7 @@ func (s *State) hold(t *task) {
 	}
 	s.pend(t.alone(), cluster.Pending{
 		Waiting: true,
-		Message: fmt.Sprintf("failed %s; tried again at %s", placesOf(f), f.Next.UTC().Format(time.RFC3339)),
+		Message: fmt.Sprintf("failed %s; tried again at %s", placesOf(f), f.Next.UTC().Format(forPeople)),
 	})
 }
 

@@ -175,6 +175,18 @@ func (g group) rival(t *task, r relation) *task {
 	return nil
 }
 
+// but lists the members, by name, except one.
+func (g group) but(t *task) string {
+	var names []string
+	for _, o := range g {
+		if o != t {
+			names = append(names, string(o.name))
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
 // names lists the members.
 func (g group) names() string {
 	names := make([]string, len(g))

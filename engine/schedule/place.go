@@ -161,7 +161,7 @@ func (s *State) settle(g group, c choice) {
 	reason := s.reason(g, c)
 	for _, t := range g {
 		o := t.order()
-		o.Reason, o.Since = t.reasonOn(c.machine, reason), s.now
+		o.Reason, o.Since = t.reasonOn(c.machine, reason(t)), s.now
 		if m := c.machine; m.written != nil && m.live() {
 			if old, ok := m.written.Units[t.name]; ok && old.Content == o.Content {
 				o.Reason, o.Since = old.Reason, old.Since // it has not left

@@ -6,8 +6,22 @@ import (
 	"strings"
 )
 
-// reason is why the group goes where it goes, for people.
-func (s *State) reason(g group, c choice) string {
+// reason tells of each of the group why it goes where it goes, for people.
+func (s *State) reason(g group, c choice) func(*task) string {
+	if text := s.given(g, c); text != "" {
+		return func(*task) string { return text }
+	}
+	best := s.bestOf(g, c)
+	return func(t *task) string {
+		if len(g) > 1 {
+			return "together with " + g.but(t) + " (MachineOf); " + best
+		}
+		return best
+	}
+}
+
+// given is why the group had no choice, empty if it had one.
+func (s *State) given(g group, c choice) string {
 	t := g[0]
 	switch {
 	case c.class == takes && len(c.victims) == 0, c.why == whyReplaces:
@@ -26,11 +40,7 @@ func (s *State) reason(g group, c choice) string {
 		i := slices.IndexFunc(g, func(t *task) bool { return t.rules.MachineID != "" })
 		return "required by MachineID=" + g[i].rules.MachineID
 	}
-	best := s.bestOf(g, c)
-	if len(g) > 1 {
-		return "together with " + g.names() + " (MachineOf); " + best
-	}
-	return best
+	return ""
 }
 
 // counted is up to how many machines those that fit are counted in a reason. Beyond that it would cost more than the search.

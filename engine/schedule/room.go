@@ -138,5 +138,5 @@ func (s *State) lacks(l lack) string {
 		return "are full (max_units)"
 	}
 	name := s.resources.names[l.resource]
-	return fmt.Sprintf("lack %s of %s", unit.FormatAmount(name, l.needed), name)
+	return fmt.Sprintf("lack %s of %s", unit.AtLeast(name, l.needed), name)
 }

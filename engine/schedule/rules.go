@@ -280,11 +280,11 @@ func placeSpread(s *State, g group, t *task, m *machine) fit {
 		}
 		with := t.kinAmong(g, sp, m)
 		if t.crowd(sp, m.pool, m)+with+1-s.leastOf(t, i, with, m) > sp.MaxSkew {
-			where := ""
+			where := "have"
 			if !sp.overMachines() {
-				where = " in the same " + sp.Key
+				where = "are in a " + sp.Key + " that has"
 			}
-			return never("have more instances of " + string(t.name.Template()) + " than others" + where + " (Spread)")
+			return never(where + " as many instances of " + string(t.name.Template()) + " as Spread allows while others have fewer")
 		}
 	}
 	return fit{}
