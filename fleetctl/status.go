@@ -18,7 +18,7 @@ func (a *app) statusCommand() *cobra.Command {
 	var t systemdTexts
 	cmd := &cobra.Command{
 		Use:   "status UNIT...",
-		Short: "Show units: what is wanted of them, where they are, what systemd says there",
+		Short: "Show what is wanted of units, where they are, what systemd says",
 		Long: `Show units: what is wanted of them, what has become of it, and what the cluster knows of each
 machine that has them; then what systemctl status says there, with the last lines of the journal.
 
