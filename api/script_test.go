@@ -38,6 +38,7 @@ import (
 //	leader M1                       M0: nobody
 //	submit NAME [STATE]             a unit, past the API; the input is its file
 //	ready / not-ready
+//	v1 [alpha]                      requests of fleet 1's client: see script_v1_test.go
 //	request                         a request line, headers, an empty line, the body
 //
 // The server's advisor is the one in advisor_test.go; in a file whose name begins with "no-advisor" there is none.
@@ -52,7 +53,8 @@ func TestScripts(t *testing.T) {
 
 type script struct {
 	*fixture
-	told int64 // the revision of the newest history that was asked for
+	token string // of the last page that fleet 1's client got
+	told  int64  // the revision of the newest history that was asked for
 }
 
 func newScript(t *testing.T, alone bool) *script {
@@ -99,6 +101,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "not-ready":
 		s.notReady.Store(true)
 		return ""
+	case "v1":
+		return s.v1(t, d)
 	case "request":
 		return s.request(t, d.Input)
 	default:
