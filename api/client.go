@@ -218,8 +218,7 @@ type answer struct {
 
 // do carries out one request and reads the whole answer. The error is an *Error if the answer is one.
 func (c *Client) do(ctx context.Context, r request) (answer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout,
-		fmt.Errorf("no answer within %s", c.o.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, noAnswer(c.o.Timeout))
 	defer cancel()
 	resp, err := c.send(ctx, r)
 	if err != nil {

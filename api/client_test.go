@@ -243,9 +243,53 @@ func TestClientTimesOut(t *testing.T) {
 		if err == nil || err.Error() != "reach fleetd at test: no answer within 7s" {
 			t.Errorf("%v", err)
 		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v is no deadline exceeded", err)
+		}
 	})
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Whoever destroys a unit can wait until its last copy has stopped.
+func TestClientAwaitsTheEndOfADestroyedUnit(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	ctx := t.Context()
+	u := f.store.submit(t, "a.service", sleepUnit, cluster.Launched)
+	m := exampleMachine
+	report := func(units map[unit.Name]cluster.UnitReport) cluster.Change {
+		return cluster.ReportChanged{ID: m.ID, Report: &cluster.Report{Machine: m.ID, Session: m.Session, Orders: 1 << 40, Units: units}}
+	}
+	running := cluster.UnitReport{State: unit.State{Load: "loaded", Active: "active", Sub: "running"}, Content: u.Content, Generation: u.Generation}
+	f.settle(t, f.store.write(
+		cluster.MachineChanged{ID: m.ID, Machine: &m},
+		cluster.OrdersChanged{ID: m.ID, Orders: &cluster.Orders{Machine: m.ID, Session: m.Session}},
+		report(map[unit.Name]cluster.UnitReport{"a.service": running}),
+	))
+	gone, err := f.client.Destroy(ctx, "a.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan api.Unit, 1)
+	go func() {
+		last, err := f.client.Await(ctx, "a.service", gone.Generation)
+		if err != nil {
+			t.Errorf("Await: %v", err)
+		}
+		ended <- last
+	}()
+	for api.Listening(f.api) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case last := <-ended:
+		t.Errorf("Await has not waited: %+v", last)
+	default:
+	}
+	f.store.write(report(nil))
+	if last := <-ended; !last.Absent || len(last.Copies) > 0 {
+		t.Errorf("%+v", last)
+	}
+}
