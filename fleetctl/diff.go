@@ -24,9 +24,9 @@ type difference struct {
 func (a *app) diffCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use:   "diff UNIT...",
+		Use:   "diff UNIT|FILE...",
 		Short: "Show how local unit files differ from those in the cluster",
-		Long: `Show how local unit files differ from those in the cluster: what "submit --replace" would change.
+		Long: `Show how local unit files differ from those in the cluster: what "fleetctl submit --replace" would change.
 What is only in the cluster's file begins with -, what is only in the local one with +.
 
 ` + fileArgs + `

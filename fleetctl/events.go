@@ -39,7 +39,7 @@ UNIT is a name or, in quotes, a shell pattern for names. Without any, everything
 
 Each fleetd remembers what has happened since it was started, and only the newest ten thousand events; another
 one may remember more. Where something is missing, a line says so. The journal of the machines goes further back:
-see fleetctl journal.
+see "fleetctl journal".
 
 With --follow, events are shown as they happen, until Ctrl-C. If fleetd is restarted meanwhile, fleetctl waits for it and goes on
 with what happened last.

@@ -18,7 +18,7 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan UNIT|FILE...",
 		Short: "Tell what starting units would lead to, and change nothing",
-		Long: `Tell what would follow from "start --replace" of these units: what would be placed, moved,
+		Long: `Tell what would follow from "fleetctl start --replace" of these units: what would be placed, moved,
 displaced, or would find no machine. Nothing is sent to any machine, and nothing is stored.
 
 ` + fileArgs + `

@@ -28,7 +28,7 @@ its way there; and 8 if none of these is amiss, but a machine does not tell its 
 
 That is asked of the machines' own fleetds. The one that fleetctl speaks to asks the others over TCP; what has to be
 set for that is in docs/fleetd.md, "Other machines". A machine that cannot be asked so is named, and asked by your own
-ssh program, as fleetctl ssh does.`,
+ssh program, as "fleetctl ssh" does.`,
 		Example: `  fleetctl status web@1
   fleetctl status -n 50 'web@*'`,
 		Args: needUnits,

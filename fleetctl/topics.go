@@ -44,6 +44,8 @@ on the command line do not. A pattern given to "fleetctl restart" matches launch
 "fleetctl destroy" and "fleetctl status" only. A dash (-) stands for names on standard input, one a line; empty lines
 and those that begin with # do not count.
 
+A unit that is on several machines, because it is global, is waited for and shown on all of them.
+
 A machine is its id, or the beginning of one that no other machine has; what the list commands show
 (1234abcd.../10.0.0.1) is understood too.`
 
@@ -123,6 +125,9 @@ const fleet1Text = `Whoever knows fleet 1 is at home: all of its commands, optio
   stop               works for a unit that is on no machine, and "fleetctl unload" for one that no machine fits.
   restart            restarts, and starts what was stopped. A unit that does not exist is not created: "fleetctl start" does that.
   destroy            waits until the process is gone.
+  status, journal    ask the machines' fleetds and need no ssh, which is there for machines that cannot be asked. Both know
+                     global units, and "fleetctl journal" units that have moved or are gone.
+  verify             checks unit files. In fleet 1 it was left over from signed units.
   --no-block         works for every command that waits; requests about global units are waited for on all of their machines.
   unit files         arrive byte for byte, and two are the same only if every byte is. A mistake in [X-Fleet] is an error, not a
                      warning, and the unit is not submitted.

@@ -31,7 +31,7 @@ the units that there are now.
 
 ` + states.String() + `
 A state is waited for until the cluster has also carried out what was last asked of the unit, so
-that "restart --no-block" and then "wait --for=active" do not take the old run for the new one.
+that "fleetctl restart --no-block" and then "fleetctl wait --for=active" do not take the old run for the new one.
 
 The exit code is 4 as soon as a unit has failed that is to be active, inactive or done, 5 if one
 that is to be done fits no machine, 3 if one does not exist (which is well with --for=gone) or is
