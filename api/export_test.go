@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"fleet/cluster"
 )
 
 // Await waits until the server's cache has been filled and has reached a revision.
@@ -83,3 +85,6 @@ func RememberHappenings(s *Server, n int) {
 	defer s.cache.mu.Unlock()
 	s.cache.history.limit = n
 }
+
+// Feed hands an update to a server that does not run.
+func Feed(s *Server, u cluster.Update) { s.cache.apply(u) }
