@@ -225,7 +225,9 @@ func (c *cache) read(fn func(view)) {
 	fn(c.view())
 }
 
-func (c *cache) view() view { return view{Snapshot: &c.snapshot, files: &c.files, needs: &c.needs} }
+func (c *cache) view() view {
+	return view{Snapshot: &c.snapshot, files: &c.files, needs: &c.needs}
+}
 
 func (c *cache) filled() bool {
 	c.mu.RLock()

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"fmt"
+	"encoding/binary"
 	"reflect"
 	"slices"
 	"strings"
@@ -127,7 +127,7 @@ func (f field) value(item reflect.Value) string {
 		if v.IsZero() {
 			return ""
 		}
-		return ordered(v.Unix()) + fmt.Sprintf("%09d", v.Nanosecond())
+		return ordered(v.Unix()) + ordered(int64(v.Nanosecond()))
 	case *Outcome:
 		if v != nil {
 			return string(v.Phase)
@@ -137,4 +137,8 @@ func (f field) value(item reflect.Value) string {
 }
 
 // ordered writes a number so that the order of strings is that of the numbers.
-func ordered(n int64) string { return fmt.Sprintf("%020d", uint64(n)^1<<63) }
+func ordered(n int64) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(n)^1<<63)
+	return string(b[:])
+}

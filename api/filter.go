@@ -13,7 +13,7 @@ import (
 // patterns; different fields all have to hold, and an empty one holds always. It belongs to one request, which reads one revision.
 type filter struct {
 	names    []unit.Name // sorted
-	globs    []unit.Glob
+	globs    []pattern
 	desired  []cluster.DesiredState
 	phases   []cluster.Phase
 	global   *bool
@@ -36,7 +36,7 @@ func (f *filter) named(name unit.Name) bool {
 	if _, found := slices.BinarySearch(f.names, name); found {
 		return true
 	}
-	return slices.ContainsFunc(f.globs, func(g unit.Glob) bool { return g.Match(name) })
+	return slices.ContainsFunc(f.globs, func(p pattern) bool { return p.match(name) })
 }
 
 // ofNames tells whether anything is asked about names.
@@ -57,7 +57,7 @@ func (f *filter) reached(st cluster.Status) bool {
 
 // ofCopies tells whether anything is asked about copies.
 func (f *filter) ofCopies() bool {
-	return len(f.machines)+len(f.load)+len(f.active)+len(f.sub)+len(f.selector) > 0
+	return len(f.machines)+len(f.selector) > 0 || f.ofReports()
 }
 
 // copied holds everything that is asked about copies against one of them.
@@ -65,13 +65,17 @@ func (f *filter) copied(v view, c cluster.Copy) bool {
 	if !among(f.machines, c.Machine) {
 		return false
 	}
-	if len(f.load)+len(f.active)+len(f.sub) > 0 {
-		r := c.Report
-		if r == nil || !among(f.load, r.Load) || !among(f.active, r.Active) || !among(f.sub, r.Sub) {
-			return false
-		}
+	if f.ofReports() && (c.Report == nil || !f.saidOf(c.Report)) {
+		return false
 	}
 	return f.fits(v, c.Machine)
+}
+
+// ofReports tells whether anything is asked about what machines report.
+func (f *filter) ofReports() bool { return len(f.load)+len(f.active)+len(f.sub) > 0 }
+
+func (f *filter) saidOf(r *cluster.UnitReport) bool {
+	return among(f.load, r.Load) && among(f.active, r.Active) && among(f.sub, r.Sub)
 }
 
 // fits holds the selector against a machine. One that is not present has no metadata to be asked about.
@@ -94,18 +98,49 @@ func (f *filter) fits(v view, id cluster.MachineID) bool {
 	return meets
 }
 
+// few is how many times fewer there have to be for it to be worth while to look for them: a page
+// of what there is plenty of is full soon.
+const few = 16
+
 // narrow returns those of all names that can be selected by what is cheap to find out: the names that are asked
-// for, what begins as the only pattern does, and what is on the machines that are asked for.
+// for, what begins as the only pattern does, and what is on the machines that are asked for, or is in a rare state.
 func (f *filter) narrow(v view, all []unit.Name) []unit.Name {
 	switch {
 	case len(f.globs) == 0 && len(f.names) > 0:
 		return common(f.names, all)
+	case len(f.globs) == 1 && len(f.names) == 0 && f.globs[0].prefix != "":
+		return beginning(all, f.globs[0].prefix)
 	case len(f.machines) > 0:
 		return common(v.unitsOn(f.machines), all)
-	case len(f.globs) == 1 && len(f.names) == 0:
-		return beginning(all, literal(f.globs[0]))
+	case len(f.selector) > 0:
+		fitting := slices.DeleteFunc(slices.Clone(v.past.present), func(id cluster.MachineID) bool { return !f.fits(v, id) })
+		if few*len(fitting) < len(v.past.present) {
+			return common(v.unitsOn(fitting), all)
+		}
+	case f.ofReports():
+		if names, rare := f.reportedSo(v, len(all)/few); rare {
+			return common(names, all)
+		}
 	}
 	return all
+}
+
+// reportedSo lists the units that are reported to be what is asked of the states of copies, sorted, if
+// they are no more than most.
+func (f *filter) reportedSo(v view, most int) (names []unit.Name, rare bool) {
+	for _, id := range v.past.present {
+		report, _ := v.Report(id)
+		for name, r := range report.Units {
+			if f.saidOf(&r) {
+				names = append(names, name)
+			}
+		}
+		if len(names) > most {
+			return nil, false
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), true
 }
 
 // unitsOn lists the units that machines were told to have, or report, sorted.
@@ -129,21 +164,33 @@ func common[K ~string](few, all []K) []K {
 	})
 }
 
-// literal is what every name begins with that the pattern fits.
-func literal(g unit.Glob) unit.Name {
-	if i := strings.IndexAny(string(g), "*?["); i >= 0 {
-		g = g[:i]
-	}
-	return unit.Name(g)
+// pattern is a glob with what every name that it fits begins and ends with: that is compared first.
+type pattern struct {
+	unit.Glob
+	prefix, suffix string
 }
 
-func beginning(all []unit.Name, prefix unit.Name) []unit.Name {
-	from, _ := slices.BinarySearch(all, prefix)
-	compare := func(name, prefix unit.Name) int {
-		if strings.HasPrefix(string(name), string(prefix)) {
+func newPattern(g unit.Glob) pattern {
+	const special = "*?[]"
+	p := pattern{Glob: g, prefix: string(g)}
+	if first := strings.IndexAny(string(g), special); first >= 0 {
+		p.prefix, p.suffix = string(g[:first]), string(g[strings.LastIndexAny(string(g), special)+1:])
+	}
+	return p
+}
+
+func (p pattern) match(name unit.Name) bool {
+	return strings.HasPrefix(string(name), p.prefix) && strings.HasSuffix(string(name), p.suffix) && p.Match(name)
+}
+
+// beginning returns the names that begin with prefix.
+func beginning(all []unit.Name, prefix string) []unit.Name {
+	from, _ := slices.BinarySearch(all, unit.Name(prefix))
+	compare := func(name unit.Name, prefix string) int {
+		if strings.HasPrefix(string(name), prefix) {
 			return -1
 		}
-		return strings.Compare(string(name), string(prefix))
+		return strings.Compare(string(name), prefix)
 	}
 	to, _ := slices.BinarySearchFunc(all[from:], prefix, compare)
 	return all[from : from+to]

@@ -12,7 +12,7 @@ import (
 func (v view) Status(name unit.Name) cluster.Status {
 	if v.past != nil {
 		if st, kept := v.past.units[name]; kept {
-			return st
+			return *st
 		}
 	}
 	return v.Snapshot.Status(name)

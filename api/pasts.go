@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 // Bounds of what is kept for lists that are being read.
@@ -78,8 +79,54 @@ func (c *cache) keep(u cluster.Update) {
 	c.pasts.mu.Lock()
 	defer c.pasts.mu.Unlock()
 	c.pasts.tidy(time.Now())
-	for _, p := range c.pasts.all {
-		p.keep(&c.snapshot, u)
+	if len(c.pasts.all) == 0 {
+		return
+	}
+	if u.Reset {
+		c.pasts.keepWhole(c.snapshot)
+		return
+	}
+	by := concernedBy(&c.snapshot, u)
+	for name := range by.units {
+		c.pasts.keepUnit(&c.snapshot, name)
+	}
+	for id := range by.machines {
+		m := machineOf(&c.snapshot, id)
+		for _, p := range c.pasts.all {
+			p.keepMachine(id, m)
+		}
+	}
+	for id := range by.files {
+		f := fileOf(&c.snapshot, id)
+		for _, p := range c.pasts.all {
+			p.keepFile(id, f)
+		}
+	}
+}
+
+// keepWhole takes note that everything is about to be told anew: that begins with new maps, and leaves those of s alone.
+func (l *pasts) keepWhole(s cluster.Snapshot) {
+	for _, p := range l.all {
+		if p.whole == nil {
+			p.whole = &s
+		}
+	}
+}
+
+func (l *pasts) keepUnit(s *cluster.Snapshot, name unit.Name) {
+	var st *cluster.Status // the same for all that do not have one
+	for _, p := range l.all {
+		if _, kept := p.units[name]; kept || p.whole != nil {
+			continue
+		}
+		if st == nil {
+			now := s.Status(name)
+			st = &now
+		}
+		if p.units == nil {
+			p.units = make(map[unit.Name]*cluster.Status)
+		}
+		p.units[name] = st
 	}
 }
 

@@ -87,7 +87,7 @@ func parseFilter(query url.Values) (filter, error) {
 		if err != nil {
 			return f, badRequest("parameter %s: %v", paramGlob, err)
 		}
-		f.globs = append(f.globs, glob)
+		f.globs = append(f.globs, newPattern(glob))
 	}
 	for _, text := range sent[string](query, paramSelector) {
 		requirement, err := unit.ParseRequirement(text)

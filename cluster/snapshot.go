@@ -170,5 +170,14 @@ func (s *Snapshot) Names() []unit.Name {
 
 // Where lists the machines whose orders or report name the unit, present or not, sorted.
 func (s *Snapshot) Where(name unit.Name) []MachineID {
-	return slices.Sorted(maps.Keys(s.copies[name]))
+	copies := s.copies[name]
+	if len(copies) == 0 {
+		return nil
+	}
+	ids := make([]MachineID, 0, len(copies))
+	for id := range copies {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
 }

@@ -54,8 +54,12 @@ func (s *Snapshot) Status(name unit.Name) Status {
 	if p, ok := s.Pending(name); ok {
 		st.Pending = &p
 	}
-	for _, id := range s.Where(name) {
-		st.Copies = append(st.Copies, s.copyOf(name, id))
+	where := s.Where(name)
+	if len(where) > 0 {
+		st.Copies = make([]Copy, len(where))
+	}
+	for i, id := range where {
+		st.Copies[i] = s.copyOf(name, id)
 	}
 	return st
 }
