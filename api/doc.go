@@ -38,10 +38,15 @@
 //
 //	go test ./api -run TestOpenAPISchemas -rewrite
 //
+// # Lists
+//
+// All pages of a list are of the revision of the first. The cache is never copied for that: while a list is being read,
+// what updates replace is kept aside (past), as much and as long as the bounds in pasts.go say. A reader who is
+// slower goes on behind the last item that he has, at the newest revision. Lists are made some hundred items at a time,
+// so that updates need not wait for them.
+//
 // # What it does not do
 //
 // Listeners, TLS and the timeouts of requests are the caller's. There is no
-// authentication: whoever reaches the handler is root on the cluster. Pages of
-// a list are cut from the list as it is at each request; units that come and
-// go between two pages may be missed or seen twice.
+// authentication: whoever reaches the handler is root on the cluster.
 package api

@@ -21,8 +21,8 @@ type collection[K ~string, T any] struct {
 	page string
 	// keys are those that may have items which q selects.
 	keys func(v view, q *listQuery) []K
-	// items are those of a key which q selects.
-	items func(v view, key K, q *listQuery) []T
+	// items are those of a key which q selects; d is how much of each is needed.
+	items func(v view, key K, q *listQuery, d detail) []T
 	// minor tells the items of one key apart.
 	minor func(T) string
 }
@@ -34,11 +34,7 @@ func answerList[K ~string, T any](s *Server, c collection[K, T], w http.Response
 	if err != nil {
 		return err
 	}
-	p := s.cache.hold()
-	if q.token.ours {
-		s.cache.release(p, false)
-		p = s.cache.resume(q.token.revision)
-	}
+	p := s.cache.hold(q.token)
 	l := &listing[K, T]{collection: c, listQuery: q, cache: s.cache, past: p}
 	next := ""
 	defer func() { s.cache.release(p, next != "") }()
@@ -90,7 +86,7 @@ func (l *listing[K, T]) readInOrder(ctx context.Context, keys []K) ([]T, error) 
 		skip = (l.token.page - 1) * l.limit
 	}
 	err := l.walk(ctx, keys, func(v view, key K) bool {
-		for _, item := range l.items(v, key, l.listQuery) {
+		for _, item := range l.items(v, key, l.listQuery, detail{options: true}) {
 			place := row{key: string(key), minor: l.minor(item)}
 			switch {
 			case l.token.ours && l.order.compare(place, l.token.after) <= 0:
@@ -138,7 +134,7 @@ func (l *listing[K, T]) readSorted(ctx context.Context, keys []K) ([]T, error) {
 	var items []T
 	l.cache.readAt(l.past, func(v view) {
 		for _, place := range rows[from:to] {
-			for _, item := range l.items(v, K(place.key), l.listQuery) {
+			for _, item := range l.items(v, K(place.key), l.listQuery, detail{options: true}) {
 				if l.minor(item) == place.minor {
 					items = append(items, item)
 				}
@@ -151,7 +147,7 @@ func (l *listing[K, T]) readSorted(ctx context.Context, keys []K) ([]T, error) {
 func (l *listing[K, T]) sort(ctx context.Context, keys []K) ([]row, error) {
 	var rows []row
 	err := l.walk(ctx, keys, func(v view, key K) bool {
-		for _, item := range l.items(v, key, l.listQuery) {
+		for _, item := range l.items(v, key, l.listQuery, detail{bare: true}) {
 			value := l.order.field.value(reflect.ValueOf(&item).Elem())
 			rows = append(rows, row{value, string(key), l.minor(item)})
 		}

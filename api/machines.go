@@ -17,7 +17,7 @@ func machineList() collection[cluster.MachineID, Machine] {
 			}
 			return v.past.present
 		},
-		items: func(v view, id cluster.MachineID, q *listQuery) []Machine {
+		items: func(v view, id cluster.MachineID, q *listQuery, _ detail) []Machine {
 			if m := q.machine(v, id); m != nil {
 				return []Machine{*m}
 			}

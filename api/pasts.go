@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -22,48 +23,38 @@ type pasts struct {
 	all []*past // the oldest first
 }
 
-// hold returns the cluster as it is now, for as long as the caller reads it. Release has to follow.
-func (c *cache) hold() *past {
+// hold returns the cluster at the revision that a page is asked for at, for as long as the caller reads it: that of the
+// token, or if there is none, or it is no longer known, as it is now. Release has to follow.
+func (c *cache) hold(t pageToken) *past {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	c.pasts.mu.Lock()
 	defer c.pasts.mu.Unlock()
-	return c.holdLocked()
-}
-
-func (c *cache) holdLocked() *past {
-	for _, p := range c.pasts.all {
-		if p.version == c.version {
-			p.readers++
-			return p
+	p := c.pasts.find(func(p *past) bool { return t.ours && p.revision == t.revision })
+	if p == nil {
+		p = c.pasts.find(func(p *past) bool { return p.version == c.version })
+	}
+	if p == nil {
+		p = &past{
+			version: c.version, revision: c.snapshot.Revision, leader: c.snapshot.Leader,
+			submitted: c.submittedNames(), reported: c.reportedNames(), present: c.presentMachines(),
 		}
+		c.pasts.all = append(c.pasts.all, p)
 	}
-	p := &past{
-		version: c.version, revision: c.snapshot.Revision, leader: c.snapshot.Leader,
-		submitted: c.submittedNames(), reported: c.reportedNames(), present: c.presentMachines(),
-		readers: 1,
-	}
-	c.pasts.all = append(c.pasts.all, p)
+	p.readers++
 	c.pasts.tidy(time.Now())
 	return p
 }
 
-// resume returns the cluster as it was at a revision, or as it is now if that is no longer known.
-func (c *cache) resume(revision int64) *past {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	c.pasts.mu.Lock()
-	defer c.pasts.mu.Unlock()
-	for _, p := range c.pasts.all {
-		if p.revision == revision {
-			p.readers++
-			return p
-		}
+func (l *pasts) find(is func(*past) bool) *past {
+	i := slices.IndexFunc(l.all, is)
+	if i < 0 {
+		return nil
 	}
-	return c.holdLocked()
+	return l.all[i]
 }
 
-// release ends what hold and resume began. If a token was given out, p is kept for whoever brings it.
+// release ends what hold began. If a token was given out, p is kept for whoever brings it.
 func (c *cache) release(p *past, token bool) {
 	c.pasts.mu.Lock()
 	defer c.pasts.mu.Unlock()

@@ -11,7 +11,7 @@ func stateList() collection[unit.Name, UnitState] {
 	return collection[unit.Name, UnitState]{
 		name: "state", page: "states",
 		keys: func(v view, q *listQuery) []unit.Name { return q.narrow(v, v.past.reported) },
-		items: func(v view, name unit.Name, q *listQuery) []UnitState {
+		items: func(v view, name unit.Name, q *listQuery, _ detail) []UnitState {
 			return q.states(v, name)
 		},
 		minor: func(s UnitState) string { return string(s.MachineID) },

@@ -14,9 +14,9 @@ func unitList() collection[unit.Name, Unit] {
 	return collection[unit.Name, Unit]{
 		name: "units", page: "units",
 		keys: func(v view, q *listQuery) []unit.Name { return q.narrow(v, v.past.submitted) },
-		items: func(v view, name unit.Name, q *listQuery) []Unit {
+		items: func(v view, name unit.Name, q *listQuery, d detail) []Unit {
 			if st, ok := q.unit(v, name); ok {
-				return []Unit{v.unitOf(st, detail{options: true})}
+				return []Unit{v.unitOf(st, d)}
 			}
 			return nil
 		},

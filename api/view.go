@@ -16,7 +16,10 @@ type view struct {
 }
 
 // detail is how much of a unit is shown.
-type detail struct{ options, log bool }
+type detail struct {
+	options, log bool
+	bare         bool // without copies
+}
 
 // file returns what v1 says of a file, nil if the file is not there.
 func (v view) file(id unit.ContentID) *fileView {
@@ -59,8 +62,11 @@ func (v view) unitOf(st cluster.Status, d detail) Unit {
 		Pending:      pendingOf(st.Pending),
 		Error:        st.Corrupt,
 	}
-	for _, c := range st.Copies {
-		u.Copies = append(u.Copies, v.copied(c, d))
+	if len(st.Copies) > 0 && !d.bare {
+		u.Copies = make([]Copy, len(st.Copies))
+		for i, c := range st.Copies {
+			u.Copies[i] = v.copied(c, d)
+		}
 	}
 	if !st.Exists || st.Corrupt != "" {
 		return u
