@@ -25,15 +25,21 @@ type cache struct {
 	history   history
 	now       func() time.Time
 
-	// where has, for every unit that a present machine reports, those machines, sorted.
-	where map[unit.Name][]cluster.MachineID
+	// located has every unit that is in a list of units or states.
+	located map[unit.Name]located
 
 	submitted sortedKeys[unit.Name] // units with a record
-	reported  sortedKeys[unit.Name] // keys of where
+	reported  sortedKeys[unit.Name] // of located, those that a present machine reports
 	present   sortedKeys[cluster.MachineID]
 	pasts     pasts
 	files     fileViews
 	needs     fileNeeds
+}
+
+// located is what lists want to know of a unit before they look at it.
+type located struct {
+	phase    cluster.Phase // how far the last request for it has come
+	reported bool          // by a present machine
 }
 
 func newCache() *cache {
@@ -43,7 +49,7 @@ func newCache() *cache {
 		log:       changelog{limit: rememberedChanges},
 		history:   newHistory(),
 		now:       time.Now,
-		where:     make(map[unit.Name][]cluster.MachineID),
+		located:   make(map[unit.Name]located),
 	}
 }
 
@@ -189,21 +195,16 @@ func (c *cache) forgetDamaged(change cluster.Corrupted) {
 	}
 }
 
-// locate brings where up to date for one unit.
+// locate takes in what is known of one unit now.
 func (c *cache) locate(st cluster.Status) {
-	name := st.Name
-	var ids []cluster.MachineID
-	for _, copied := range st.Copies {
-		if copied.Report != nil {
-			ids = append(ids, copied.Machine)
-		}
-	}
-	c.reported.put(name, ids != nil)
-	if ids == nil {
-		delete(c.where, name)
+	reported := slices.ContainsFunc(st.Copies, func(c cluster.Copy) bool { return c.Report != nil })
+	c.reported.put(st.Name, reported)
+	if !st.Exists && !reported {
+		delete(c.located, st.Name)
 		return
 	}
-	c.where[name] = ids
+	phase, _ := st.Outcome()
+	c.located[st.Name] = located{phase, reported}
 }
 
 // readAt calls fn with the cluster as it was, which fn must not keep. The caller holds p.
@@ -226,7 +227,7 @@ func (c *cache) read(fn func(view)) {
 }
 
 func (c *cache) view() view {
-	return view{Snapshot: &c.snapshot, files: &c.files, needs: &c.needs}
+	return view{Snapshot: &c.snapshot, files: &c.files, needs: &c.needs, located: c.located}
 }
 
 func (c *cache) filled() bool {

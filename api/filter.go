@@ -42,17 +42,19 @@ func (f *filter) named(name unit.Name) bool {
 // ofNames tells whether anything is asked about names.
 func (f *filter) ofNames() bool { return len(f.names)+len(f.globs) > 0 }
 
-// wanted holds what is asked about a unit's record against it.
-func (f *filter) wanted(u cluster.Unit) bool {
-	return among(f.desired, u.Desired) && (f.global == nil || *f.global == u.Global)
-}
-
-func (f *filter) reached(st cluster.Status) bool {
-	if len(f.phases) == 0 {
-		return true
+// unit holds what is asked about a unit, but not about its copies, against it. It asks what
+// is cheap to find out first, and nothing that is not.
+func (f *filter) unit(v view, name unit.Name) bool {
+	if !f.named(name) {
+		return false
 	}
-	phase, _ := st.Outcome()
-	return slices.Contains(f.phases, phase)
+	if len(f.desired) > 0 || f.global != nil {
+		u := v.record(name)
+		if !among(f.desired, u.Desired) || f.global != nil && *f.global != u.Global {
+			return false
+		}
+	}
+	return len(f.phases) == 0 || slices.Contains(f.phases, v.phase(name))
 }
 
 // ofCopies tells whether anything is asked about copies.

@@ -18,6 +18,24 @@ func (v view) Status(name unit.Name) cluster.Status {
 	return v.Snapshot.Status(name)
 }
 
+// record returns the record of a unit, zero if it has none.
+func (v view) record(name unit.Name) cluster.Unit {
+	if st, kept := v.past.units[name]; kept {
+		return st.Unit
+	}
+	u, _ := v.Unit(name)
+	return u
+}
+
+// phase is how far the last request for a unit that is in a list has come.
+func (v view) phase(name unit.Name) cluster.Phase {
+	if _, kept := v.past.units[name]; kept || v.past.whole != nil {
+		phase, _ := v.Status(name).Outcome()
+		return phase
+	}
+	return v.located[name].phase
+}
+
 // File returns the unit file with that id.
 func (v view) File(id unit.ContentID) (cluster.File, bool) {
 	if v.past.replaced(id) {

@@ -12,9 +12,18 @@ import (
 // submittedNames are the units with a record, sorted. The caller holds the lock for reading.
 func (c *cache) submittedNames() []unit.Name { return c.submitted.get(c.snapshot.Units) }
 
-// reportedNames are the keys of where, sorted. The caller holds the lock for reading.
+// reportedNames are the units that present machines report, sorted. The caller holds the lock for reading.
 func (c *cache) reportedNames() []unit.Name {
-	return c.reported.get(func() []unit.Name { return slices.Sorted(maps.Keys(c.where)) })
+	return c.reported.get(func() []unit.Name {
+		var names []unit.Name
+		for name, l := range c.located {
+			if l.reported {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	})
 }
 
 // presentMachines are the machines with a record, sorted. The caller holds the lock for reading.

@@ -20,13 +20,10 @@ func stateList() collection[unit.Name, UnitState] {
 
 // states are those of a unit that are selected.
 func (f *filter) states(v view, name unit.Name) []UnitState {
-	if !f.named(name) {
+	if !f.unit(v, name) {
 		return nil
 	}
 	st := v.Status(name)
-	if !f.wanted(st.Unit) || !f.reached(st) {
-		return nil
-	}
 	var states []UnitState
 	for _, c := range st.Copies {
 		if c.Report != nil && f.copied(v, c) {

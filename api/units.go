@@ -15,7 +15,7 @@ func unitList() collection[unit.Name, Unit] {
 		name: "units", page: "units",
 		keys: func(v view, q *listQuery) []unit.Name { return q.narrow(v, v.past.submitted) },
 		items: func(v view, name unit.Name, q *listQuery, d detail) []Unit {
-			if st, ok := q.unit(v, name); ok {
+			if st, ok := q.status(v, name); ok {
 				return []Unit{v.unitOf(st, d)}
 			}
 			return nil
@@ -24,15 +24,12 @@ func unitList() collection[unit.Name, Unit] {
 	}
 }
 
-// unit returns a unit if it is selected. Of its copies one has to be all that is asked of copies.
-func (f *filter) unit(v view, name unit.Name) (cluster.Status, bool) {
-	if !f.named(name) {
+// status returns that of a unit if it is selected. Of its copies one has to be all that is asked of copies.
+func (f *filter) status(v view, name unit.Name) (cluster.Status, bool) {
+	if !f.unit(v, name) {
 		return cluster.Status{}, false
 	}
 	st := v.Status(name)
-	if !f.wanted(st.Unit) || !f.reached(st) {
-		return st, false
-	}
 	fits := func(c cluster.Copy) bool { return f.copied(v, c) }
 	return st, !f.ofCopies() || slices.ContainsFunc(st.Copies, fits)
 }
