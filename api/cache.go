@@ -72,7 +72,7 @@ func (c *cache) apply(u cluster.Update) {
 	var happened []Happening
 	for _, id := range slices.Sorted(maps.Keys(ids)) {
 		now := c.machineState(id)
-		happened = append(happened, machineHappened(id, before[id].past, now.past)...)
+		happened = append(happened, machineHappened(id, before[id].seen, now.seen)...)
 		if before[id].equal(now) {
 			delete(ids, id)
 		}
@@ -117,7 +117,7 @@ func (c *cache) remember(u cluster.Update, happened []Happening) {
 type machineState struct {
 	machine *Machine
 	units   map[unit.Name]cluster.Order // what is reserved follows from their files
-	past    machinePast
+	seen    machinePast
 }
 
 func (c *cache) machineState(id cluster.MachineID) machineState {

@@ -109,7 +109,7 @@ func gap(why string) Happening {
 
 // happeningSelection says which happenings a request is about.
 type happeningSelection struct {
-	units    unitSelection
+	units    filter
 	machines []cluster.MachineID // none: all
 }
 
@@ -120,5 +120,5 @@ func (sel happeningSelection) has(item Happening) bool {
 	case len(sel.machines) > 0 && !slices.Contains(sel.machines, item.MachineID):
 		return false
 	}
-	return sel.units.all() || item.Unit != "" && sel.units.has(item.Unit)
+	return !sel.units.ofNames() || item.Unit != "" && sel.units.named(item.Unit)
 }

@@ -13,7 +13,7 @@ import (
 // not states: a reader that is slow finds the newest state when it comes, and
 // holds nobody up.
 type listener struct {
-	units    unitSelection
+	units    filter
 	machines bool
 	wake     chan struct{} // has one element when there is something to take
 
@@ -33,7 +33,7 @@ type batch struct {
 // listen begins to collect, and returns what there is to tell at first: what
 // has changed after a revision, or everything if that is zero or lies too far
 // back. Nothing that changes from here on is missed.
-func (c *cache) listen(units unitSelection, machines bool, since int64) (*listener, batch) {
+func (c *cache) listen(units filter, machines bool, since int64) (*listener, batch) {
 	l := &listener{
 		units:    units,
 		machines: machines,
@@ -48,11 +48,13 @@ func (c *cache) listen(units unitSelection, machines bool, since int64) (*listen
 	first := c.changedSince(since)
 	// Units that are asked for by name are told even if there are none.
 	if since == 0 || first.reset != "" {
-		first.names = slices.AppendSeq(first.names, maps.Keys(units.names))
+		first.names = append(first.names, units.names...)
 		slices.Sort(first.names)
 		first.names = slices.Compact(first.names)
 	}
-	first.names = units.among(first.names)
+	if units.ofNames() {
+		first.names = slices.DeleteFunc(first.names, func(name unit.Name) bool { return !units.named(name) })
+	}
 	if !machines {
 		first.ids = nil
 	}
@@ -87,7 +89,7 @@ func (l *listener) tell(step change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, name := range step.names {
-		if l.units.has(name) {
+		if l.units.named(name) {
 			l.names[name] = struct{}{}
 		}
 	}

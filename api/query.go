@@ -82,12 +82,8 @@ func parseFilter(query url.Values) (filter, error) {
 	if f.phases, err = oneOf[cluster.Phase](query, paramPhase, phases); err != nil {
 		return f, err
 	}
-	for _, text := range sent[string](query, paramGlob) {
-		glob, err := unit.ParseGlob(text)
-		if err != nil {
-			return f, badRequest("parameter %s: %v", paramGlob, err)
-		}
-		f.globs = append(f.globs, newPattern(glob))
+	if f.globs, err = parseGlobs(query); err != nil {
+		return f, err
 	}
 	for _, text := range sent[string](query, paramSelector) {
 		requirement, err := unit.ParseRequirement(text)

@@ -2,56 +2,36 @@ package api
 
 import (
 	"net/url"
-	"path"
 	"slices"
-	"strings"
 
 	"fleet/unit"
 )
 
-// unitSelection are the units that a request is about: those that are named, and
-// those that a pattern fits. The zero value is all units.
-type unitSelection struct {
-	names map[unit.Name]struct{}
-	globs []unit.Glob
-}
-
-// selectedUnits reads unitName= and glob=.
-func selectedUnits(query url.Values) (unitSelection, error) {
-	var sel unitSelection
-	for _, raw := range query["unitName"] {
+// selectedUnits are the units that a stream or the history is asked for, by name or by pattern; without either all units.
+func selectedUnits(query url.Values) (filter, error) {
+	var f filter
+	for _, raw := range sent[string](query, paramName) {
 		name, err := parseName(raw)
 		if err != nil {
-			return sel, badRequest("parameter unitName: %v", err)
+			return f, badRequest("parameter %s: %v", paramName, err)
 		}
-		if sel.names == nil {
-			sel.names = make(map[unit.Name]struct{})
-		}
-		sel.names[name] = struct{}{}
+		f.names = append(f.names, name)
 	}
-	for _, raw := range query["glob"] {
-		// unit.Glob says why a backslash is no escape.
-		if _, err := path.Match(strings.ReplaceAll(raw, `\`, `\\`), ""); err != nil || raw == "" {
-			return sel, badRequest("parameter glob: malformed pattern %q", raw)
-		}
-		sel.globs = append(sel.globs, unit.Glob(raw))
-	}
-	return sel, nil
+	slices.Sort(f.names)
+	f.names = slices.Compact(f.names)
+	var err error
+	f.globs, err = parseGlobs(query)
+	return f, err
 }
 
-func (sel unitSelection) all() bool { return sel.names == nil && sel.globs == nil }
-
-func (sel unitSelection) has(name unit.Name) bool {
-	if _, named := sel.names[name]; named || sel.all() {
-		return true
+func parseGlobs(query url.Values) ([]pattern, error) {
+	var globs []pattern
+	for _, text := range sent[string](query, paramGlob) {
+		glob, err := unit.ParseGlob(text)
+		if err != nil {
+			return nil, badRequest("parameter %s: %v", paramGlob, err)
+		}
+		globs = append(globs, newPattern(glob))
 	}
-	return slices.ContainsFunc(sel.globs, func(g unit.Glob) bool { return g.Match(name) })
-}
-
-// among returns which of these names are selected, in their order.
-func (sel unitSelection) among(names []unit.Name) []unit.Name {
-	if sel.all() {
-		return names
-	}
-	return slices.DeleteFunc(slices.Clone(names), func(name unit.Name) bool { return !sel.has(name) })
+	return globs, nil
 }
