@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 )
 
 // Limits of what a request may bring, in bytes.
 const (
-	maxBody = 2 << 20
 	maxFile = 1 << 20
 
 	// maxSettings is what may be laid over one machine's own metadata and capacity: every
@@ -24,13 +24,19 @@ const (
 	maxDrain = 32 << 20
 )
 
-// readBody reads a body of at most that many bytes; what names it in the error.
-func readBody(r *http.Request, limit int, what string) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+// readBody reads a body of limited size; what names it in the error.
+func (s *Server) readBody(r *http.Request, limit byteLimit, what string) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit.bytes)+1))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, &Error{
+			http.StatusRequestTimeout,
+			fmt.Sprintf("the %s did not arrive within the limit of %s (api_request_timeout of fleetd)", what, s.o.Limits.Request),
+		}
+	}
 	if err != nil {
 		return nil, badRequest("unable to read body: %v", err)
 	}
-	if len(body) <= limit {
+	if len(body) <= limit.bytes {
 		return body, nil
 	}
 	// Whether it can be drained makes no difference to the answer.
@@ -38,20 +44,17 @@ func readBody(r *http.Request, limit int, what string) ([]byte, error) {
 	return nil, tooLarge(what, limit)
 }
 
-func tooLarge(what string, limit int) *Error {
-	return &Error{
-		http.StatusRequestEntityTooLarge,
-		fmt.Sprintf("%s is larger than the limit of %d bytes", what, limit),
-	}
+func tooLarge(what string, limit byteLimit) *Error {
+	return &Error{http.StatusRequestEntityTooLarge, fmt.Sprintf("%s is larger than %s", what, limit)}
 }
 
 // decodeBody reads the first JSON value of the body, as v1 does.
-func decodeBody(r *http.Request, into any) error {
-	return decodeLimited(r, maxBody, into)
+func (s *Server) decodeBody(r *http.Request, into any) error {
+	return s.decodeLimited(r, s.o.Limits.body(), into)
 }
 
-func decodeLimited(r *http.Request, limit int, into any) error {
-	body, err := readBody(r, limit, "request body")
+func (s *Server) decodeLimited(r *http.Request, limit byteLimit, into any) error {
+	body, err := s.readBody(r, limit, "request body")
 	if err != nil {
 		return err
 	}
@@ -59,8 +62,8 @@ func decodeLimited(r *http.Request, limit int, into any) error {
 }
 
 // decodeOptional leaves into as it is if there is no body.
-func decodeOptional(r *http.Request, into any) error {
-	body, err := readBody(r, maxBody, "request body")
+func (s *Server) decodeOptional(r *http.Request, into any) error {
+	body, err := s.readBody(r, s.o.Limits.body(), "request body")
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
 		return err
 	}

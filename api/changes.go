@@ -55,7 +55,7 @@ type changesAnswer struct {
 
 // postChanges carries out many requests about one unit each. They stand and fall by themselves.
 func (s *Server) postChanges(w http.ResponseWriter, r *http.Request) error {
-	raw, err := readBody(r, maxMany, "request body")
+	raw, err := s.readBody(r, s.o.Limits.many(), "request body")
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (s *Server) carryOutAll(ctx context.Context, changes []changeRequest) chang
 		group.Go(func() error {
 			out, err := s.carryOutOne(ctx, c)
 			revisions[i] = out.unit.Revision
-			answer.Results[i] = resultOf(c, out, err)
+			answer.Results[i] = resultOf(c, out, s.overdue(ctx, err))
 			return nil
 		})
 	}

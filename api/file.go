@@ -49,7 +49,7 @@ func (s *Server) putFile(w http.ResponseWriter, r *http.Request, name string) er
 	if err != nil {
 		return err
 	}
-	if err := sub.readFile(r); err != nil {
+	if err := sub.readFile(s, r); err != nil {
 		return err
 	}
 	out, err := s.change(r, sub.name, s.submit(r.Context(), sub, replace))
@@ -79,8 +79,8 @@ func (s *Server) submit(ctx context.Context, sub *submission, replace bool) edit
 	}
 }
 
-func (sub *submission) readFile(r *http.Request) error {
-	raw, err := readBody(r, maxFile, "unit file")
+func (sub *submission) readFile(s *Server, r *http.Request) error {
+	raw, err := s.readBody(r, s.o.Limits.file(), "unit file")
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (sub *submission) addBytes(raw []byte) error {
 		return badRequest("unit file is empty: systemd would take the unit for masked")
 	}
 	if len(raw) > maxFile {
-		return tooLarge("unit file", maxFile)
+		return tooLarge("unit file", byteLimit{bytes: maxFile})
 	}
 	file, err := unit.Parse(raw)
 	if err != nil {

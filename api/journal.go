@@ -37,13 +37,18 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request, rawName stri
 	if err != nil {
 		return err
 	}
+	release, err := s.occupy(w, r)
+	if err != nil {
+		return err
+	}
+	defer release()
 	ctx, cancel := s.whileServing(r.Context())
 	defer cancel()
 	out := newJournalOut(w, request)
 	if forwarded {
 		return s.localJournal(ctx, name, request, out)
 	}
-	l, _ := s.cache.listen(unitSelection{names: map[unit.Name]struct{}{name: {}}}, false, 0)
+	l, _ := s.cache.listen(filter{names: []unit.Name{name}}, false, 0)
 	defer s.cache.unlisten(l)
 	copies, err := s.journalCopies(name, request)
 	if err != nil {

@@ -23,7 +23,7 @@ func (s *Server) postMove(w http.ResponseWriter, r *http.Request, raw string) er
 		return err
 	}
 	var body moveRequest
-	if err := decodeOptional(r, &body); err != nil {
+	if err := s.decodeOptional(r, &body); err != nil {
 		return err
 	}
 	if err := s.checkTarget(body.MachineID); err != nil {

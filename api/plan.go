@@ -8,9 +8,6 @@ import (
 	"fleet/unit"
 )
 
-// maxMany is the largest body of a request about many units: it may hold their files.
-const maxMany = 16 << 20
-
 // PlanUnit is one unit of a question what would happen: what would be submitted, asked for or destroyed.
 type PlanUnit struct {
 	Name         unit.Name            `json:"name"`
@@ -51,7 +48,7 @@ type planRequest struct {
 
 func (s *Server) postPlan(w http.ResponseWriter, r *http.Request) error {
 	var body planRequest
-	if err := decodeLimited(r, maxMany, &body); err != nil {
+	if err := s.decodeLimited(r, s.o.Limits.many(), &body); err != nil {
 		return err
 	}
 	proposals, err := readProposals(body.Units)

@@ -33,7 +33,7 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		return err
 	}
 	var body putRequest
-	if err := decodeBody(r, &body); err != nil {
+	if err := s.decodeBody(r, &body); err != nil {
 		return err
 	}
 	if body.Name == "" {
@@ -134,7 +134,7 @@ func (sub *submission) addOptions(options []Option) error {
 		return badRequest("%v", err)
 	}
 	if len(file.Bytes()) > maxFile {
-		return tooLarge("unit file", maxFile)
+		return tooLarge("unit file", byteLimit{bytes: maxFile})
 	}
 	sub.options = true
 	return sub.addFile(file)

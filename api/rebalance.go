@@ -15,7 +15,7 @@ type rebalanceRequest struct {
 // postRebalance tells which moves would reach a goal. Who wants them asks for them one by one.
 func (s *Server) postRebalance(w http.ResponseWriter, r *http.Request) error {
 	var body rebalanceRequest
-	if err := decodeOptional(r, &body); err != nil {
+	if err := s.decodeOptional(r, &body); err != nil {
 		return err
 	}
 	switch body.Goal {

@@ -44,6 +44,7 @@ type Options struct {
 	PeerTLS *tls.Config
 	// PageSize is the greatest number of items in one page of a list; 0 means 100.
 	PageSize int
+	Limits   Limits
 }
 
 // Server answers the API's requests from a cache of the cluster.
@@ -57,6 +58,7 @@ type Server struct {
 	discovery []byte
 	openapi   []byte
 	peers     peers
+	streams   streams
 	advising  chan struct{} // holds one element while the advisor works
 
 	sameOrigin *http.CrossOriginProtection
@@ -76,6 +78,7 @@ func New(store Store, o Options) *Server {
 	if o.PageSize <= 0 {
 		o.PageSize = 100
 	}
+	o.Limits = o.Limits.withDefaults()
 	ended := make(chan struct{})
 	s := &Server{
 		store:     store,
@@ -137,7 +140,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	if err := s.route(w, r); err != nil {
+	if err := s.checkHeader(r); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := s.limited(r, func(r *http.Request) error { return s.route(w, r) }); err != nil {
 		s.fail(w, r, err)
 	}
 }

@@ -46,7 +46,7 @@ func (e settingsEdit) apply(current cluster.Settings) (cluster.Settings, error) 
 		change(&edited)
 	}
 	if size(edited) > maxSettings {
-		return cluster.Settings{}, tooLarge("what is laid over machine "+string(e.id), maxSettings)
+		return cluster.Settings{}, tooLarge("what is laid over machine "+string(e.id), byteLimit{bytes: maxSettings})
 	}
 	return edited, nil
 }

@@ -139,9 +139,13 @@ func (s *fakeStore) Follow(ctx context.Context, fn func(cluster.Update) error) e
 }
 
 func (s *fakeStore) UpdateUnit(
-	_ context.Context, name unit.Name, change func(*cluster.Unit) (*cluster.UnitEdit, error),
+	ctx context.Context, name unit.Name, change func(*cluster.Unit) (*cluster.UnitEdit, error),
 ) (cluster.Unit, error) {
-	time.Sleep(s.delay)
+	select {
+	case <-time.After(s.delay):
+	case <-ctx.Done():
+		return cluster.Unit{}, ctx.Err()
+	}
 	s.mu.Lock()
 	current, read := s.read(name), s.revision
 	race := s.race

@@ -17,6 +17,11 @@ const shuttingDown = "fleetd is shutting down"
 
 // stream answers with lines of JSON for as long as tell goes on.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, tell func(context.Context, *stream) error) error {
+	release, err := s.occupy(w, r)
+	if err != nil {
+		return err
+	}
+	defer release()
 	w.Header().Set("Content-Type", linesType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
