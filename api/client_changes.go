@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"unicode/utf8"
@@ -49,14 +50,25 @@ func (c *Client) Change(ctx context.Context, changes []Change) ([]ChangeResult, 
 	}
 	results := make([]ChangeResult, 0, len(changes))
 	for len(encoded) > 0 {
-		n := fitting(encoded)
-		some, err := c.changeSome(ctx, encoded[:n])
+		some, err := c.changeFirst(ctx, encoded, fitting(encoded))
 		if err != nil {
 			return results, err
 		}
-		results, encoded = append(results, some...), encoded[n:]
+		results, encoded = append(results, some...), encoded[len(some):]
 	}
 	return results, nil
+}
+
+// changeFirst sends the first n changes, or fewer where the server has been told to take less than servers do by default.
+func (c *Client) changeFirst(ctx context.Context, encoded []json.RawMessage, n int) ([]ChangeResult, error) {
+	for {
+		some, err := c.changeSome(ctx, encoded[:n])
+		var refused *Error
+		if n == 1 || !errors.As(err, &refused) || refused.Code != http.StatusRequestEntityTooLarge {
+			return some, err
+		}
+		n /= 2 // nothing of it was carried out
+	}
 }
 
 // fitting is how many changes go into one request, at least one.

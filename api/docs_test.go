@@ -74,7 +74,10 @@ type docSession struct {
 func newDocSession(t *testing.T) *docSession {
 	s := &docSession{
 		fixture: newFixture(t, api.Options{Version: "2.0.0", Advisor: advisor{}}),
-		files:   map[string]string{"hello.service": "# Says hello.\n[Service]\nExecStart=/usr/bin/python3 -m http.server 8080\n"},
+		files: map[string]string{
+			"large.json":    strings.Repeat(" ", 3<<20),
+			"hello.service": "# Says hello.\n[Service]\nExecStart=/usr/bin/python3 -m http.server 8080\n",
+		},
 	}
 	api.SetClock(s.api, func() time.Time { return noon })
 	id := cluster.MachineID("2d1f8c1e5b0a4c0e9a55c0ffee000001")

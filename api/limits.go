@@ -155,7 +155,7 @@ func (s *Server) occupy(w http.ResponseWriter, r *http.Request) (release func(),
 type clientKey struct{}
 
 // WithClient says in the context of requests whose they are, where only who accepts the connection
-// knows: "uid 1000". Without it a client is the subject of its certificate, or else its address.
+// knows: "the user with uid 1000". Without it a client is the subject of its certificate, or else its address.
 func WithClient(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, clientKey{}, who)
 }
@@ -171,7 +171,7 @@ func clientOf(r *http.Request) string {
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return "whoever is at " + strconv.Quote(r.RemoteAddr)
+		return "whoever asks from " + strconv.Quote(r.RemoteAddr)
 	}
 	return host
 }

@@ -115,7 +115,7 @@ func TestOnlyClientsOfTheAuthorityReachTheAPIOnTCP(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })
-	go func() { served <- serve(ctx, []net.Listener{l}, handler, slog.New(slog.DiscardHandler)) }()
+	go func() { served <- serve(ctx, []net.Listener{l}, handler, time.Minute, slog.New(slog.DiscardHandler)) }()
 	url := "https://" + l.Addr().String()
 
 	r, err := ours.client("friend").Get(url)

@@ -77,7 +77,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		return err
 	}
 	server := api.New(records, api.Options{
-		Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit,
+		Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit, Limits: s.apiLimits(),
 		Local: host, Machine: machine.ID, PeerTLS: peers,
 		Advisor: schedule.Advisor{Strategy: s.PlacementStrategy}, Logger: log,
 	})
@@ -99,7 +99,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 			g.Go(func() error { return server.Run(ctx) })
 			g.Go(func() error { return member.Run(ctx) })
 			g.Go(func() error { return changes.Run(ctx) })
-			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), log) })
+			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), s.APIRequestTimeout, log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })
 			notify(log, "READY=1")
 		})

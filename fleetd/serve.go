@@ -16,21 +16,30 @@ const (
 	// shutdownGrace is how long requests under way may take once fleetd is told to stop.
 	shutdownGrace = time.Second
 
-	// receive and send bound one request and its answer, so that a client that stops in the
-	// middle does not keep its connection for ever. Event streams lift both.
-	receive = time.Minute
-	send    = 2 * time.Minute
+	// readHeader is how long a client may take for the header of a request. Who is cut off in the middle of it gets no answer.
+	readHeader = 10 * time.Second
+
+	// readSlack is how much longer a body is waited for than the request may take, so that it is the
+	// handler that ends it; writeTime is how long an answer may take behind that. Streams lift both.
+	readSlack = 5 * time.Second
+	writeTime = time.Minute
+
+	// maxHeader is what is taken in of a header so that the handler can refuse it in JSON. What is
+	// larger than that net/http itself refuses, in plain text.
+	maxHeader = 1 << 20
 )
 
-// serve answers the API on all listeners until ctx ends.
-func serve(ctx context.Context, listeners []net.Listener, h http.Handler, log *slog.Logger) error {
+// serve answers the API on all listeners until ctx ends. The connection of a client that stops in the
+// middle of a request or of the answer is closed a while after the time that a request may take.
+func serve(ctx context.Context, listeners []net.Listener, h http.Handler, request time.Duration, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       receive,
-		WriteTimeout:      send,
+		ReadHeaderTimeout: min(readHeader, request),
+		ReadTimeout:       request + readSlack,
+		WriteTimeout:      request + writeTime,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withPeer,
 		// OPTIONS * gets the answer that every path gets that is not there.
 		DisableGeneralOptionsHandler: true,
 

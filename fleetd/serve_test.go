@@ -32,11 +32,11 @@ func (p pipes) dial() net.Conn {
 }
 
 // serveIn serves h in a bubble until the test ends.
-func serveIn(t *testing.T, h http.Handler) pipes {
+func serveIn(t *testing.T, h http.Handler, request time.Duration) pipes {
 	p := make(pipes)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, []net.Listener{p}, h, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- serve(ctx, []net.Listener{p}, h, request, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -61,7 +61,7 @@ func TestAClientThatStopsInTheMiddleIsGivenUp(t *testing.T) {
 	} {
 		t.Run(about, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				conn := serveIn(t, answer).dial()
+				conn := serveIn(t, answer, time.Minute).dial()
 				defer conn.Close()
 				if _, err := io.WriteString(conn, sent); err != nil {
 					t.Fatal(err)

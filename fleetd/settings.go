@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"fleet/api"
 	"fleet/fleetd/capacity"
 	"fleet/unit"
 )
@@ -70,6 +71,12 @@ type Settings struct {
 	APICAFile    string // authority of clients, and of other fleetds
 	TokenLimit   int
 
+	// What one request, and one client, may take of the API.
+	APIMaxBody        int64
+	APIMaxHeader      int64
+	APIMaxStreams     int
+	APIRequestTimeout time.Duration
+
 	given map[string]given // what was set, by key
 }
 
@@ -110,6 +117,10 @@ func Defaults(root bool, env func(string) string) Settings {
 		StateDir:                "/run/fleet",
 		APISocket:               "/run/fleet.sock",
 		TokenLimit:              100,
+		APIMaxBody:              2 << 20,
+		APIMaxHeader:            64 << 10,
+		APIMaxStreams:           500,
+		APIRequestTimeout:       time.Minute,
 	}
 	if !root {
 		runtime := env("XDG_RUNTIME_DIR")
@@ -163,7 +174,7 @@ func (s Settings) Validate() error {
 	if s.SystemdUser && s.StateDir == "fleet" {
 		bad("XDG_RUNTIME_DIR is not set: fleetd of a user needs it, or state_dir and api_socket")
 	}
-	errs = append(errs, s.validateAPI(), s.validateAdvertise(), s.validateCertificates())
+	errs = append(errs, s.validateAPI(), s.validateLimits(), s.validateAdvertise(), s.validateCertificates())
 	return errors.Join(errs...)
 }
 
@@ -191,4 +202,29 @@ func (s Settings) validateAPI() error {
 		return fmt.Errorf("api_listen = %s: expect http:// or https://", s.APIListen)
 	}
 	return nil
+}
+
+// validateLimits keeps limits from shutting out what fleet's own programs send, and from being none.
+func (s Settings) validateLimits() error {
+	var errs []error
+	bad := func(key, expect string) { errs = append(errs, fmt.Errorf("%s: expect %s", s.said(key), expect)) }
+	if s.APIMaxBody < 64<<10 || s.APIMaxBody > 64<<20 {
+		bad("api_max_body", "64K to 64M")
+	}
+	if s.APIMaxHeader < 4<<10 || s.APIMaxHeader > maxHeader/2 {
+		bad("api_max_header", "4K to 512K")
+	}
+	if s.APIMaxStreams < 1 {
+		bad("api_max_streams", "at least 1")
+	}
+	if s.APIRequestTimeout < time.Second || s.APIRequestTimeout > time.Hour {
+		bad("api_request_timeout", "1s to 1h")
+	}
+	return errors.Join(errs...)
+}
+
+func (s Settings) apiLimits() api.Limits {
+	return api.Limits{
+		Body: int(s.APIMaxBody), Header: int(s.APIMaxHeader), Streams: s.APIMaxStreams, Request: s.APIRequestTimeout,
+	}
 }

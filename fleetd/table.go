@@ -71,6 +71,10 @@ func table() []setting {
 		{"api_certfile", "FILE", "certificate of this fleetd: as a server of the API, and as a client of other fleetds", text(func(s *Settings) *string { return &s.APICertFile })},
 		{"api_keyfile", "FILE", "key of api_certfile", text(func(s *Settings) *string { return &s.APIKeyFile })},
 		{"api_cafile", "FILE", "authority that signs the certificates of clients and of all fleetds", text(func(s *Settings) *string { return &s.APICAFile })},
+		{"api_max_body", "SIZE", "the largest body of a request to the API; of requests about many units 8 times as much", byteSize(func(s *Settings) *int64 { return &s.APIMaxBody })},
+		{"api_max_header", "SIZE", "the largest request line and header of a request to the API", byteSize(func(s *Settings) *int64 { return &s.APIMaxHeader })},
+		{"api_max_streams", "N", "the most event streams, histories and journals that one client of the API follows at a time", number(func(s *Settings) *int { return &s.APIMaxStreams })},
+		{"api_request_timeout", "DURATION", "how long a request to the API may take that is no stream", duration(func(s *Settings) *time.Duration { return &s.APIRequestTimeout })},
 		{"token_limit", "N", "the most entities on one page of an API list", number(func(s *Settings) *int { return &s.TokenLimit })},
 	}
 }
@@ -126,6 +130,17 @@ func duration(field func(*Settings) *time.Duration) func(*Settings, string) erro
 			return fmt.Errorf("expect a duration such as 10s or 500ms, got %q", v)
 		}
 		*field(s) = d
+		return nil
+	}
+}
+
+func byteSize(field func(*Settings) *int64) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		n, err := unit.ParseAmount(unit.Memory, v)
+		if err != nil {
+			return fmt.Errorf("expect a size: %w", err)
+		}
+		*field(s) = n
 		return nil
 	}
 }
