@@ -95,9 +95,11 @@ func (h *helper) root(cmd *cobra.Command) {
 		}
 	}
 	h.section("TOPICS")
+	var topics []string
 	for _, c := range topicsOf(cmd) {
-		h.line("    %-16s %s", c.Name(), c.Short)
+		topics = append(topics, c.Name())
 	}
+	h.prose(strings.Join(topics, ", "))
 	h.section("EXIT CODES")
 	h.prose(exitSummary())
 	h.section("GLOBAL OPTIONS")

@@ -131,13 +131,14 @@ func (s *openSSH) toMachine(h sshHost, more ...string) ([]string, error) {
 			return nil, err
 		}
 		// ProxyJump would not hand these options on to the first ssh.
-		first := append([]string{"ssh"}, s.options(by)...)
-		first = append(first, s.destination(by)...)
-		for i, word := range first {
-			first[i] = strings.ReplaceAll(shellQuote(word), "%", "%%")
+		command := "ssh"
+		for _, word := range append(s.options(by), s.destination(by)...) {
+			if word == "--" {
+				command += " -W '[%h]:%p'"
+			}
+			command += " " + strings.ReplaceAll(shellQuote(word), "%", "%%")
 		}
-		first = append(first[:len(first)-2], append([]string{"-W", "'[%h]:%p'"}, first[len(first)-2:]...)...)
-		args = append(args, "-o", "ProxyCommand="+strings.Join(first, " "))
+		args = append(args, "-o", "ProxyCommand="+command)
 	}
 	return append(append(args, more...), s.destination(h)...), nil
 }

@@ -69,7 +69,7 @@ func (a *app) ssh(cmd *cobra.Command, args []string, s *sshing) error {
 	}
 	switch {
 	case s.machine != "" && s.unit != "":
-		return usage(errors.New("Both machine and unit flags provided, please specify only one.")) //nolint:staticcheck // fleet 1's words
+		return usage(errors.New("both machine and unit flags provided, please specify only one"))
 	case target != "" && (s.machine != "" || s.unit != ""):
 		return usage(fmt.Errorf("%s is given beside --machine or --unit; those come first, so that it can be told from a command", target))
 	case target == "" && s.machine == "" && s.unit == "":
