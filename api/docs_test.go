@@ -150,9 +150,11 @@ func (s *docSession) run(t *testing.T, command string) string {
 	default:
 		t.Fatalf("unknown command %q", command)
 	}
+	filter, field, _ := strings.Cut(filter, " .")
 	switch filter {
 	case "":
 	case "jq":
+		output = pick(t, output, field)
 		var indented bytes.Buffer
 		if err := json.Indent(&indented, []byte(output), "", "  "); err != nil {
 			t.Fatalf("%s: %v in %q", command, err, output)
@@ -165,6 +167,22 @@ func (s *docSession) run(t *testing.T, command string) string {
 		output += "\n"
 	}
 	return output
+}
+
+// pick is what jq's .a.b does.
+func pick(t *testing.T, document, path string) string {
+	t.Helper()
+	for key := range strings.SplitSeq(path, ".") {
+		if key == "" {
+			continue
+		}
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatal(err)
+		}
+		document = string(object[key])
+	}
+	return document
 }
 
 var word = regexp.MustCompile(`'([^']*)'|"([^"]*)"|(\S+)`)
