@@ -1,12 +1,16 @@
 // Command fleetctl controls a fleet cluster through the API of one fleetd.
 //
-// Each verb is one file with a constructor of its cobra command. What several
-// of them need is beside them: settings and the connection (app.go,
-// connect.go), what an argument means (resolve.go for files, selection.go for
+// Each verb is one file with a constructor of its cobra command; commands.go lists them. What several
+// of them need is beside them: settings and the connection (app.go, settings.go,
+// connect.go, tunnel.go), the user's ssh program (openssh.go), what an argument means (resolve.go for files, selection.go for
 // units that exist), sending requests and waiting for what comes of them
 // (carry.go, watch.go, wait.go), the judgement of one event (request.go,
 // moving.go), what a machine argument means (machine.go), plans and rulings in words
 // (plan_text.go, verdicts.go, gain.go), tables (table.go) and exit codes (exit.go).
+//
+// The texts of a command are its manual: help.go shows them, docs/fleetctl.md and
+// docs/man are made of them by a test (manual_test.go), and prose.go says how they are read.
+// Completion is made of their synopses (complete.go).
 //
 // Verbs that change something read and check all of their arguments before they
 // send the first request. A verb that waits does not believe the answer to its

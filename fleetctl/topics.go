@@ -119,6 +119,7 @@ configuration spares a login for each connection.`)
 
 const fleet1Text = `Whoever knows fleet 1 is at home: all of its commands, options, variables and list columns are here. These things differ.
 
+  exit codes         say what was in the way: see "fleetctl help exit-codes". In fleet 1 it was 1, or even 0.
   errors             An unknown command or option, a unit that does not exist, a refused --replace end with an exit code
                      other than 0.
   start              of a unit that has failed starts it again, and waits for systemd's result.
@@ -142,4 +143,5 @@ const fleet1Text = `Whoever knows fleet 1 is at home: all of its commands, optio
                      old names of --ca-file, --cert-file and --key-file.
   ssh, --tunnel      are the ssh program's business. The user is the one that its configuration says, not core (--ssh-username
                      core brings it back), as are the file of known hosts and the question about unknown ones. An agent is
-                     not required, and options after the command of "fleetctl ssh" are the command's.`
+                     not required, options after the command of "fleetctl ssh" are the command's, and the exit code of a
+                     login is the shell's.`
