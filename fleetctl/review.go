@@ -46,8 +46,12 @@ func (a *app) review(ctx context.Context, c *api.Client, all []*candidate, desir
 		return nil
 	}
 	p, err := c.Plan(ctx, asked)
-	if err != nil {
+	switch {
+	case err != nil && (found || ctx.Err() != nil):
 		return remote(fmt.Errorf("plan for %s: %w", count(len(asked), "unit"), err))
+	case err != nil: // a fleetd that cannot plan, or not in time: one by one they would be started unasked
+		a.complain("It is not known whether this takes the place of something that runs: plan for %s: %v", count(len(asked), "unit"), err)
+		return nil
 	}
 	disturbed, err := a.disturbed(ctx, c, p, known)
 	if err != nil {
