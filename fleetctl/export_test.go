@@ -55,9 +55,8 @@ func (run caller) must(t *testing.T, stdin string, args ...string) string {
 // TestExportAndImportMakeTheSameCluster: whatever is in it. An export of the copy is the same byte for
 // byte, and a second import has nothing to do.
 func TestExportAndImportMakeTheSameCluster(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 0))
 			original, operator, _ := newCaller(t)
 			copied, _, _ := newCaller(t)
@@ -88,10 +87,10 @@ func TestExportAndImportMakeTheSameCluster(t *testing.T) {
 func furnish(t *testing.T, run caller, operator *api.Client, random *rand.Rand) {
 	t.Helper()
 	names := []unit.Name{`dev-foo\x2dbar.service`, unit.Name(strings.Repeat("n", unit.MaxNameLen-len(".service")) + ".service"), ".hidden.service"}
-	for i := range 20 {
+	for i := range 10 {
 		names = append(names, unit.Name(fmt.Sprintf("%c%d.service", 'a'+random.IntN(26), i)))
 	}
-	for i := range 5 {
+	for i := range 3 {
 		names = append(names, unit.Name(fmt.Sprintf("job@%d.timer", i)), unit.Name(fmt.Sprintf("t%d@.service", i)))
 	}
 	for _, name := range names {
