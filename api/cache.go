@@ -83,7 +83,9 @@ func (c *cache) apply(u cluster.Update) {
 	for _, name := range names {
 		status := c.snapshot.Status(name)
 		c.locate(status)
-		happened = append(happened, c.history.unit(status)...)
+		if was, is := c.history.unit(status); c.told {
+			happened = append(happened, unitHappened(was, is)...)
+		}
 	}
 	c.remember(u, happened)
 	step := change{u.Revision, names, slices.Sorted(maps.Keys(ids))}

@@ -29,6 +29,15 @@
 // reaches every reader, and what lay between may be left out. Streams hold up
 // neither the cache nor each other, however slow their readers.
 //
+// The revision of an event is one up to which everything has been told, so that a stream can be resumed behind it on
+// any server: a changelog has the names that changed since then, or it does not reach back so far, and the stream begins anew.
+//
+// # History
+//
+// What has happened is derived: unitHappened and machineHappened compare what was with what is. Every
+// server remembers what it has seen itself, up to a bound, and nothing of that is stored. What came and went between
+// two records was not seen.
+//
 // # A new call
 //
 // It is a line in routes (route.go), a path in openapi.json, and a line with curl in docs/api.md.
@@ -47,6 +56,6 @@
 //
 // # What it does not do
 //
-// Listeners, TLS and the timeouts of requests are the caller's. There is no
-// authentication: whoever reaches the handler is root on the cluster.
+// Listeners, TLS and the timeouts of connections are the caller's; Limits are what one request and one client may
+// take. There is no authentication: whoever reaches the handler is root on the cluster.
 package api

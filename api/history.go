@@ -32,18 +32,17 @@ func newHistory() history {
 // begin starts with a cluster as it is.
 func (h *history) begin(revision int64, now time.Time) { h.floor, h.begun = revision, now }
 
-// unit takes in what a unit is now, and says what that tells of what has happened to it.
-func (h *history) unit(now cluster.Status) []Happening {
-	was, known := h.units[now.Name]
+// unit takes in what a unit is now, and returns what it was before.
+func (h *history) unit(now cluster.Status) (was, is unitPast) {
+	was = h.units[now.Name]
 	was.Name = now.Name
-	is := was.after(now)
-	if known || now.Exists || len(now.Copies) > 0 || now.Pending != nil {
+	is = was.after(now)
+	if now.Exists || len(now.Copies) > 0 || now.Pending != nil {
 		h.units[now.Name] = is
-	}
-	if !now.Exists && len(now.Copies) == 0 && now.Pending == nil {
+	} else {
 		delete(h.units, now.Name)
 	}
-	return unitHappened(was, is)
+	return was, is
 }
 
 func (h *history) add(revision int64, now time.Time, happened ...Happening) {
