@@ -31,8 +31,8 @@ type openSSH struct {
 
 func (s *openSSH) register(flags *pflag.FlagSet) {
 	s.timeout = seconds(10 * time.Second)
-	flags.StringVar(&s.tunnel, "tunnel", "", "reach endpoint and machines through ssh to this host: [user@]host[:port]")
-	flags.StringVar(&s.username, "ssh-username", "", "user for ssh; by default as OpenSSH is configured")
+	flags.StringVar(&s.tunnel, "tunnel", "", "reach endpoint and machines through ssh to `HOST`, written as [user@]host[:port]")
+	flags.StringVar(&s.username, "ssh-username", "", "log in as `USER`; by default as OpenSSH is configured")
 	flags.Var(&s.timeout, "ssh-timeout", "how long ssh may take to connect, in seconds or as a duration; 0: as OpenSSH is configured")
 	flags.Var(&s.checkHosts, "strict-host-key-checking", "true: ask about unknown host keys; false: neither check nor record any; by default as OpenSSH is configured")
 	flags.Lookup("strict-host-key-checking").NoOptDefVal = "true"

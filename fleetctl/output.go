@@ -26,7 +26,7 @@ const (
 	formTemplate form = "template"
 )
 
-const outputUsage = `table, wide, json, yaml, name, jsonpath=QUERY or template=TEMPLATE; see "fleetctl help output"`
+const outputUsage = "the `FORM` of what is shown: table, wide, json, yaml, name, jsonpath=QUERY or template=TEMPLATE; see fleetctl help output"
 
 const outputHelp = `Every command that shows units, machines or anything else of the cluster writes it in the form that --output
 (-o, FLEETCTL_OUTPUT) names:

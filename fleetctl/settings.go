@@ -16,7 +16,7 @@ import (
 // from its variable, FLEETCTL_ and its name in capitals.
 func (a *app) registerSettings(flags *pflag.FlagSet) {
 	flags.StringVar(&a.endpoint, "endpoint", "unix:///var/run/fleet.sock",
-		"address of fleetd's API: unix:///path, http://host:port or https://host:port; of several, divided by commas, the first that answers")
+		"`URL` of fleetd's API: unix:///path, http://host:port or https://host:port; of several, divided by commas, the first that answers")
 	flags.StringVar(&a.caFile, "ca-file", "", "certificate authority that signed the server's certificate, instead of the system's")
 	flags.StringVar(&a.certFile, "cert-file", "", "client certificate")
 	flags.StringVar(&a.keyFile, "key-file", "", "private key of the client certificate")
