@@ -6,12 +6,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -153,23 +153,27 @@ func (r *reader) seen() []string {
 	return append([]string(nil), r.lines...)
 }
 
-// runsOfTicks are the numbers that were read, by machine (its short id, empty while only one spoke) and
-// life, in the order in which they came.
+// runsOfTicks are the numbers that were read, by life of the unit, in the order in which they came.
 func (r *reader) runsOfTicks() (runs [][]int) {
-	word := regexp.MustCompile(`tick (\d+)$`)
-	last := map[string]int{} // index in runs, by machine
+	lives := make(map[string]int) // index in runs
 	for _, line := range r.seen() {
-		m := word.FindStringSubmatch(line)
-		if m == nil {
+		var entry struct {
+			Host    string `json:"_HOSTNAME"`
+			PID     string `json:"_PID"`
+			Message string `json:"MESSAGE"`
+		}
+		var n int
+		if json.Unmarshal([]byte(line), &entry) != nil {
+			continue // a value that is no text
+		}
+		if _, err := fmt.Sscanf(entry.Message, "tick %d", &n); err != nil {
 			continue
 		}
-		n, _ := strconv.Atoi(m[1])
-		who := strings.TrimSuffix(line, m[0])
-		i, known := last[who]
-		if !known || n == 0 {
+		i, known := lives[entry.Host+entry.PID]
+		if !known {
 			i = len(runs)
 			runs = append(runs, nil)
-			last[who] = i
+			lives[entry.Host+entry.PID] = i
 		}
 		runs[i] = append(runs[i], n)
 	}
@@ -202,7 +206,7 @@ func TestAJournalIsFollowedThroughMovesRestartsAndTheLossOfAHost(t *testing.T) {
 	w.put(name, ticking+"[X-Fleet]\nMachineID="+second.MachineID+"\n", "launched")
 	w.await(soon, name, "it runs on "+second.Name, runsOn(second))
 
-	r := w.follow(first, "-n", "1", "-o", "short", string(name))
+	r := w.follow(first, "-n", "1", "-o", "json", string(name))
 	w.more(r, 10)
 	// Neither a fleetd that dies on the way nor one at either end costs a line.
 	for _, h := range []*testbed.Host{second, first} {
