@@ -12,7 +12,9 @@
 // server may show it a moment later.
 //
 // The server writes units and the settings of machines, nothing else. It
-// decides nothing about placement and never speaks to systemd. What it shows of a unit is
+// decides nothing about placement. The systemd of its machine it knows through Local, which reads
+// journals and asks for statuses; for those of other machines it asks their fleetds, which answer
+// from themselves alone: no request goes through more than two. What it shows of a unit is
 // cluster.Snapshot.Status, turned into JSON. Why a unit is where it is, and what would happen
 // if, it asks an Advisor: the engine's rules over a copy of the cache, of which nothing is stored.
 //

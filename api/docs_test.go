@@ -72,15 +72,17 @@ type docSession struct {
 }
 
 func newDocSession(t *testing.T) *docSession {
+	id := cluster.MachineID("2d1f8c1e5b0a4c0e9a55c0ffee000001")
+	host := newFakeSystemd("a")
+	host.write("web@1.service", 0, "Started web@1.service.", "listening on port 80")
 	s := &docSession{
-		fixture: newFixture(t, api.Options{Version: "2.0.0", Advisor: advisor{}}),
+		fixture: newFixture(t, api.Options{Version: "2.0.0", Advisor: advisor{}, Machine: id, Local: host}),
 		files: map[string]string{
 			"large.json":    strings.Repeat(" ", 3<<20),
 			"hello.service": "# Says hello.\n[Service]\nExecStart=/usr/bin/python3 -m http.server 8080\n",
 		},
 	}
 	api.SetClock(s.api, func() time.Time { return noon })
-	id := cluster.MachineID("2d1f8c1e5b0a4c0e9a55c0ffee000001")
 	session := cluster.Session{Lease: 1, BootID: "boot"}
 	otherSession := cluster.Session{Lease: 2, BootID: "boot"}
 	web := s.store.submit(t, "web@1.service", "[Service]\nExecStart=/usr/bin/web %i\nMemoryMax=2G\n", cluster.Launched)
@@ -255,7 +257,7 @@ func (s *docSession) curl(t *testing.T, args []string) string {
 	for {
 		line, err := lines.ReadString('\n')
 		out.WriteString(line)
-		if err != nil || strings.Contains(line, `{"type":"sync"`) {
+		if err != nil || strings.Contains(line, `{"type":"sync"`) || strings.Contains(line, `{"type":"live"`) {
 			return strings.TrimSuffix(out.String(), "\n\n")
 		}
 	}

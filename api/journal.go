@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,6 +55,7 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request, rawName stri
 	if err != nil {
 		return err
 	}
+	copies = s.withFormer(copies, request)
 	if r.Method == http.MethodHead {
 		out.start()
 		return nil
@@ -141,6 +143,20 @@ func (s *Server) journalCopies(name unit.Name, request journalRequest) ([]cluste
 		return nil, errNowhere(name)
 	}
 	return st.Copies, nil
+}
+
+// withFormer adds the machines that a reader who continues has read: the unit may have left them
+// since, after it wrote what the reader has not seen.
+func (s *Server) withFormer(copies []cluster.Copy, request journalRequest) []cluster.Copy {
+	if request.machine != "" {
+		return copies
+	}
+	for _, id := range slices.Sorted(maps.Keys(request.cursors)) {
+		if !slices.ContainsFunc(copies, func(c cluster.Copy) bool { return c.Machine == id }) {
+			copies = append(copies, cluster.Copy{Machine: id, Presence: s.presence(id)})
+		}
+	}
+	return copies
 }
 
 func (s *Server) presence(id cluster.MachineID) cluster.Presence {

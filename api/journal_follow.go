@@ -155,6 +155,16 @@ func (f *follower) look(ctx context.Context, first bool) error {
 			}
 		}
 	}
+	if first && !f.request.everywhere {
+		// What was read is no longer there; the last of it may have been written since.
+		for id := range f.places {
+			if f.readers[id] == nil && !f.lost[id] {
+				if err := f.start(ctx, id, true); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	for id, reader := range f.readers {
 		if !there[id] {
 			reader.leave()

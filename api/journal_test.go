@@ -410,6 +410,23 @@ func TestWhoContinuesAFollowedJournalMissesNothing(t *testing.T) {
 	f.expect("a2", "a3", "b1", "begin aaaa0000", "begin bbbb0000", "live ")
 }
 
+func TestWhoContinuesAfterAMoveGetsTheLastLinesFromWhereTheUnitWas(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineB)
+	p.atA.write("app.service", 1, "a1", "a2")
+	p.atB.write("app.service", 2, "b1")
+	f := follow(t, p.b.client, api.JournalOptions{
+		Query: journal.Query{Lines: journal.All}, Cursors: map[cluster.MachineID]string{machineA: "s=a;i=0"},
+	})
+	f.expect("a2", "b1")
+	for _, want := range []string{"begin bbbb0000", "begin aaaa0000", "live ", "left aaaa0000"} {
+		f.expect(want)
+	}
+	p.atB.write("app.service", 3, "b2")
+	f.expect("b2")
+}
+
 func TestALostMachineIsNamedAndTheUnitFollowedElsewhere(t *testing.T) {
 	p := newPair(t)
 	p.submit("app.service")

@@ -248,6 +248,9 @@ func (r *journalReader) read(ctx context.Context, u *unitJournal, live chan<- fu
 			case n.Type == api.NoteError && inPast:
 				u.errors = append(u.errors, n)
 			default:
+				if n.Type == api.NoteLeft {
+					delete(u.cursors, n.MachineID)
+				}
 				return tell(func() error { r.comment(u.unit.Name, n); return nil })
 			}
 			return nil
