@@ -43,7 +43,7 @@ var exitCodes = []struct {
 	{exitNowhere, "no machine fits", "no machine fits the unit"},
 	{exitTimeout, "gave up waiting", "gave up waiting, or was interrupted; the request stays in force"},
 	{exitRefused, "refused", "refused: not allowed in the unit's present state or by its rules, or somebody else changed the unit meanwhile"},
-	{exitUnreachable, "cluster not reached", "the cluster cannot be reached"},
+	{exitUnreachable, "not reached", "the cluster cannot be reached, or a machine whose journal or status is asked for"},
 }
 
 // exitSummary is all exit codes in one sentence.
