@@ -185,13 +185,14 @@ func (f *follower) copies() []cluster.Copy {
 
 func (f *follower) start(ctx context.Context, id cluster.MachineID, first bool) error {
 	place := f.places[id]
+	begun := first && place != nil
 	if place == nil {
 		// By the clock of the machine itself, which may not go as this one's does.
 		place = &position{begin: journal.Query{Lines: journal.All, Placed: true}}
 		f.places[id] = place
 	}
 	f.out.speaks(id)
-	if !first {
+	if !begun {
 		if err := f.out.note(JournalNote{Type: NoteJoined, MachineID: id}); err != nil {
 			return err
 		}

@@ -358,6 +358,9 @@ func TestAJournalIsFollowedAcrossAMove(t *testing.T) {
 		t.Errorf("was told %s", all)
 	}
 	f.end()
+	if err := p.b.client.Journal(t.Context(), "app.service", api.JournalOptions{}, nil); err != nil {
+		t.Errorf("of no lines: %v", err)
+	}
 	for _, at := range []*fakeSystemd{p.atA, p.atB} {
 		waitFor(t, "nobody reads "+at.host, func() bool { return at.reading() == 0 })
 	}

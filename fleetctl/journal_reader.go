@@ -15,6 +15,9 @@ import (
 	"fleet/unit"
 )
 
+// manyLines are more than are kept of each of many units.
+const manyLines = 1000
+
 // journalReader reads the journals of some units, each through a request of its own, and shows them as one.
 type journalReader struct {
 	app      *app
@@ -91,10 +94,22 @@ func (r *journalReader) run(ctx context.Context) error {
 	live := make(chan func() error)
 	all := make([]*unitJournal, len(r.units))
 	past := make([]<-chan journal.Line, len(r.units))
+	// Where every channel holds all that comes, not all units need be read at the same time.
+	room := 64
+	var slots chan struct{}
+	if lines := r.options.Lines; lines >= 0 && lines <= manyLines && !r.flags.follow {
+		room, slots = lines, make(chan struct{}, parallel)
+	}
 	for i, u := range r.units {
-		all[i] = &unitJournal{unit: u, past: make(chan journal.Line, 64), cursors: make(map[cluster.MachineID]string)}
+		all[i] = &unitJournal{unit: u, past: make(chan journal.Line, room), cursors: make(map[cluster.MachineID]string)}
 		past[i] = all[i].past
-		group.Go(func() { r.read(ctx, all[i], live) })
+		group.Go(func() {
+			if slots != nil {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+			}
+			r.read(ctx, all[i], live)
+		})
 	}
 	show := r.show.line
 	tail := journal.NewTail(r.options.Lines)

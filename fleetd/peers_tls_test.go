@@ -69,7 +69,9 @@ func (oneLine) Journal(ctx context.Context, _ unit.Name, q journal.Query, fn fun
 	return ctx.Err()
 }
 
-func (oneLine) StatusText(context.Context, unit.Name, int) (string, error) { return "● web.service\n", nil }
+func (oneLine) StatusText(context.Context, unit.Name, int) (string, error) {
+	return "● web.service\n", nil
+}
 
 // serveMachine runs the API of a machine behind a listener, until the test ends.
 func serveMachine(t *testing.T, id cluster.MachineID, s Settings, store api.Store, l net.Listener) http.Handler {
@@ -82,7 +84,9 @@ func serveMachine(t *testing.T, id cluster.MachineID, s Settings, store api.Stor
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- server.Run(ctx) }()
-	go func() { done <- serve(ctx, []net.Listener{l}, server.Handler(), slog.New(slog.DiscardHandler)) }()
+	go func() {
+		done <- serve(ctx, []net.Listener{l}, server.Handler(), time.Minute, slog.New(slog.DiscardHandler))
+	}()
 	t.Cleanup(func() {
 		cancel()
 		for range 2 {
