@@ -66,7 +66,11 @@ func (m *Metrics) Serve(api http.Handler) http.Handler {
 
 // isStream tells whether the answer has no end of its own.
 func isStream(r *http.Request) bool {
-	return r.Method == http.MethodGet && (strings.HasSuffix(r.URL.Path, "/events") || r.URL.Query().Get("follow") == "true")
+	if r.Method != http.MethodGet || r.URL.RawQuery == "" && !strings.HasSuffix(r.URL.Path, "/events") {
+		return false
+	}
+	follow, err := strconv.ParseBool(r.URL.Query().Get("follow"))
+	return err == nil && follow || strings.HasSuffix(r.URL.Path, "/events")
 }
 
 func (m *httpMetrics) count(name string, h http.Handler, w http.ResponseWriter, r *http.Request) {
