@@ -22,18 +22,19 @@ const (
 
 // changeRequest is one unit of a request that changes many.
 type changeRequest struct {
-	Name         string   `json:"name"`
-	File         *string  `json:"file,omitempty"`       // the unit file as it is,
-	FileBase64   []byte   `json:"fileBase64,omitempty"` // or as base64,
-	Options      []Option `json:"options,omitempty"`    // or its options; none: the file that the unit has
-	DesiredState string   `json:"desiredState,omitempty"`
-	Replace      *bool    `json:"replace,omitempty"` // false: refuse to replace a file that differs
-	Restart      bool     `json:"restart,omitempty"`
-	Destroy      bool     `json:"destroy,omitempty"`
-	IfMatch      int64    `json:"ifMatch,omitempty"`  // refuse unless this is the unit's generation
-	IfAbsent     bool     `json:"ifAbsent,omitempty"` // refuse if the unit exists
+	Name         string   `json:"name"`                   // of the unit
+	File         *string  `json:"file,omitempty"`         // the unit file as it is,
+	FileBase64   []byte   `json:"fileBase64,omitempty"`   // or as base64,
+	Options      []Option `json:"options,omitempty"`      // or its options; none: the file that the unit has
+	DesiredState string   `json:"desiredState,omitempty"` // inactive, loaded or launched; without it: as it is, or inactive for a new unit
+	Replace      *bool    `json:"replace,omitempty"`      // false: refuse to replace a file that differs
+	Restart      bool     `json:"restart,omitempty"`      // the unit must be wanted launched
+	Destroy      bool     `json:"destroy,omitempty"`      // nothing else may be asked of the unit then
+	IfMatch      int64    `json:"ifMatch,omitempty"`      // refuse unless this is the unit's generation
+	IfAbsent     bool     `json:"ifAbsent,omitempty"`     // refuse if the unit exists
 }
 
+// changesRequest is a request about many units, at most one about each.
 type changesRequest struct {
 	Changes []changeRequest `json:"changes"`
 }
@@ -48,9 +49,10 @@ type ChangeResult struct {
 	Error      string    `json:"error,omitempty"`      // why it was not carried out
 }
 
+// changesAnswer is what came of such a request.
 type changesAnswer struct {
-	Results  []ChangeResult `json:"results"` // in the order of the request
-	Revision int64          `json:"revision"`
+	Results  []ChangeResult `json:"results"`  // in the order of the request
+	Revision int64          `json:"revision"` // of the store, with all that was changed
 }
 
 // postChanges carries out many requests about one unit each. They stand and fall by themselves.

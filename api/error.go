@@ -12,8 +12,8 @@ import (
 
 // Error is what a server answers a request that it does not carry out.
 type Error struct {
-	Code    int    `json:"code"` // HTTP status
-	Message string `json:"message"`
+	Code    int    `json:"code"`    // HTTP status
+	Message string `json:"message"` // for people
 }
 
 // What errors of a Client are, in the sense of errors.Is. Whatever else a server says is an *Error with a code; what

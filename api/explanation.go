@@ -13,7 +13,7 @@ import (
 type Explanation struct {
 	Unit         unit.Name            `json:"unit"`
 	DesiredState cluster.DesiredState `json:"desiredState,omitempty"`
-	Global       bool                 `json:"global,omitempty"`
+	Global       bool                 `json:"global,omitempty"`   // one copy runs on every machine that fits
 	Machines     []cluster.MachineID  `json:"machines,omitempty"` // where it is ordered to be
 	Reason       string               `json:"reason,omitempty"`   // why there
 	Since        time.Time            `json:"since,omitzero"`     // since when it is there, or pending
@@ -26,7 +26,7 @@ type Explanation struct {
 // Verdict is what the rules say of one unit on one machine, as if the unit were not there.
 type Verdict struct {
 	MachineID cluster.MachineID `json:"machineID"`
-	Address   string            `json:"address,omitempty"`
+	Address   string            `json:"address,omitempty"`  // of the machine
 	Here      bool              `json:"here,omitempty"`     // it is there
 	Fits      bool              `json:"fits"`               // it could be
 	Rule      string            `json:"rule,omitempty"`     // the first that the machine fails
@@ -47,9 +47,9 @@ type Failures struct {
 // Try is one attempt to run a unit that systemd has given up.
 type Try struct {
 	MachineID  cluster.MachineID `json:"machineID"`
-	At         time.Time         `json:"at,omitzero"`
-	Result     string            `json:"result,omitempty"` // systemd's word
-	ExitStatus int               `json:"exitStatus,omitempty"`
+	At         time.Time         `json:"at,omitzero"`          // when systemd gave it up
+	Result     string            `json:"result,omitempty"`     // systemd's word
+	ExitStatus int               `json:"exitStatus,omitempty"` // of its main process
 }
 
 func (s *Server) getExplanation(w http.ResponseWriter, r *http.Request, raw string) error {

@@ -14,7 +14,7 @@ type Happening struct {
 	Type      HappeningType     `json:"type"`
 	Unit      unit.Name         `json:"unit,omitempty"`
 	MachineID cluster.MachineID `json:"machineID,omitempty"`
-	Message   string            `json:"message,omitempty"`
+	Message   string            `json:"message,omitempty"` // for people
 	Severity  Severity          `json:"severity,omitempty"`
 }
 

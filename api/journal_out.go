@@ -17,8 +17,8 @@ import (
 type JournalNote struct {
 	Type      NoteType          `json:"type"`
 	MachineID cluster.MachineID `json:"machineID,omitempty"`
-	Error     string            `json:"error,omitempty"`
-	Message   string            `json:"message,omitempty"`
+	Error     string            `json:"error,omitempty"`   // why it cannot be asked
+	Message   string            `json:"message,omitempty"` // for people
 }
 
 // NoteType tells what a note is about.
@@ -35,6 +35,7 @@ const (
 	NoteEnd    NoteType = "end"    // the stream ends; the message says why
 )
 
+// journalLine is a note among the lines of a journal; all others are what journalctl --output=json writes.
 type journalLine struct {
 	Fleet *JournalNote `json:"fleet"`
 }

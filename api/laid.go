@@ -13,7 +13,7 @@ type MachineSettings struct {
 	MachineID cluster.MachineID `json:"machineID"`
 	Metadata  map[string]string `json:"metadata,omitempty"` // keys that were set,
 	Hidden    []string          `json:"hidden,omitempty"`   // and keys of the machine's own that were removed, sorted
-	Cordoned  bool              `json:"cordoned,omitempty"`
+	Cordoned  bool              `json:"cordoned,omitempty"` // it is given no further units
 	Capacity  map[string]int64  `json:"capacity,omitempty"` // by resource: memory, cpu, disk, units, or a named one
 	Error     string            `json:"error,omitempty"`    // why the record cannot be read
 }

@@ -28,10 +28,10 @@ type Ordered struct {
 	DesiredState cluster.DesiredState `json:"desiredState"`
 	Generation   int64                `json:"generation,omitempty"` // of the request that it expresses
 	Content      unit.ContentID       `json:"content,omitempty"`    // SHA-256 of the unit file
-	Global       bool                 `json:"global,omitempty"`
-	Reason       string               `json:"reason,omitempty"` // why on this machine
-	Since        time.Time            `json:"since,omitzero"`
-	Reserved     *Resources           `json:"reserved,omitempty"` // of this machine
+	Global       bool                 `json:"global,omitempty"`     // it is on every machine that fits
+	Reason       string               `json:"reason,omitempty"`     // why on this machine
+	Since        time.Time            `json:"since,omitzero"`       // when it was placed here
+	Reserved     *Resources           `json:"reserved,omitempty"`   // of this machine
 }
 
 func errNoMachine() *Error { return &Error{http.StatusNotFound, "machine does not exist"} }

@@ -7,6 +7,7 @@ import (
 	"fleet/cluster"
 )
 
+// moveRequest says where a unit is to go.
 type moveRequest struct {
 	MachineID cluster.MachineID `json:"machineID,omitempty"` // empty: whichever is best, but the present one
 }

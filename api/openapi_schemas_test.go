@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -160,9 +161,10 @@ func (s *sources) structure(name string, structure *ast.StructType) string {
 	})
 	var out strings.Builder
 	out.WriteString("{\n        \"type\": \"object\"")
-	if doc := s.doc[name]; doc != "" {
-		fmt.Fprintf(&out, ",\n        \"description\": %s", oneLine(s.t, doc))
+	if s.doc[name] == "" {
+		s.t.Errorf("type %s of the JSON has no comment for %s", name, openAPIFile)
 	}
+	fmt.Fprintf(&out, ",\n        \"description\": %s", oneLine(s.t, s.doc[name]))
 	if len(required) > 0 {
 		fmt.Fprintf(&out, ",\n        \"required\": %s", oneLine(s.t, required))
 	}
@@ -190,11 +192,29 @@ func (s *sources) fields(structure *ast.StructType, visit func(key string, schem
 			continue
 		}
 		schema := maps.Clone(s.schema(f.Type))
-		if text := prose(f.Doc, f.Comment); text != "" {
+		if text := cmp.Or(prose(f.Doc, f.Comment), s.docOf(f.Type)); text != "" {
 			schema["description"] = text
+		}
+		if schema["description"] == nil && schema["$ref"] == nil {
+			s.t.Errorf("field %s of the JSON has no comment for %s", key, openAPIFile)
 		}
 		visit(key, schema, strings.Contains(rest, "omit"))
 	}
+}
+
+// docOf is the comment of a field's own type, or of its elements'.
+func (s *sources) docOf(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return s.docOf(e.X)
+	case *ast.ArrayType:
+		return s.docOf(e.Elt)
+	case *ast.SelectorExpr:
+		return s.doc[e.X.(*ast.Ident).Name+"."+e.Sel.Name]
+	case *ast.Ident:
+		return s.doc[e.Name]
+	}
+	return ""
 }
 
 func (s *sources) schema(e ast.Expr) object {

@@ -9,21 +9,21 @@ import (
 
 // Pending is why a unit that should be on a machine is on none.
 type Pending struct {
-	Message  string            `json:"message"`
+	Message  string            `json:"message"`         // all of it in one line
 	Machines int               `json:"machines"`        // how many were considered
 	Peers    []unit.Name       `json:"peers,omitempty"` // units that have to be placed first (MachineOf)
 	Excluded []Exclusion       `json:"excluded,omitempty"`
 	Waiting  bool              `json:"waiting,omitempty"` // it will be placed without anybody's help
 	Place    cluster.MachineID `json:"place,omitempty"`   // the machine that is being cleared for it
 	Remedy   *Remedy           `json:"remedy,omitempty"`
-	Since    time.Time         `json:"since,omitzero"`
+	Since    time.Time         `json:"since,omitzero"` // when it began to wait
 }
 
 // Exclusion is one rule with the machines that it ruled out.
 type Exclusion struct {
-	Rule     string              `json:"rule"`
-	Detail   string              `json:"detail,omitempty"`
-	Machines int                 `json:"machines"` // how many
+	Rule     string              `json:"rule"`             // the option of [X-Fleet], or Resources
+	Detail   string              `json:"detail,omitempty"` // completes "2 machines …"
+	Machines int                 `json:"machines"`         // how many
 	Examples []cluster.MachineID `json:"examples,omitempty"`
 	Resource string              `json:"resource,omitempty"` // of rule Resources: what is lacking,
 	Needed   int64               `json:"needed,omitempty"`   // how much of it the unit needs,

@@ -14,7 +14,7 @@ type PlanUnit struct {
 	File         string               `json:"file,omitempty"`    // the unit file as it is,
 	Options      []Option             `json:"options,omitempty"` // or its options; neither: the file that the unit has
 	DesiredState cluster.DesiredState `json:"desiredState,omitempty"`
-	Destroy      bool                 `json:"destroy,omitempty"`
+	Destroy      bool                 `json:"destroy,omitempty"` // it would be destroyed
 }
 
 // Plan is what the engine would do. Nothing of it is stored, and when the cluster changes it no longer holds.
@@ -29,9 +29,9 @@ type Plan struct {
 type PlanStep struct {
 	Action  cluster.PlanAction `json:"action"`
 	Unit    unit.Name          `json:"unit"`
-	From    cluster.MachineID  `json:"from,omitempty"` // unless it leaves none
-	To      cluster.MachineID  `json:"to,omitempty"`   // unless it is given none
-	Reason  string             `json:"reason,omitempty"`
+	From    cluster.MachineID  `json:"from,omitempty"`   // unless it leaves none
+	To      cluster.MachineID  `json:"to,omitempty"`     // unless it is given none
+	Reason  string             `json:"reason,omitempty"` // why there
 	Pending *Pending           `json:"pending,omitempty"`
 }
 
@@ -42,6 +42,7 @@ type Balance struct {
 	Spread  float64 `json:"spread"`  // standard deviation over the machines of the largest share reserved on each
 }
 
+// planRequest is the question what would happen if all of this were asked for.
 type planRequest struct {
 	Units []PlanUnit `json:"units"`
 }

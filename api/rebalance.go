@@ -7,6 +7,7 @@ import (
 	"fleet/cluster"
 )
 
+// rebalanceRequest is the question which moves would reach a goal.
 type rebalanceRequest struct {
 	Goal cluster.Goal `json:"goal,omitempty"`
 	Max  int          `json:"max,omitempty"` // most moves; 0: as many as it takes

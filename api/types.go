@@ -19,12 +19,12 @@ type Unit struct {
 
 	// Absent tells that no such unit is submitted. Its copies may still be stopping. Only in events.
 	Absent     bool              `json:"absent,omitempty"`
-	Global     bool              `json:"global,omitempty"`
-	Generation int64             `json:"generation,omitempty"`
-	Content    unit.ContentID    `json:"content,omitempty"` // SHA-256 of the unit file
-	Hash       string            `json:"hash,omitempty"`    // fleet 1's hash of the unit file
-	Move       int64             `json:"move,omitempty"`    // generation of the last request to move it
-	MoveTo     cluster.MachineID `json:"moveTo,omitempty"`  // where to; empty: whichever is best, but where it was
+	Global     bool              `json:"global,omitempty"`     // one copy runs on every machine that fits
+	Generation int64             `json:"generation,omitempty"` // grows with every request that concerns the unit
+	Content    unit.ContentID    `json:"content,omitempty"`    // SHA-256 of the unit file
+	Hash       string            `json:"hash,omitempty"`       // fleet 1's hash of the unit file
+	Move       int64             `json:"move,omitempty"`       // generation of the last request to move it
+	MoveTo     cluster.MachineID `json:"moveTo,omitempty"`     // where to; empty: whichever is best, but where it was
 	Outcome    *Outcome          `json:"outcome,omitempty"`
 	Pending    *Pending          `json:"pending,omitempty"`
 	Copies     []Copy            `json:"copies,omitempty"`
@@ -33,15 +33,15 @@ type Unit struct {
 
 // Option is one assignment of a unit file.
 type Option struct {
-	Section string `json:"section,omitempty"`
-	Name    string `json:"name,omitempty"`
-	Value   string `json:"value,omitempty"`
+	Section string `json:"section,omitempty"` // without brackets
+	Name    string `json:"name,omitempty"`    // what is before the equals sign
+	Value   string `json:"value,omitempty"`   // what is behind it
 }
 
 // Outcome is how far the cluster has come with the last request for a unit.
 type Outcome struct {
 	Phase   cluster.Phase `json:"phase"`
-	Message string        `json:"message,omitempty"`
+	Message string        `json:"message,omitempty"` // what is missing, or why
 }
 
 // Copy is a unit on one machine: what the machine was ordered and what it says.
@@ -49,7 +49,7 @@ type Outcome struct {
 // ObservedAt on is unknown and empty.
 type Copy struct {
 	MachineID cluster.MachineID `json:"machineID"`
-	Address   string            `json:"address,omitempty"`
+	Address   string            `json:"address,omitempty"` // of the machine
 	Presence  cluster.Presence  `json:"presence"`
 	Ordered   bool              `json:"ordered"`          // the machine's orders have the unit
 	Reason    string            `json:"reason,omitempty"` // why here
@@ -59,32 +59,32 @@ type Copy struct {
 	ObservedAt   time.Time      `json:"observedAt,omitzero"` // when the machine said the rest, its clock
 	Hash         string         `json:"hash,omitempty"`      // fleet 1's hash of the file there
 	Content      unit.ContentID `json:"content,omitempty"`
-	Generation   int64          `json:"generation,omitempty"` // the last that was carried out
-	Load         string         `json:"load,omitempty"`
-	Active       string         `json:"active,omitempty"`
-	Sub          string         `json:"sub,omitempty"`
-	Result       string         `json:"result,omitempty"`
-	ExitStatus   int32          `json:"exitStatus,omitempty"`
-	Signaled     bool           `json:"signaled,omitempty"` // ExitStatus is the number of a signal
-	Skipped      bool           `json:"skipped,omitempty"`  // a condition of the file was not met at the last start, which did nothing
-	MainPID      uint32         `json:"mainPID,omitempty"`
-	Restarts     uint32         `json:"restarts,omitempty"`
-	InvocationID string         `json:"invocationID,omitempty"`
-	StateSince   time.Time      `json:"stateSince,omitzero"`
-	Job          string         `json:"job,omitempty"`       // systemd's job that is queued or runs
-	JobResult    unit.JobResult `json:"jobResult,omitempty"` // how the last job ended that fleet asked for
-	Error        string         `json:"error,omitempty"`     // why the order could not be carried out
-	Log          []string       `json:"log,omitempty"`       // last lines of a unit that failed; not in lists
+	Generation   int64          `json:"generation,omitempty"`   // the last that was carried out
+	Load         string         `json:"load,omitempty"`         // systemd's LoadState
+	Active       string         `json:"active,omitempty"`       // systemd's ActiveState
+	Sub          string         `json:"sub,omitempty"`          // systemd's SubState
+	Result       string         `json:"result,omitempty"`       // systemd's Result
+	ExitStatus   int32          `json:"exitStatus,omitempty"`   // of the main process
+	Signaled     bool           `json:"signaled,omitempty"`     // ExitStatus is the number of a signal
+	Skipped      bool           `json:"skipped,omitempty"`      // a condition of the file was not met at the last start, which did nothing
+	MainPID      uint32         `json:"mainPID,omitempty"`      // 0: there is none
+	Restarts     uint32         `json:"restarts,omitempty"`     // how often systemd has restarted it
+	InvocationID string         `json:"invocationID,omitempty"` // of the last start
+	StateSince   time.Time      `json:"stateSince,omitzero"`    // when systemd's states changed last
+	Job          string         `json:"job,omitempty"`          // systemd's job that is queued or runs
+	JobResult    unit.JobResult `json:"jobResult,omitempty"`    // how the last job ended that fleet asked for
+	Error        string         `json:"error,omitempty"`        // why the order could not be carried out
+	Log          []string       `json:"log,omitempty"`          // last lines of a unit that failed; not in lists
 }
 
 // UnitState is what one machine says of one unit in fleet's v1 JSON, with what ours adds.
 type UnitState struct {
 	Name               unit.Name         `json:"name,omitempty"`
-	Hash               string            `json:"hash,omitempty"`
+	Hash               string            `json:"hash,omitempty"` // fleet 1's hash of the unit file there
 	MachineID          cluster.MachineID `json:"machineID,omitempty"`
-	SystemdLoadState   string            `json:"systemdLoadState,omitempty"`
-	SystemdActiveState string            `json:"systemdActiveState,omitempty"`
-	SystemdSubState    string            `json:"systemdSubState,omitempty"`
+	SystemdLoadState   string            `json:"systemdLoadState,omitempty"`   // loaded, not-found, …
+	SystemdActiveState string            `json:"systemdActiveState,omitempty"` // active, inactive, failed, …
+	SystemdSubState    string            `json:"systemdSubState,omitempty"`    // running, dead, …
 
 	// What follows is not in v1.
 
@@ -92,20 +92,20 @@ type UnitState struct {
 	ObservedAt       time.Time `json:"observedAt,omitzero"`        // the machine's clock
 	WantedGeneration int64     `json:"wantedGeneration,omitempty"` // the unit's
 	Generation       int64     `json:"generation,omitempty"`       // the last that was carried out here
-	InvocationID     string    `json:"invocationID,omitempty"`
-	Result           string    `json:"result,omitempty"`
-	ExitStatus       int32     `json:"exitStatus,omitempty"`
-	Signaled         bool      `json:"signaled,omitempty"`  // ExitStatus is the number of a signal
-	Restarts         uint32    `json:"restarts,omitempty"`  // by systemd
-	StateSince       time.Time `json:"stateSince,omitzero"` // the machine's clock
-	Error            string    `json:"error,omitempty"`     // why the order could not be carried out
+	InvocationID     string    `json:"invocationID,omitempty"`     // of the last start
+	Result           string    `json:"result,omitempty"`           // systemd's Result
+	ExitStatus       int32     `json:"exitStatus,omitempty"`       // of the main process
+	Signaled         bool      `json:"signaled,omitempty"`         // ExitStatus is the number of a signal
+	Restarts         uint32    `json:"restarts,omitempty"`         // by systemd
+	StateSince       time.Time `json:"stateSince,omitzero"`        // the machine's clock
+	Error            string    `json:"error,omitempty"`            // why the order could not be carried out
 }
 
 // Machine is a machine that is present in fleet's v1 JSON, with what ours adds.
 type Machine struct {
 	ID        cluster.MachineID `json:"id,omitempty"`
-	PrimaryIP string            `json:"primaryIP,omitempty"`
-	Metadata  map[string]string `json:"metadata,omitempty"` // the machine's own with the operator's laid over it
+	PrimaryIP string            `json:"primaryIP,omitempty"` // where its units are reached
+	Metadata  map[string]string `json:"metadata,omitempty"`  // the machine's own with the operator's laid over it
 
 	// What follows is not in v1.
 
@@ -129,19 +129,19 @@ type Capacity struct {
 // UnitPage is one page of a list of units. An empty page is sent as "{}".
 type UnitPage struct {
 	Units         []Unit `json:"units,omitempty"`
-	NextPageToken string `json:"nextPageToken,omitempty"`
+	NextPageToken string `json:"nextPageToken,omitempty"` // of the next page, if there is one
 }
 
 // UnitStatePage is one page of a list of states.
 type UnitStatePage struct {
 	States        []UnitState `json:"states,omitempty"`
-	NextPageToken string      `json:"nextPageToken,omitempty"`
+	NextPageToken string      `json:"nextPageToken,omitempty"` // of the next page, if there is one
 }
 
 // MachinePage is one page of a list of machines.
 type MachinePage struct {
 	Machines      []Machine `json:"machines,omitempty"`
-	NextPageToken string    `json:"nextPageToken,omitempty"`
+	NextPageToken string    `json:"nextPageToken,omitempty"` // of the next page, if there is one
 }
 
 // Event is one line of the event stream.
@@ -150,7 +150,7 @@ type Event struct {
 	Revision int64     `json:"revision,omitempty"` // with this event everything selected has been told up to this revision of the store
 	Unit     *Unit     `json:"unit,omitempty"`
 	Machine  *Machine  `json:"machine,omitempty"`
-	Message  string    `json:"message,omitempty"`
+	Message  string    `json:"message,omitempty"` // why, of reset and end
 }
 
 // EventType tells what an event is about.
