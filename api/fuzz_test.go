@@ -20,6 +20,8 @@ func FuzzRequest(f *testing.F) {
 	f.Add("PATCH", "machines", "", `[{"op":"add","path":"/m/metadata/k","value":{"value":"v"}}]`)
 	f.Add("GET", "units?nextPageToken=AgACAA==", "", "")
 	f.Add("GET", "state?unitName=a&machineID=%00", "", "")
+	f.Add("GET", "state?glob=*%5B&selector=a+in+(b)&sort=-name&fields=,name&limit=1&global=1", "", "")
+	f.Add("GET", "units?sort=-generation&nextPageToken=AgOspe4CDAAKZGIuc2VydmljZQA=", "", "")
 	f.Add("DELETE", "units/%ff%00.service", "", "")
 	f.Add("POST", "units/a.service/restart", "", "")
 	handler := fx.api.Handler()

@@ -37,12 +37,12 @@ func answerList[K ~string, T any](s *Server, c collection[K, T], w http.Response
 	p := s.cache.hold(q.token)
 	l := &listing[K, T]{collection: c, listQuery: q, cache: s.cache, past: p}
 	next := ""
-	defer func() { s.cache.release(p, next != "") }()
+	defer func() { s.cache.release(p, q.token, next != "") }()
 
 	tag := s.listTag(p, query.Encode(), c.name)
 	w.Header().Set(revisionHeader, strconv.FormatInt(p.revision, 10))
 	if notModified(w, r, tag) {
-		next = q.text // whatever token the client has: what it is for is kept
+		next = q.text // the client may have a token, and use it
 		return nil
 	}
 	items, err := l.read(r.Context())

@@ -20,7 +20,7 @@ const (
 // pasts are the revisions that lists are being read at.
 type pasts struct {
 	mu  sync.Mutex
-	all []*past // the oldest first
+	all []*past
 }
 
 // hold returns the cluster at the revision that a page is asked for at, for as long as the caller reads it: that of the
@@ -54,12 +54,18 @@ func (l *pasts) find(is func(*past) bool) *past {
 	return l.all[i]
 }
 
-// release ends what hold began. If a token was given out, p is kept for whoever brings it.
-func (c *cache) release(p *past, token bool) {
+// release ends what hold began: a page was answered, and there is a token for another or not.
+func (c *cache) release(p *past, t pageToken, another bool) {
 	c.pasts.mu.Lock()
 	defer c.pasts.mu.Unlock()
 	p.readers--
-	if token {
+	switch {
+	case another && !t.ours:
+		p.open++
+	case !another && t.ours:
+		p.open = max(p.open-1, 0)
+	}
+	if another {
 		p.until = time.Now().Add(pastLife)
 	}
 	c.pasts.tidy(time.Now())
@@ -121,24 +127,30 @@ func (l *pasts) keepUnit(s *cluster.Snapshot, name unit.Name) {
 	}
 }
 
-// tidy forgets what nobody will ask for any more, and what is too much, the oldest first. What is
-// being read stays.
+// tidy forgets what nobody will ask for any more, and what is too much: first that which has not been asked for
+// for longest. What is being read stays.
 func (l *pasts) tidy(now time.Time) {
 	kept := 0
-	for _, p := range l.all {
-		kept += len(p.units)
-	}
-	excess := len(l.all) - maxPasts
-	var stay []*past
-	for _, p := range l.all {
-		if p.readers == 0 && (!now.Before(p.until) || excess > 0 || kept > maxKept) {
-			excess--
-			kept -= len(p.units)
-			continue
+	l.all = slices.DeleteFunc(l.all, func(p *past) bool {
+		over := p.readers == 0 && (p.open == 0 || !now.Before(p.until))
+		if !over {
+			kept += len(p.units)
 		}
-		stay = append(stay, p)
+		return over
+	})
+	for len(l.all) > maxPasts || kept > maxKept {
+		idle := -1
+		for i, p := range l.all {
+			if p.readers == 0 && (idle < 0 || p.until.Before(l.all[idle].until)) {
+				idle = i
+			}
+		}
+		if idle < 0 {
+			return
+		}
+		kept -= len(l.all[idle].units)
+		l.all = slices.Delete(l.all, idle, idle+1)
 	}
-	l.all = stay
 }
 
 // rows returns a list that was put in order before.

@@ -15,6 +15,9 @@ func unitList() collection[unit.Name, Unit] {
 		name: "units", page: "units",
 		keys: func(v view, q *listQuery) []unit.Name { return q.narrow(v, v.past.submitted) },
 		items: func(v view, name unit.Name, q *listQuery, d detail) []Unit {
+			if d.bare && !q.ofCopies() && slices.Contains(recordFields, q.order.field.name) {
+				return q.record(v, name)
+			}
 			if st, ok := q.status(v, name); ok {
 				return []Unit{v.unitOf(st, d)}
 			}
@@ -22,6 +25,21 @@ func unitList() collection[unit.Name, Unit] {
 		},
 		minor: func(Unit) string { return "" },
 	}
+}
+
+// recordFields are those that need no look at the unit's copies.
+var recordFields = []string{"name", "desiredState", "global", "generation", "content", "move", "moveTo", "outcome"}
+
+// record returns a unit, if it is selected, with recordFields alone.
+func (f *filter) record(v view, name unit.Name) []Unit {
+	if !f.unit(v, name) {
+		return nil
+	}
+	u := v.record(name)
+	return []Unit{{
+		Name: name, DesiredState: u.Desired, Global: u.Global, Generation: u.Generation, Content: u.Content,
+		Move: u.Move, MoveTo: u.MoveTo, Outcome: &Outcome{Phase: v.phase(name)},
+	}}
 }
 
 // status returns that of a unit if it is selected. Of its copies one has to be all that is asked of copies.
