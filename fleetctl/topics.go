@@ -107,7 +107,7 @@ option's name in capitals with underscores, as in FLEETCTL_ENDPOINT or FLEETCTL_
 		fmt.Fprintf(&b, "  %-*s  %s\n", widest, t.name, t.meaning)
 	}
 	b.WriteString(`
-Of several endpoints, the first that answers is used; each is given 3 seconds. A server's certificate is always verified, and TLS files with
+Of several endpoints, the first that answers is used, from the beginning of the command to its end; each is given 3 seconds to answer. A server's certificate is always verified, and TLS files with
 a plain http:// endpoint are refused. Proxies that the environment names (HTTPS_PROXY and so on) are used for http:// and https:// endpoints, but not with --tunnel.
 
 With --tunnel every connection to fleetd is an ssh of its own: to a unix:// endpoint it runs "fleetctl fd-forward SOCKET" on that host, which needs
