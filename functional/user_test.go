@@ -63,6 +63,12 @@ func TestWithoutRootFleetdDrivesTheUsersOwnSystemd(t *testing.T) {
 	if now := w.sh(h, "pgrep -x sleep"); now != before {
 		t.Errorf("its process was %s and is %s", before, now)
 	}
+	if out := w.sh(h, fleetctl+"status hello"); !strings.Contains(out, "Loaded: loaded (/run/user/1000/") {
+		t.Errorf("status does not show what the user's systemd says:\n%s", out)
+	}
+	if out := w.sh(h, fleetctl+"journal -o cat hello"); !strings.Contains(out, "Started hello.service") {
+		t.Errorf("the journal of the user's unit:\n%s", out)
+	}
 	w.sh(h, fleetctl+"destroy hello")
 	if out := w.sh(h, "pgrep -x sleep || echo none"); out != "none" {
 		t.Errorf("destroyed, process %s still runs", out)
