@@ -21,6 +21,14 @@ import (
 )
 
 // Client speaks to the API of one fleetd. It may be used from several goroutines at once.
+//
+// Every method gives one request ClientOptions.Timeout, or less if its context ends before; streams last until their
+// context ends. Errors are told apart with errors.Is (ErrNotFound, ErrConflict, ErrUnavailable, ErrStreamEnded and
+// context.DeadlineExceeded); what a server says is an *Error besides. A request is sent once: after an error that is no *Error it is
+// unknown whether it was carried out, and it may be repeated.
+//
+// A server of fleet 1 is understood by Units, Unit, States, Machines, SetDesired, Destroy and Version; of fields that it does not know it
+// sends none. Everything else is ErrNotFound there.
 type Client struct {
 	endpoint string // as the user wrote it, for errors
 	base     string // URL up to and with "/fleet/v1/"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -255,41 +256,94 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 // Whoever destroys a unit can wait until its last copy has stopped.
 func TestClientAwaitsTheEndOfADestroyedUnit(t *testing.T) {
-	f := newFixture(t, api.Options{})
-	ctx := t.Context()
-	u := f.store.submit(t, "a.service", sleepUnit, cluster.Launched)
-	m := exampleMachine
-	report := func(units map[unit.Name]cluster.UnitReport) cluster.Change {
-		return cluster.ReportChanged{ID: m.ID, Report: &cluster.Report{Machine: m.ID, Session: m.Session, Orders: 1 << 40, Units: units}}
-	}
-	running := cluster.UnitReport{State: unit.State{Load: "loaded", Active: "active", Sub: "running"}, Content: u.Content, Generation: u.Generation}
-	f.settle(t, f.store.write(
-		cluster.MachineChanged{ID: m.ID, Machine: &m},
-		cluster.OrdersChanged{ID: m.ID, Orders: &cluster.Orders{Machine: m.ID, Session: m.Session}},
-		report(map[unit.Name]cluster.UnitReport{"a.service": running}),
-	))
-	gone, err := f.client.Destroy(ctx, "a.service")
-	if err != nil {
-		t.Fatal(err)
-	}
+	lines, stream := io.Pipe()
+	defer stream.Close()
+	events := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if want := "/fleet/v1/events?unitName=a.service"; r.URL.RequestURI() != want {
+			t.Errorf("%s is asked for, want %s", r.URL.RequestURI(), want)
+		}
+		return &http.Response{StatusCode: http.StatusOK, Body: lines, Request: r}, nil
+	})
 	ended := make(chan api.Unit, 1)
 	go func() {
-		last, err := f.client.Await(ctx, "a.service", gone.Generation)
+		last, err := api.ClientOver(events, api.ClientOptions{Timeout: time.Minute}).Await(t.Context(), "a.service", 7)
 		if err != nil {
 			t.Errorf("Await: %v", err)
 		}
 		ended <- last
 	}()
-	for api.Listening(f.api) == 0 {
-		time.Sleep(time.Millisecond)
+	for _, line := range []string{
+		`{"type":"unit","revision":7,"unit":{"name":"a.service","absent":true,"outcome":{"phase":"working"},"copies":[{"machineID":"m","presence":"present","ordered":false}]}}`,
+		`{"type":"sync","revision":7}`,
+		`{"type":"ping"}`,
+	} {
+		if _, err := io.WriteString(stream, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	select {
 	case last := <-ended:
 		t.Errorf("Await has not waited: %+v", last)
-	default:
+	default: // it has read all that
 	}
-	f.store.write(report(nil))
+	if _, err := io.WriteString(stream, `{"type":"unit","revision":9,"unit":{"name":"a.service","absent":true,"outcome":{"phase":"done"}}}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
 	if last := <-ended; !last.Absent || len(last.Copies) > 0 {
 		t.Errorf("%+v", last)
+	}
+}
+
+// What a server of fleet 1 answers is understood as far as it goes.
+func TestClientOfAServerOfFleet1(t *testing.T) {
+	answers := map[string]string{
+		"GET /fleet/v1/units":                        `{"nextPageToken":"ZAACAA==","units":[{"currentState":"launched","desiredState":"launched","machineID":"m","name":"a.service"}]}`,
+		"GET /fleet/v1/units?nextPageToken=ZAACAA==": `{"nextPageToken":"ZAADAA==","units":[{"desiredState":"launched","name":"g.service"}]}`,
+		"GET /fleet/v1/units?nextPageToken=ZAADAA==": `{}`,
+		"GET /fleet/v1/state":                        `{}`,
+		"GET /fleet/v1/machines":                     `{"machines":[{"id":"m","primaryIP":"10.0.0.1"}]}`,
+		"PUT /fleet/v1/units/a.service":              "",
+		"DELETE /fleet/v1/units/a.service":           "",
+	}
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Server", "fleetd/1.0.0")
+		w.Header().Set("Content-Type", "application/json")
+		target, _ := url.QueryUnescape(r.URL.RequestURI())
+		switch answer, ok := answers[r.Method+" "+target]; {
+		case !ok:
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"error":{"code":404,"message":""}}`)
+		case answer == "":
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			_, _ = io.WriteString(w, answer)
+		}
+	}))
+	defer h.Close()
+	c, ctx := dial(t, h.URL), t.Context()
+	if units, err := c.Units(ctx); err != nil || len(units) != 2 || units[0].CurrentState != cluster.Launched || units[1].Name != "g.service" {
+		t.Errorf("units: %+v, %v", units, err)
+	}
+	if states, err := c.States(ctx); err != nil || len(states) != 0 {
+		t.Errorf("states: %+v, %v", states, err)
+	}
+	if machines, err := c.Machines(ctx); err != nil || len(machines) != 1 || machines[0].PrimaryIP != "10.0.0.1" {
+		t.Errorf("machines: %+v, %v", machines, err)
+	}
+	if result, err := c.SetDesired(ctx, "a.service", cluster.Launched); err != nil || result != (api.Result{}) {
+		t.Errorf("set: %+v, %v", result, err)
+	}
+	if _, err := c.Destroy(ctx, "a.service"); err != nil {
+		t.Errorf("destroy: %v", err)
+	}
+	if version, err := c.Version(ctx); err != nil || version != "1.0.0" {
+		t.Errorf("version: %q, %v", version, err)
+	}
+	if _, err := c.PutFile(ctx, "a.service", []byte(sleepUnit), api.PutFileOptions{}); !errors.Is(err, api.ErrNotFound) {
+		t.Errorf("a call that it has not: %v", err)
+	}
+	err := c.Events(ctx, api.EventsOptions{}, func(api.Event) error { return nil })
+	if !errors.Is(err, api.ErrNotFound) {
+		t.Errorf("a stream that it has not: %v", err)
 	}
 }
