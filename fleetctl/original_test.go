@@ -28,7 +28,8 @@ func TestOriginal(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			startDaemon(env)
+			d := startDaemon(env)
+			env.Setenv("TCP_ENDPOINT", "http://"+forwardTCP(env, d.socket))
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return nil
 		},
