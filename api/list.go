@@ -36,20 +36,20 @@ func answerList[K ~string, T any](s *Server, c collection[K, T], w http.Response
 	}
 	p := s.cache.hold(q.token)
 	l := &listing[K, T]{collection: c, listQuery: q, cache: s.cache, past: p}
-	next := ""
-	defer func() { s.cache.release(p, q.token, next != "") }()
+	answered, next := false, ""
+	defer func() { s.cache.release(p, q.token, answered, next != "") }()
 
 	tag := s.listTag(p, query.Encode(), c.name)
 	w.Header().Set(revisionHeader, strconv.FormatInt(p.revision, 10))
 	if notModified(w, r, tag) {
-		next = q.text // the client may have a token, and use it
+		answered, next = true, q.text // the client may have a token, and use it
 		return nil
 	}
 	items, err := l.read(r.Context())
 	if err != nil {
 		return err
 	}
-	next = l.next
+	answered, next = true, l.next
 	for i := range items {
 		q.fields.drop(reflect.ValueOf(&items[i]).Elem())
 	}

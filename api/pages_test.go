@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -117,24 +119,73 @@ func TestWhatIsKeptForReadersIsBounded(t *testing.T) {
 	})
 }
 
-// A list that was read to its end holds nothing, so that those which are being read are not given up for it.
+// A list that was read to its end holds nothing for long, so that those which are being read are not given up for it.
 func TestNothingIsKeptOfAListThatWasReadToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		for _, name := range names {
+			w.submit(name, texts[0], cluster.Inactive)
+		}
+		var p page
+		w.get(t, w.server, "units", &p)
+		for p.next() != "" {
+			time.Sleep(30 * time.Second)
+			w.tell(false)
+			if revisions, _ := api.Pasts(w.server); len(revisions) != 1 {
+				t.Fatalf("%d revisions are kept for a list that is being read", len(revisions))
+			}
+			token := p.next()
+			p = page{}
+			w.get(t, w.server, withToken("units", token), &p)
+		}
+		time.Sleep(15 * time.Second)
+		w.tell(false)
+		if revisions, _ := api.Pasts(w.server); len(revisions) > 0 {
+			t.Errorf("%v are kept", revisions)
+		}
+	})
+}
+
+// A page that was not answered, or whose answer got lost, can be asked for again: it is of the list's revision then, too.
+func TestAPageCanBeAskedForAgain(t *testing.T) {
 	w := newWorld(t, 2)
-	for _, name := range names {
+	for _, name := range names[:4] {
 		w.submit(name, texts[0], cluster.Inactive)
 	}
-	var p page
-	w.get(t, w.server, "units", &p)
-	for p.next() != "" {
-		if revisions, _ := api.Pasts(w.server); len(revisions) != 1 {
-			t.Fatalf("%d revisions are kept for a list that is being read", len(revisions))
+	var first, last page
+	w.get(t, w.server, "units", &first)
+	query := withToken("units", first.next())
+
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(gone, http.MethodGet, "/fleet/v1/"+query, http.NoBody)
+	w.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	for range 2 {
+		w.submit(names[4], texts[0], cluster.Inactive)
+		last = page{}
+		if w.get(t, w.server, query, &last); len(last.Units) != 2 || last.next() != "" {
+			t.Errorf("the last page has %d units, and a next page %q: it is not of the list's revision", len(last.Units), last.next())
 		}
-		token := p.next()
-		p = page{}
-		w.get(t, w.server, withToken("units", token), &p)
 	}
-	if revisions, _ := api.Pasts(w.server); len(revisions) > 0 {
-		t.Errorf("%v are kept", revisions)
+}
+
+// Who ends a list at another revision than it began at does not end those of others.
+func TestListsThatEndElsewhereEndNoOthers(t *testing.T) {
+	w := newWorld(t, 2)
+	other := w.serve(2)
+	for _, name := range names[:4] {
+		w.submit(name, texts[0], cluster.Inactive)
+	}
+	var theirs, mine page
+	w.get(t, other, "units", &theirs)
+	w.tell(false)
+	w.get(t, w.server, "units", &mine)
+	w.get(t, w.server, withToken("units", theirs.next()), &page{})
+	w.submit(names[4], texts[0], cluster.Inactive)
+
+	var last page
+	if w.get(t, w.server, withToken("units", mine.next()), &last); last.next() != "" {
+		t.Error("behind the last page there is another one: it is not of the list's revision")
 	}
 }
 

@@ -31,7 +31,7 @@ type past struct {
 	sorted  map[string][]row // lists that are not in the order of names, by what they were asked for; guarded by pasts.mu
 	readers int              // requests that read it now; guarded by pasts.mu
 	open    int              // lists that have begun, and not been read to their end; guarded by pasts.mu
-	until   time.Time        // and whose next page may be asked for until then; guarded by pasts.mu
+	until   time.Time        // when nobody is waited for any more who may ask for a page; guarded by pasts.mu
 }
 
 // pastMachine is everything that is known of a machine, but for what is in the states of units.

@@ -11,7 +11,8 @@ import (
 
 // Bounds of what is kept for lists that are being read.
 const (
-	pastLife     = time.Minute // how long a client may take between two pages
+	pastLife     = time.Minute      // how long a client may take between two pages
+	pastRest     = 10 * time.Second // how long one that got no answer may take to ask for the last page again
 	maxPasts     = 16
 	maxKept      = 1 << 18 // states of units, in all of them together
 	maxPastSorts = 8       // orders of one past
@@ -54,21 +55,26 @@ func (l *pasts) find(is func(*past) bool) *past {
 	return l.all[i]
 }
 
-// release ends what hold began: a page was answered, and there is a token for another or not.
-func (c *cache) release(p *past, t pageToken, another bool) {
+// release ends what hold began. The page was answered, and there is a token for another or not; or it was not
+// answered, and may be asked for again.
+func (c *cache) release(p *past, t pageToken, answered, another bool) {
 	c.pasts.mu.Lock()
 	defer c.pasts.mu.Unlock()
 	p.readers--
+	now := time.Now()
 	switch {
 	case another && !t.ours:
 		p.open++
-	case !another && t.ours:
+	case answered && !another && t.ours && t.revision == p.revision:
 		p.open = max(p.open-1, 0)
 	}
-	if another {
-		p.until = time.Now().Add(pastLife)
+	switch {
+	case another, !answered && p.open > 0:
+		p.until = now.Add(pastLife)
+	case p.open == 0 && !p.until.IsZero():
+		p.until = now.Add(pastRest)
 	}
-	c.pasts.tidy(time.Now())
+	c.pasts.tidy(now)
 }
 
 // keep takes note of what an update is about to replace. The caller has locked the cache.
@@ -132,7 +138,7 @@ func (l *pasts) keepUnit(s *cluster.Snapshot, name unit.Name) {
 func (l *pasts) tidy(now time.Time) {
 	kept := 0
 	l.all = slices.DeleteFunc(l.all, func(p *past) bool {
-		over := p.readers == 0 && (p.open == 0 || !now.Before(p.until))
+		over := p.readers == 0 && !now.Before(p.until)
 		if !over {
 			kept += len(p.units)
 		}
