@@ -50,6 +50,7 @@ func newCache() *cache {
 		history:   newHistory(),
 		now:       time.Now,
 		located:   make(map[unit.Name]located),
+		pasts:     pasts{maxRows: maxKeptRows},
 	}
 }
 

@@ -53,6 +53,19 @@ func Pasts(s *Server) (revisions []int64, kept int) {
 	return revisions, kept
 }
 
+// Rows are the lines of lists that are kept in an order of their own; at most so many are.
+func Rows(s *Server, most int) (kept int) {
+	s.cache.pasts.mu.Lock()
+	defer s.cache.pasts.mu.Unlock()
+	s.cache.pasts.maxRows = most
+	for _, p := range s.cache.pasts.all {
+		for _, rows := range p.sorted {
+			kept += len(rows)
+		}
+	}
+	return kept
+}
+
 // Routes lists what the server answers, as "METHOD path", without HEAD.
 func Routes(s *Server) []string {
 	var all []string

@@ -119,6 +119,29 @@ func TestWhatIsKeptForReadersIsBounded(t *testing.T) {
 	})
 }
 
+// Orders that are kept are bounded too; a list whose order was given up is in order nevertheless.
+func TestOrdersThatAreKeptAreBounded(t *testing.T) {
+	const most = 20
+	w := newWorld(t, 2)
+	api.Rows(w.server, most)
+	for _, name := range names {
+		w.submit(name, texts[0], cluster.Inactive)
+	}
+	var first page
+	w.get(t, w.server, "units?sort=-name", &first)
+	for _, by := range []string{"name", "generation", "-generation", "content", "hash"} {
+		w.get(t, w.server, "units?sort="+by, &page{})
+		if kept := api.Rows(w.server, most); kept > most || kept == 0 {
+			t.Errorf("%d lines are kept", kept)
+		}
+	}
+	w.destroy(names[4])
+	var second page
+	if w.get(t, w.server, withToken("units?sort=-name", first.next()), &second); second.Units[0].Name != names[5] || second.Units[1].Name != names[4] {
+		t.Errorf("%v do not come behind %v", second.Units, first.Units)
+	}
+}
+
 // A list that was read to its end holds nothing for long, so that those which are being read are not given up for it.
 func TestNothingIsKeptOfAListThatWasReadToItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

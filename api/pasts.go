@@ -16,12 +16,14 @@ const (
 	maxPasts     = 16
 	maxKept      = 1 << 18 // states of units, in all of them together
 	maxPastSorts = 8       // orders of one past
+	maxKeptRows  = 1 << 20 // lines of orders, in all of them together
 )
 
 // pasts are the revisions that lists are being read at.
 type pasts struct {
-	mu  sync.Mutex
-	all []*past
+	mu      sync.Mutex
+	all     []*past
+	maxRows int
 }
 
 // hold returns the cluster at the revision that a page is asked for at, for as long as the caller reads it: that of the
@@ -167,10 +169,25 @@ func (c *cache) rows(p *past, query string) ([]row, bool) {
 	return rows, ok
 }
 
-// keepRows keeps a list in its order for the pages that follow.
+// keepRows keeps a list in its order for the pages that follow. What is too much for that is put in order again when
+// it is asked for.
 func (c *cache) keepRows(p *past, query string, rows []row) {
 	c.pasts.mu.Lock()
 	defer c.pasts.mu.Unlock()
+	if _, known := p.sorted[query]; known {
+		return
+	}
+	kept := len(rows)
+	for _, other := range c.pasts.all {
+		for _, rows := range other.sorted {
+			kept += len(rows)
+		}
+	}
+	if kept > c.pasts.maxRows {
+		for _, other := range c.pasts.all {
+			other.sorted = nil
+		}
+	}
 	if p.sorted == nil || len(p.sorted) >= maxPastSorts {
 		p.sorted = make(map[string][]row)
 	}
