@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -128,5 +129,16 @@ func (w *world) page(b *testing.B, query string) {
 		if w.server.Handler().ServeHTTP(answer, r); answer.Code != http.StatusOK || answer.Body.Len() < 3 {
 			b.Fatal(answer.Code, answer.Body)
 		}
+	}
+}
+
+// BenchmarkListen is what it costs the server when somebody begins to wait for one unit of a hundred thousand.
+func BenchmarkListen(b *testing.B) {
+	w := large(b)
+	r := httptest.NewRequest(http.MethodGet, "/fleet/v1/events?unitName=app-042@00042.service", http.NoBody)
+	ctx, cancel := context.WithCancel(b.Context())
+	cancel() // the stream ends behind what there is at first
+	for b.Loop() {
+		w.server.Handler().ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
 	}
 }

@@ -42,16 +42,10 @@ func (c *cache) listen(units filter, machines bool, since int64) (*listener, bat
 		ids:      make(map[cluster.MachineID]struct{}),
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.listeners[l] = struct{}{}
+	c.mu.Unlock()
 
-	first := c.changedSince(since)
-	// Units that are asked for by name are told even if there are none.
-	if since == 0 || first.reset != "" {
-		first.names = append(first.names, units.names...)
-		slices.Sort(first.names)
-		first.names = slices.Compact(first.names)
-	}
+	first := c.changedSince(since, units)
 	if units.ofNames() {
 		first.names = slices.DeleteFunc(first.names, func(name unit.Name) bool { return !units.named(name) })
 	}
@@ -61,8 +55,10 @@ func (c *cache) listen(units filter, machines bool, since int64) (*listener, bat
 	return l, first
 }
 
-// changedSince is everything if the revision is zero. The caller holds the lock.
-func (c *cache) changedSince(revision int64) batch {
+// changedSince is everything if the revision is zero, or lies too far back. Of units it has all that are selected, and may have more.
+func (c *cache) changedSince(revision int64, units filter) batch {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	b := batch{revision: c.snapshot.Revision}
 	switch {
 	case revision > b.revision:
@@ -74,7 +70,13 @@ func (c *cache) changedSince(revision int64) batch {
 		}
 		b.reset = "this server does not remember everything since the revision that was asked for"
 	}
-	b.names, b.ids = c.snapshot.Names(), c.view().machineIDs()
+	// Units that are asked for by name are told even if there are none.
+	b.names, b.ids = slices.Clone(units.names), c.view().machineIDs()
+	if len(units.globs) > 0 || !units.ofNames() {
+		b.names = append(b.names, c.snapshot.Names()...)
+		slices.Sort(b.names)
+		b.names = slices.Compact(b.names)
+	}
 	return b
 }
 
