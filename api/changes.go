@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ const (
 type changeRequest struct {
 	Name         string   `json:"name"`                   // of the unit
 	File         *string  `json:"file,omitempty"`         // the unit file as it is,
-	FileBase64   []byte   `json:"fileBase64,omitempty"`   // or as base64,
+	FileBase64   *[]byte  `json:"fileBase64,omitempty"`   // or as base64,
 	Options      []Option `json:"options,omitempty"`      // or its options; none: the file that the unit has
 	DesiredState string   `json:"desiredState,omitempty"` // inactive, loaded or launched; without it: as it is, or inactive for a new unit
 	Replace      *bool    `json:"replace,omitempty"`      // false: refuse to replace a file that differs
@@ -102,6 +103,10 @@ func (s *Server) carryOutAll(ctx context.Context, changes []changeRequest) chang
 	group.SetLimit(changesAtOnce)
 	for i, c := range changes {
 		group.Go(func() error {
+			if errors.Is(context.Cause(ctx), errOverdue) {
+				answer.Results[i] = resultOf(c, outcome{}, s.errNotBegun())
+				return nil
+			}
 			out, err := s.carryOutOne(ctx, c)
 			revisions[i] = out.unit.Revision
 			answer.Results[i] = resultOf(c, out, s.overdue(ctx, err))
@@ -175,7 +180,7 @@ func (s *Server) ask(ctx context.Context, c changeRequest) (ask, error) {
 // check refuses what contradicts itself.
 func (c changeRequest) check() error {
 	files := 0
-	for _, sent := range []bool{c.File != nil, len(c.FileBase64) > 0, len(c.Options) > 0} {
+	for _, sent := range []bool{c.File != nil, c.FileBase64 != nil, len(c.Options) > 0} {
 		if sent {
 			files++
 		}
@@ -214,8 +219,8 @@ func (c changeRequest) submission() (*submission, error) {
 		return nil, err
 	case c.File != nil:
 		return sub, sub.addBytes([]byte(*c.File))
-	case len(c.FileBase64) > 0:
-		return sub, sub.addBytes(c.FileBase64)
+	case c.FileBase64 != nil:
+		return sub, sub.addBytes(*c.FileBase64)
 	case len(c.Options) > 0:
 		return sub, sub.addOptions(c.Options)
 	}

@@ -130,6 +130,7 @@ func TestChangesThatContradictThemselves(t *testing.T) {
 		`"ifAbsent":true,"desiredState":"loaded"`:        "If-None-Match: unit exists",
 		`"replace":false,"file":"[Unit]\n"`:              "exists with a different file",
 		`"replace":true`:                                 "must provide DesiredState",
+		`"fileBase64":"","desiredState":"inactive"`:      "unit file is empty",
 	} {
 		resp, err := http.Post(f.server.URL+"/fleet/v1/changes", "application/json",
 			strings.NewReader(`{"changes":[{"name":"a.service",`+change+`}]}`))

@@ -115,7 +115,7 @@ func (c Change) request() changeRequest {
 		text := string(c.File)
 		r.File = &text
 	case c.File != nil:
-		r.FileBase64 = c.File
+		r.FileBase64 = &c.File
 	}
 	return r
 }

@@ -102,8 +102,8 @@ func sortable(t reflect.Type) bool {
 	return t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[*Outcome]()
 }
 
-// maxSortValue is how much of a value counts: a page token holds one.
-const maxSortValue = 64
+// maxSortValue is how much of a value counts, all of any unit's name: a page token holds one.
+const maxSortValue = 255
 
 // value is what an item has in a field, in a form whose order is that of strings.
 func (f field) value(item reflect.Value) string {

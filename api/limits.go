@@ -114,6 +114,14 @@ func (s *Server) overdue(ctx context.Context, err error) error {
 	}
 }
 
+// errNotBegun is told of what was to be done in a request behind something that took too long.
+func (s *Server) errNotBegun() *Error {
+	return &Error{
+		http.StatusServiceUnavailable,
+		fmt.Sprintf("not begun within the limit of %s (api_request_timeout of fleetd): nothing was changed", s.o.Limits.Request),
+	}
+}
+
 // streams counts the streams that clients have open.
 type streams struct {
 	mu   sync.Mutex

@@ -212,6 +212,24 @@ func TestListsThatEndElsewhereEndNoOthers(t *testing.T) {
 	}
 }
 
+// Names may be long, and differ only at their ends.
+func TestLongNamesAreInOrder(t *testing.T) {
+	w := newWorld(t, 1)
+	long := strings.Repeat("x", 240)
+	for _, last := range []string{"b", "a", "c"} {
+		w.submit(unit.Name(long+last+".service"), texts[0], cluster.Inactive)
+	}
+	order, token := "", ""
+	for range 3 {
+		var p page
+		w.get(t, w.server, withToken("units?sort=-name", token), &p)
+		order, token = order+string(p.Units[0].Name[len(long)]), p.next()
+	}
+	if order != "cba" {
+		t.Errorf("sort=-name: %s", order)
+	}
+}
+
 // A client of fleet 1 repeats its filters and nothing else; whoever sends others is told.
 func TestATokenIsGoodForItsListAlone(t *testing.T) {
 	w := newWorld(t, 1)
