@@ -20,7 +20,9 @@ type fakeSystemd struct {
 	changed chan struct{}
 	placed  time.Time
 	fail    error
-	open    int // queries under way
+	open    int           // queries under way
+	most    int           // of them at the same time
+	linger  chan struct{} // if there is one, a query does not end until it is closed
 	queries []journal.Query
 }
 
@@ -73,6 +75,7 @@ func (f *fakeSystemd) line(i int) []byte {
 func (f *fakeSystemd) Journal(ctx context.Context, name unit.Name, q journal.Query, fn func([]byte) error) error {
 	f.mu.Lock()
 	f.open++
+	f.most = max(f.most, f.open)
 	f.queries = append(f.queries, q)
 	next := f.begin(name, q)
 	f.mu.Unlock()
@@ -101,6 +104,9 @@ func (f *fakeSystemd) Journal(ctx context.Context, name unit.Name, q journal.Que
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			if f.linger != nil {
+				<-f.linger
+			}
 			return ctx.Err()
 		}
 	}

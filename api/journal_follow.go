@@ -40,8 +40,9 @@ type follower struct {
 	group   sync.WaitGroup
 }
 
-// position is how far a machine's journal was sent. Only one goroutine at a time has it.
+// position is how far a machine's journal was sent.
 type position struct {
+	reader sync.Mutex // held by the goroutine that has it: one that was dropped may take a while to end
 	cursor string
 	begin  journal.Query // what to ask for while there is no cursor
 }
@@ -202,6 +203,8 @@ func (f *follower) start(ctx context.Context, id cluster.MachineID, first bool) 
 	f.readers[id] = &journalReader{leave: leave, drop: drop}
 	f.group.Go(func() {
 		defer drop()
+		place.reader.Lock()
+		defer place.reader.Unlock()
 		f.read(all, until, id, place)
 	})
 	return nil

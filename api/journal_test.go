@@ -452,6 +452,30 @@ func TestALostMachineIsNamedAndTheUnitFollowedElsewhere(t *testing.T) {
 	f.expect("a2")
 }
 
+// A journal that takes its time to end, when the machine is lost and soon back, is not read by two at once.
+func TestAMachineThatIsBackIsReadOnce(t *testing.T) {
+	p := newPair(t)
+	p.atA.linger = make(chan struct{})
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	f := follow(t, p.a.client, api.JournalOptions{Query: journal.Query{Lines: 10}})
+	f.expect("begin aaaa0000", "live ")
+	waitFor(t, "the journal to be followed", func() bool { return p.atA.reading() == 1 })
+	p.settle(cluster.MachineChanged{ID: machineA}, cluster.ReportChanged{ID: machineA})
+	f.expect("error aaaa0000")
+	p.announce(machineA, p.a.server.URL)
+	f.expect("joined aaaa0000")
+	time.Sleep(50 * time.Millisecond) // for whoever would read already
+	close(p.atA.linger)
+	p.atA.write("app.service", 1, "a1")
+	f.expect("a1")
+	p.atA.set(func(a *fakeSystemd) {
+		if a.most != 1 {
+			t.Errorf("%d read it at once", a.most)
+		}
+	})
+}
+
 func TestAFollowedJournalEndsWithTheServer(t *testing.T) {
 	p := newPair(t)
 	p.submit("app.service")
