@@ -19,7 +19,7 @@ import (
 var reads = []string{
 	"discovery", "openapi.json", "settings", "machines", "units", "state", "units?sort=-name&fields=name&limit=1",
 	"units/web.service", "units/web.service/file", "units/web.service/explanation", "state/web.service", "state/none.service",
-	"machines/2d1f8c1e5b0a4c0e9a55c0ffee000001",
+	"machines/2d1f8c1e5b0a4c0e9a55c0ffee000001", "history",
 }
 
 func newReads(t *testing.T) *fixture {

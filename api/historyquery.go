@@ -30,7 +30,7 @@ func (s *Server) getHistory(w http.ResponseWriter, r *http.Request) error {
 		page := HistoryPage{Events: []Happening{}}
 		happened, _ := s.cache.recall(q)
 		page.Events = append(page.Events, happened...)
-		return writeJSON(w, http.StatusOK, page)
+		return show(w, r, 0, page)
 	}
 	return s.stream(w, r, func(ctx context.Context, out *stream) error { return s.tellHistory(ctx, out, q) })
 }
