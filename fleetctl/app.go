@@ -32,14 +32,19 @@ type app struct {
 
 // run carries out one command line.
 func (a *app) run(ctx context.Context, args []string) exitCode {
+	out := &outlet{to: a.stdout}
+	a.stdout = out
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
-		return exitOK
-	}
 	var f *fault
-	if !errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
+	case out.failed != nil:
+		f = &fault{exitError, fmt.Errorf("write the output: %w", out.failed)}
+	case err == nil:
+		return exitOK
+	default:
 		f = &fault{exitUsage, err} // commands return faults only; the rest is cobra's, about the command line
 	}
 	if f.err == nil {

@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 )
 
 // errNobodyToAsk: a question needs a person's answer, and there is none on both sides of a terminal.
@@ -22,14 +19,13 @@ func (a *app) ask(ctx context.Context, question string) (yes bool, err error) {
 
 // answer is what a person says to a question, in lower case; empty if nothing.
 func (a *app) answer(ctx context.Context, question string) (string, error) {
-	in, isFile := a.stdin.(*os.File)
-	if _, watched := a.terminal(); !watched || !isFile || !term.IsTerminal(int(in.Fd())) {
+	if !isTerminal(a.stderr) || !isTerminal(a.stdin) {
 		return "", errNobodyToAsk
 	}
 	fmt.Fprint(a.stderr, question)
 	answer := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReader(in).ReadString('\n') // an end without an answer is none
+		line, _ := bufio.NewReader(a.stdin).ReadString('\n') // an end without an answer is none
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()
 	select {

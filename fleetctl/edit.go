@@ -167,7 +167,7 @@ func (a *app) openEditor(ctx context.Context, path string) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, words[0], append(words[1:], path)...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
+	a.lend(cmd)
 	a.editing.Store(true)
 	defer a.editing.Store(false)
 	if err := cmd.Run(); err != nil {

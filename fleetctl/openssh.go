@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"fleet/api"
 )
@@ -186,7 +184,7 @@ func (a *app) sshShell(ctx context.Context, m api.Machine, call sshCall) error {
 func (a *app) runHere(ctx context.Context, program string, args ...string) error {
 	a.log().DebugContext(ctx, "run", "program", program, "args", args)
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
+	a.lend(cmd)
 	// A terminal has sent its interrupt to the program as well; it knows how to end.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	err := cmd.Run()
@@ -219,9 +217,4 @@ func shellQuote(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-func isTerminal(stream any) bool {
-	f, isFile := stream.(*os.File)
-	return isFile && term.IsTerminal(int(f.Fd()))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"os"
 
 	"golang.org/x/term"
 )
@@ -52,13 +51,18 @@ func (a *app) painter(w io.Writer) painter {
 // terminal tells whether a person watches stderr, and how wide it is.
 func (a *app) terminal() (width int, ok bool) { return terminalWidth(a.stderr) }
 
+// isTerminal tells whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f := fileOf(stream)
+	return f != nil && term.IsTerminal(int(f.Fd()))
+}
+
 // terminalWidth tells whether w is a terminal, and how many columns it has.
 func terminalWidth(w io.Writer) (width int, ok bool) {
-	f, isFile := w.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(w) {
 		return 0, false
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
+	width, _, err := term.GetSize(int(fileOf(w).Fd()))
 	if err != nil || width <= 0 {
 		width = 80
 	}

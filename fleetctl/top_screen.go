@@ -39,7 +39,7 @@ func (s *topScreen) run(ctx context.Context, pictures <-chan picture) error {
 	signal.Notify(resized, syscall.SIGWINCH)
 	defer signal.Stop(resized)
 	keys := make(chan string)
-	if in, isFile := s.app.stdin.(*os.File); isFile && term.IsTerminal(int(in.Fd())) {
+	if in := fileOf(s.app.stdin); isTerminal(in) {
 		before, err := term.MakeRaw(int(in.Fd()))
 		if err != nil {
 			return &fault{exitError, fmt.Errorf("read single keys: %w", err)}
@@ -118,7 +118,7 @@ func (s *topScreen) press(key string) (end bool) {
 
 // draw writes over what is there, so that nothing flickers.
 func (s *topScreen) draw() error {
-	out := s.app.stdout.(*os.File) // it is a terminal
+	out := fileOf(s.app.stdout) // it is a terminal
 	width, height, err := term.GetSize(int(out.Fd()))
 	if err != nil || width <= 0 || height <= 0 {
 		width, height = 80, 24
