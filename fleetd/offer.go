@@ -44,24 +44,16 @@ func (s Settings) tooLarge(e *capacity.ReserveError) error {
 	if key := "capacity_" + e.Resource; s.given[key].text != "" {
 		why = s.said(key)
 	}
-	return fmt.Errorf("%s: expect at most %s, which is %s", s.said("reserve_"+e.Resource), rough(e.Resource, e.Capacity), why)
-}
-
-// rough is an amount for people: sizes in whole megabytes.
-func rough(resource string, amount int64) string {
-	if resource != unit.CPU && amount >= 1<<20 {
-		amount &^= 1<<20 - 1
-	}
-	return unit.FormatAmount(resource, amount)
+	return fmt.Errorf("%s: expect at most %s, which is %s", s.said("reserve_"+e.Resource), unit.AtMost(e.Resource, e.Capacity), why)
 }
 
 // offered are the attributes of a capacity in a log.
 func offered(c cluster.Capacity) slog.Attr {
 	attrs := []any{
 		slog.Int("units", c.MaxUnits),
-		slog.String("memory", rough(unit.Memory, c.Memory)),
-		slog.String("cpu", rough(unit.CPU, c.CPU)),
-		slog.String("disk", rough(unit.Disk, c.Disk)),
+		slog.String("memory", unit.AtMost(unit.Memory, c.Memory)),
+		slog.String("cpu", unit.AtMost(unit.CPU, c.CPU)),
+		slog.String("disk", unit.AtMost(unit.Disk, c.Disk)),
 	}
 	if len(c.Named) > 0 {
 		attrs = append(attrs, slog.Any("resources", c.Named))
