@@ -55,7 +55,8 @@ type journalOut struct {
 
 func newJournalOut(w http.ResponseWriter, request journalRequest) *journalOut {
 	o := &journalOut{w: w, control: http.NewResponseController(w), request: request, speakers: make(map[string]bool)}
-	_ = o.control.SetReadDeadline(time.Time{}) // as in patient
+	_ = o.control.SetReadDeadline(time.Time{}) // as in extend
+	o.extend()
 	o.buffer = bufio.NewWriterSize(patient{o}, 32<<10)
 	return o
 }
@@ -64,9 +65,14 @@ func newJournalOut(w http.ResponseWriter, request journalRequest) *journalOut {
 type patient struct{ o *journalOut }
 
 func (p patient) Write(b []byte) (int, error) {
-	// Where it cannot be set there is no connection that a deadline would apply to.
-	_ = p.o.control.SetWriteDeadline(time.Now().Add(stalled))
+	p.o.extend()
 	return p.o.w.Write(b)
+}
+
+// extend gives the client that time from now on. HTTP/2 ends a stream when it is over, whether anything was to be written or not.
+func (o *journalOut) extend() {
+	// Where it cannot be set there is no connection that a deadline would apply to.
+	_ = o.control.SetWriteDeadline(time.Now().Add(stalled))
 }
 
 // speaks notes that a machine is among those shown: as soon as there are two, lines for people say whose they are.
@@ -212,6 +218,7 @@ func (o *journalOut) pinging(ctx context.Context) (stop func()) {
 				return
 			case <-tick.C:
 			}
+			o.extend()
 			if !o.started() {
 				continue // the answer may still be an error
 			}

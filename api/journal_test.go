@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -492,5 +494,39 @@ func TestAFollowedJournalEndsWithTheServer(t *testing.T) {
 		f.done <- err
 	case <-time.After(20 * time.Second):
 		t.Fatal("it does not end")
+	}
+}
+
+// A journal that says nothing for a while is followed over HTTP/2 too, where a time limit ends the stream even if nothing is written.
+func TestASilentJournalIsFollowed(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	const patience = 200 * time.Millisecond
+	server := httptest.NewUnstartedServer(p.a.api.Handler())
+	server.EnableHTTP2, server.Config.WriteTimeout = true, patience
+	server.StartTLS()
+	defer server.Close()
+	for _, output := range []string{"cat", "json"} {
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/fleet/v1/units/app.service/journal?lines=0&follow=true&output="+output, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		time.Sleep(2 * patience)
+		p.atA.write("app.service", 1, "after the silence")
+		lines := bufio.NewScanner(resp.Body)
+		for !strings.Contains(lines.Text(), "after the silence") {
+			if !lines.Scan() {
+				t.Fatalf("output=%s over HTTP/%d: ended with %v", output, resp.ProtoMajor, lines.Err())
+			}
+		}
+		leave()
 	}
 }
