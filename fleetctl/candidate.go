@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,9 @@ type candidate struct {
 // pipedPath is where errors say that a file from standard input is.
 const pipedPath = "standard input"
 
-const fileArgs = `UNIT is the name of a unit; FILE is the path of a unit file, or of a directory. Of a directory all files that are
-named as units are taken, but none of what is in directories in it; what is passed over is named.
+const fileArgs = `UNIT is the name of a unit or, in quotes, a shell pattern for names of units that the cluster has; FILE is the path of a
+unit file, or of a directory. Of a directory all files that are named as units are taken, but none of what is in
+directories in it; what is passed over is named.
 A plain word is a directory only if no unit of that name is known.
 A dash (-) stands for the lines of standard input, each a UNIT or FILE; empty lines and lines that begin
 with # do not count. With --name NAME it stands for the unit's file itself.`
@@ -40,9 +42,16 @@ func registerName(cmd *cobra.Command, name *string) {
 	cmd.Flags().StringVar(name, "name", "", `the only argument is "-": the file of the unit NAME is on standard input`)
 }
 
-// candidates are the units that arguments mean, each once and in their sequence.
-// known tells whether a name that is also a directory is a unit's.
-func (a *app) candidates(args []string, name string, known func(unit.Name) (bool, error)) ([]*candidate, error) {
+// present is what arguments for unit files have to know of the cluster; nil where there is none to be asked.
+type present interface {
+	// knows tells whether there is a unit of that name.
+	knows(context.Context, unit.Name) (bool, error)
+	// matches lists the units that a pattern fits.
+	matches(ctx context.Context, pattern string) ([]unit.Name, error)
+}
+
+// candidates are the units that arguments mean, each once: those that are named in their sequence, then what patterns add.
+func (a *app) candidates(ctx context.Context, args []string, name string, in present) ([]*candidate, error) {
 	if name != "" {
 		return a.pipedCandidate(args, name)
 	}
@@ -51,12 +60,17 @@ func (a *app) candidates(args []string, name string, known func(unit.Name) (bool
 		return nil, err
 	}
 	g := gathering{byName: make(map[unit.Name]*candidate, len(args))}
+	var patterns []string
 	for _, arg := range args {
-		dir, err := isDirectory(arg, known)
+		dir, err := isDirectory(ctx, arg, in)
 		if err != nil {
 			return nil, err
 		}
-		if !dir {
+		switch {
+		case !dir && in != nil && isGlob(filepath.Base(arg)):
+			patterns = append(patterns, arg)
+			continue
+		case !dir:
 			g.add(unit.Complete(arg), false)
 			continue
 		}
@@ -70,6 +84,17 @@ func (a *app) candidates(args []string, name string, known func(unit.Name) (bool
 	}
 	if len(g.mistakes) > 0 {
 		return nil, usage(errors.Join(g.mistakes...))
+	}
+	for _, pattern := range patterns {
+		names, err := in.matches(ctx, pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if g.byName[name] == nil {
+				g.add(string(name), false)
+			}
+		}
 	}
 	return g.all, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +15,7 @@ import (
 
 // isDirectory tells whether an argument means a directory of unit files. "web" meant web.service
 // before it could mean a directory, and does so wherever there is such a unit.
-func isDirectory(arg string, known func(unit.Name) (bool, error)) (bool, error) {
+func isDirectory(ctx context.Context, arg string, in present) (bool, error) {
 	info, err := os.Stat(arg)
 	if err != nil || !info.IsDir() {
 		return false, nil
@@ -26,14 +27,14 @@ func isDirectory(arg string, known func(unit.Name) (bool, error)) (bool, error) 
 	if path == arg {
 		return false, nil // a directory named as a unit
 	}
-	if _, err := os.Stat(path); err == nil || known == nil || strings.Contains(arg, "/") {
+	if _, err := os.Stat(path); err == nil || in == nil || strings.Contains(arg, "/") {
 		return err != nil, nil
 	}
 	name, err := unit.ParseName(path)
 	if err != nil {
 		return true, nil // no unit can be meant
 	}
-	yes, err := known(name)
+	yes, err := in.knows(ctx, name)
 	return !yes, err
 }
 

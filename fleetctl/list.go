@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -133,13 +132,11 @@ func seek(args []string) (sought, error) {
 	var s sought
 	for _, arg := range args {
 		if isGlob(arg) {
-			if _, err := path.Match(arg, ""); err != nil {
-				return s, usage(fmt.Errorf("malformed pattern %q", arg))
+			globs, err := parseGlob(arg)
+			if err != nil {
+				return s, err
 			}
-			s.globs = append(s.globs, unit.Glob(arg))
-			if whole := unit.Complete(arg); whole != arg { // a pattern without a type is one for services, too
-				s.globs = append(s.globs, unit.Glob(whole))
-			}
+			s.globs = append(s.globs, globs...)
 			continue
 		}
 		name, err := parseName(arg)

@@ -87,7 +87,7 @@ func (a *app) plan(ctx context.Context, args []string, name string, destroy bool
 
 // toStart is what "start --replace" would send.
 func (a *app) toStart(ctx context.Context, c *api.Client, args []string, name string) ([]api.PlanUnit, error) {
-	all, err := a.candidates(args, name, a.knows(ctx, c))
+	all, err := a.candidates(ctx, args, name, inCluster{c})
 	if err != nil {
 		return nil, err
 	}

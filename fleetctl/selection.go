@@ -54,10 +54,11 @@ func (a *app) selectUnits(ctx context.Context, c *api.Client, args []string) (se
 	given := make(map[string]unit.Name, len(args))
 	for _, arg := range args {
 		if isGlob(arg) {
-			if _, err := path.Match(arg, ""); err != nil {
-				return s, usage(fmt.Errorf("malformed pattern %q", arg))
+			globs, err := parseGlob(arg)
+			if err != nil {
+				return s, err
 			}
-			patterns = append(patterns, unit.Glob(arg), unit.Glob(unit.Complete(arg)))
+			patterns = append(patterns, globs...)
 			continue
 		}
 		name, err := parseName(arg)
@@ -112,7 +113,19 @@ func (a *app) selectUnits(ctx context.Context, c *api.Client, args []string) (se
 
 func isGlob(arg string) bool { return strings.ContainsAny(arg, "*?[") }
 
-// globMatches also tries a pattern without a type as one for services, as in a plain name.
+// parseGlob makes a pattern without a type also one for services, as in a plain name.
+func parseGlob(arg string) ([]unit.Glob, error) {
+	if _, err := path.Match(arg, ""); err != nil {
+		return nil, usage(fmt.Errorf("malformed pattern %q", arg))
+	}
+	globs := []unit.Glob{unit.Glob(arg)}
+	if whole := unit.Complete(arg); whole != arg {
+		globs = append(globs, unit.Glob(whole))
+	}
+	return globs, nil
+}
+
+// globMatches tells whether one of the globs of a pattern fits.
 func globMatches(pattern string, name unit.Name) bool {
 	return unit.Glob(pattern).Match(name) || unit.Glob(unit.Complete(pattern)).Match(name)
 }
@@ -185,6 +198,37 @@ func getListed(ctx context.Context, c *api.Client, names []unit.Name) ([]*api.Un
 		})
 	}
 	return units, group.Wait()
+}
+
+// inCluster asks the cluster what arguments for unit files mean there.
+type inCluster struct{ client *api.Client }
+
+func (in inCluster) knows(ctx context.Context, name unit.Name) (bool, error) {
+	found, _, err := lookUp(ctx, in.client, []unit.Name{name})
+	return len(found) > 0, err
+}
+
+// matches passes over templates: who means one names it.
+func (in inCluster) matches(ctx context.Context, pattern string) ([]unit.Name, error) {
+	globs, err := parseGlob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	units, err := in.client.UnitsWith(ctx, api.ListOptions{Globs: globs, Fields: []string{"name"}})
+	if err != nil {
+		return nil, remote(fmt.Errorf("list units: %w", err))
+	}
+	var names []unit.Name
+	for _, u := range units {
+		if !u.Name.IsTemplate() && globMatches(pattern, u.Name) { // a server that does not know the filter lists all
+			names = append(names, u.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, &fault{exitNotFound, fmt.Errorf("no unit matches %s", pattern)}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // reportMissing tells of the arguments that mean nothing in this cluster.

@@ -26,6 +26,7 @@ it has ended started as the new one says.
 
 Of a directory the plan is shown first, and its templates are only submitted. ` + reviewArgs,
 		Example: `  fleetctl start web.service
+  fleetctl start 'web@*'
   fleetctl start --replace --yes units/
   fleetctl list-unit-files -o name | fleetctl start -
   generate-unit | fleetctl start --name web.service -`,

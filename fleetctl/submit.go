@@ -5,9 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"fleet/api"
 	"fleet/cluster"
-	"fleet/unit"
 )
 
 func (a *app) submitCommand() *cobra.Command {
@@ -59,7 +57,7 @@ func (a *app) bring(cmd *cobra.Command, args []string, w *waiting, b bringing) e
 	}
 	defer c.Close()
 	ctx := cmd.Context()
-	all, err := a.candidates(args, b.name, a.knows(ctx, c))
+	all, err := a.candidates(ctx, args, b.name, inCluster{c})
 	if err != nil {
 		return err
 	}
@@ -102,12 +100,4 @@ func (x *candidate) order(g goal) (o order, any bool) {
 		o.ifMatch = x.existing.Generation
 	}
 	return o, true
-}
-
-// knows asks the cluster for a unit of a name.
-func (a *app) knows(ctx context.Context, c *api.Client) func(unit.Name) (bool, error) {
-	return func(name unit.Name) (bool, error) {
-		found, _, err := lookUp(ctx, c, []unit.Name{name})
-		return len(found) > 0, err
-	}
 }

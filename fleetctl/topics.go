@@ -39,10 +39,10 @@ a file is reported with its line.
 A unit that the cluster already has keeps its file; a local file that differs causes a warning. --replace sends
 the local file: "fleetctl submit" for inactive units, "fleetctl load" for those that are not launched, "fleetctl start" for all.
 
-The other commands take names and, in quotes, shell patterns (*, ?, […]). Units that exist are processed even if others
-on the command line do not. A pattern given to "fleetctl restart" matches launched units only; templates are matched by
-"fleetctl destroy" and "fleetctl status" only. A dash (-) stands for names on standard input, one a line; empty lines
-and those that begin with # do not count.
+All commands take names and, in quotes, shell patterns (*, ?, […]) for names of units that the cluster has. Commands that
+take no files process units that exist even if others on the command line do not. A pattern given to "fleetctl restart"
+matches launched units only; templates are matched by "fleetctl destroy" and "fleetctl status" only. A dash (-) stands for
+names on standard input, one a line; empty lines and those that begin with # do not count.
 
 A unit that is on several machines, because it is global, is waited for and shown on all of them.
 

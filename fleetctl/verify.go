@@ -48,7 +48,7 @@ there is any error.`,
 }
 
 func (a *app) verify(ctx context.Context, args []string, name string, alone bool) error {
-	all, err := a.candidates(args, name, nil)
+	all, err := a.candidates(ctx, args, name, nil)
 	if err != nil {
 		return err
 	}
