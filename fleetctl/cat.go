@@ -57,7 +57,7 @@ func (a *app) cat(cmd *cobra.Command, arg string) error {
 
 func getError(name unit.Name, err error) error {
 	if errors.Is(err, api.ErrNotFound) {
-		return &fault{exitNotFound, fmt.Errorf("unit %s not found", name)}
+		return noUnit("unit %s not found", name)
 	}
 	return remote(fmt.Errorf("get unit %s: %w", name, err))
 }

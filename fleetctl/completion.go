@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,12 @@ machines, which are asked from the cluster.`,
   fleetctl completion fish > /usr/share/fish/vendor_completions.d/fleetctl.fish`,
 		Annotations: map[string]string{offline: ""},
 		ValidArgs:   []string{"bash", "zsh", "fish", "powershell"},
-		Args:        cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(cmd.ValidArgs, args[0]) {
+				return fmt.Errorf("expect one shell: %s", alternatives(cmd.ValidArgs))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.writeCompletion(cmd.Root(), args[0]); err != nil {
 				return &fault{exitError, fmt.Errorf("write the output: %w", err)}

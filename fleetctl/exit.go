@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -138,15 +139,38 @@ func remoteCode(err error) exitCode {
 	return exitError
 }
 
+// unknown is an error about what the cluster does not have, with where it tells what it has.
+type unknown struct {
+	error
+	look string
+}
+
+const (
+	lookForUnits    = "fleetctl list-unit-files lists the units that there are"
+	lookForMachines = "fleetctl list-machines lists the machines that are present"
+)
+
+func noUnit(format string, args ...any) error {
+	return &fault{exitNotFound, unknown{fmt.Errorf(format, args...), lookForUnits}}
+}
+
+func noMachine(format string, args ...any) error {
+	return &fault{exitNotFound, unknown{fmt.Errorf(format, args...), lookForMachines}}
+}
+
 // hint is what a person may try about an error; empty if nothing comes to mind.
 func hint(err error) string {
 	var (
 		unknownCA x509.UnknownAuthorityError
 		answer    *api.Error
 		tunnel    *tunnelError
+		none      unknown
+		name      *net.DNSError
 		f         *fault
 	)
 	switch {
+	case errors.As(err, &none):
+		return none.look
 	case errors.Is(err, errNobodyToAsk):
 		return "add --yes to go ahead without being asked"
 	case errors.As(err, &f) && f.code == exitError:
@@ -161,6 +185,8 @@ func hint(err error) string {
 			return "somebody else changed the unit meanwhile; look at it and try again"
 		}
 		return ""
+	case errors.As(err, &name) && name.IsNotFound:
+		return "there is no such host; name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
 	case errors.As(err, &unknownCA):
 		return "name the certificate authority of the cluster with --ca-file"
 	case errors.Is(err, http.ErrSchemeMismatch):

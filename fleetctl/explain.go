@@ -76,7 +76,7 @@ func (a *app) explain(cmd *cobra.Command, arg string, full bool) error {
 	defer c.Close()
 	e, err := c.Explain(cmd.Context(), name)
 	if errors.Is(err, api.ErrNotFound) {
-		return &fault{exitNotFound, fmt.Errorf("unit %s does not exist", name)}
+		return noUnit("unit %s does not exist", name)
 	}
 	if err != nil {
 		return remote(fmt.Errorf("explain unit %s: %w", name, err))

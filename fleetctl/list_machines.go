@@ -195,7 +195,7 @@ func presentOf(all []api.Machine, args []string) ([]api.Machine, error) {
 	found, err := findMachines(all, args)
 	for _, m := range found {
 		if !isPresent(all, m.ID) {
-			return nil, &fault{exitNotFound, fmt.Errorf("machine %s is not present", m.ID)}
+			return nil, noMachine("machine %s is not present", m.ID)
 		}
 	}
 	return found, err

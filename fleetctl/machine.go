@@ -36,7 +36,7 @@ func findMachine(all []api.Machine, arg string) (api.Machine, error) {
 	case wholeMachineID.MatchString(prefix):
 		return api.Machine{ID: cluster.MachineID(prefix)}, nil
 	}
-	return api.Machine{}, &fault{exitNotFound, fmt.Errorf("no machine that is present has an id that begins with %q", prefix)}
+	return api.Machine{}, noMachine("no machine that is present has an id that begins with %q", prefix)
 }
 
 // findMachines finds several, each once.

@@ -57,7 +57,7 @@ func (a *app) move(cmd *cobra.Command, args []string, w *waiting) error {
 	}
 	u, err := c.Unit(ctx, name)
 	if errors.Is(err, api.ErrNotFound) {
-		return &fault{exitNotFound, fmt.Errorf("unit %s does not exist", name)}
+		return noUnit("unit %s does not exist", name)
 	}
 	if err != nil {
 		return remote(fmt.Errorf("get unit %s: %w", name, err))
@@ -84,7 +84,7 @@ func (a *app) target(ctx context.Context, c *api.Client, arg string) (cluster.Ma
 	}
 	m, err := findMachine(all, arg)
 	if err == nil && !isPresent(all, m.ID) {
-		err = &fault{exitNotFound, fmt.Errorf("machine %s is not present", m.ID)}
+		err = noMachine("machine %s is not present", m.ID)
 	}
 	return m.ID, err
 }

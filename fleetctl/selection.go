@@ -225,7 +225,7 @@ func (in inCluster) matches(ctx context.Context, pattern string) ([]unit.Name, e
 		}
 	}
 	if len(names) == 0 {
-		return nil, &fault{exitNotFound, fmt.Errorf("no unit matches %s", pattern)}
+		return nil, noUnit("no unit matches %s", pattern)
 	}
 	slices.Sort(names)
 	return names, nil
@@ -243,7 +243,7 @@ func (a *app) reportMissing(s selection) exitCode {
 	if len(s.missing) == 0 {
 		return exitOK
 	}
-	a.hint("fleetctl list-unit-files lists the units that there are")
+	a.hint(lookForUnits)
 	return exitNotFound
 }
 

@@ -117,7 +117,7 @@ func (a *app) sshMachine(ctx context.Context, target string, s *sshing) (api.Mac
 	u, err := c.Unit(ctx, name)
 	switch {
 	case errors.Is(err, api.ErrNotFound) && isNotFound(machineErr):
-		return api.Machine{}, &fault{exitNotFound, fmt.Errorf("unable to proceed: could not find matching unit or machine for %q", target)}
+		return api.Machine{}, noMachine("unable to proceed: could not find matching unit or machine for %q", target)
 	case errors.Is(err, api.ErrNotFound):
 		return m, machineErr
 	case err != nil:
@@ -131,7 +131,7 @@ func (a *app) sshMachine(ctx context.Context, target string, s *sshing) (api.Mac
 func presentMachine(all []api.Machine, arg string) (api.Machine, error) {
 	m, err := findMachine(all, arg)
 	if err == nil && !isPresent(all, m.ID) {
-		err = &fault{exitNotFound, fmt.Errorf("machine %s is not present", m.ID)}
+		err = noMachine("machine %s is not present", m.ID)
 	}
 	return m, err
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // alsoCalled are words for commands that people bring along from systemctl and other tools.
@@ -33,6 +35,9 @@ func usageHint(cmd *cobra.Command, f *fault) string {
 	if f.code != exitUsage {
 		return ""
 	}
+	if h := flagHint(cmd, f); h != "" {
+		return h
+	}
 	if cmd.HasParent() {
 		return fmt.Sprintf("see %s --help", cmd.CommandPath())
 	}
@@ -54,7 +59,7 @@ func usageHint(cmd *cobra.Command, f *fault) string {
 		return fmt.Sprintf("%q may be %s; give more of it", word, alternatives(meant))
 	}
 	if meant = same; len(meant) == 0 {
-		cmd.SuggestionsMinimumDistance = 2
+		cmd.SuggestionsMinimumDistance = min(2, len(word)/2) // of a short word nearly everything would be near
 		meant = cmd.SuggestionsFor(word)
 		slices.Sort(meant)
 	}
@@ -62,6 +67,30 @@ func usageHint(cmd *cobra.Command, f *fault) string {
 		return "see fleetctl help, which lists all commands"
 	}
 	return fmt.Sprintf("did you mean %s? fleetctl help lists all commands", alternatives(meant))
+}
+
+// otherwise is what there is for options that people bring along from systemctl and journalctl.
+var otherwise = map[string]string{
+	"a": "nothing is left out that is not asked to be; leave -a out", "all": "nothing is left out that is not asked to be; leave --all out",
+	"failed": "write --state failed", "H": "write --endpoint or --tunnel", "host": "write --endpoint or --tunnel",
+	"no-pager": "there is no pager; leave --no-pager out", "now": "start and stop act at once; leave --now out",
+	"q": "send the output to /dev/null: the exit code tells the result", "quiet": "send the output to /dev/null: the exit code tells the result",
+	"t": "write a pattern, such as '*.timer'", "type": "write a pattern, such as '*.timer'",
+	"u": "name the unit without -u", "unit": "name the unit without --unit",
+}
+
+// flagHint is what to write in the place of an option that there is not, or not there.
+func flagHint(cmd *cobra.Command, f *fault) string {
+	var none *pflag.NotExistError
+	if !errors.As(f, &none) {
+		return ""
+	}
+	name := none.GetSpecifiedName()
+	takes := func(c *cobra.Command) bool { return c.Flags().Lookup(name) != nil }
+	if !cmd.HasParent() && slices.ContainsFunc(cmd.Commands(), takes) {
+		return fmt.Sprintf("--%s is an option of commands; write it after the command", name)
+	}
+	return otherwise[name]
 }
 
 // unknownCommand is the word that cobra took for one.
