@@ -35,7 +35,7 @@ func (a *app) eventsCommand() *cobra.Command {
 		Long: `Show what has happened in the cluster, oldest first: what users asked for, where the engine placed units and why,
 what systemd said of them on their machines, and which machines came and went.
 
-UNIT is a name or, in quotes, a shell pattern for names. Without any, everything is shown.
+` + unitArgs + ` Without any UNIT, everything is shown.
 
 Each fleetd remembers what has happened since it was started, and only the newest ten thousand events; another
 one may remember more. Where something is missing, a line says so. The journal of the machines goes further back:
@@ -72,7 +72,7 @@ func (a *app) events(cmd *cobra.Command, e eventing, args []string) error {
 		o   api.HistoryOptions
 		err error
 	)
-	if e.units, err = seek(args); err != nil {
+	if e.units, err = a.seek(args); err != nil {
 		return err
 	}
 	if !e.units.tooMany() {

@@ -113,13 +113,18 @@ func (f *filters) check() error {
 	return err
 }
 
-// options ask for the units that are wanted so.
-func (f *filters) options(s sought) api.ListOptions {
+// options ask for what is left by all but --state, whose words may be of any of systemd's three states, and of fleet's.
+func (f *filters) options(s sought, present []api.Machine) (api.ListOptions, error) {
 	o := s.options()
+	o.Selector = f.selectors
 	for _, d := range f.desired {
 		o.Desired = append(o.Desired, cluster.DesiredState(d))
 	}
-	return o
+	machines, err := findMachines(present, f.machines)
+	for _, m := range machines {
+		o.Machines = append(o.Machines, m.ID)
+	}
+	return o, err
 }
 
 // sought is what the arguments of a list command, names or patterns, leave in. None leave all.
@@ -128,8 +133,15 @@ type sought struct {
 	globs []unit.Glob
 }
 
-func seek(args []string) (sought, error) {
+func (a *app) seek(args []string) (sought, error) {
 	var s sought
+	if len(args) == 0 {
+		return s, nil
+	}
+	args, err := a.arguments(args)
+	if err != nil {
+		return s, err
+	}
 	for _, arg := range args {
 		if isGlob(arg) {
 			globs, err := parseGlob(arg)
@@ -178,30 +190,6 @@ func demands(selectors []string) (func(api.Machine) bool, error) {
 	return func(m api.Machine) bool {
 		return !slices.ContainsFunc(requirements, func(r unit.Requirement) bool { return !r.Match(m.Metadata) })
 	}, nil
-}
-
-// places are the ids of the machines that --machine and --selector leave; nil if neither is given.
-func (f *filters) places(present []api.Machine) (map[cluster.MachineID]bool, error) {
-	if len(f.machines) == 0 && len(f.selectors) == 0 {
-		return nil, nil
-	}
-	meets, err := demands(f.selectors)
-	if err != nil {
-		return nil, err
-	}
-	machines := present
-	if len(f.machines) > 0 {
-		if machines, err = findMachines(present, f.machines); err != nil {
-			return nil, err
-		}
-	}
-	ids := make(map[cluster.MachineID]bool, len(machines))
-	for _, m := range machines {
-		if meets(m) {
-			ids[m.ID] = true
-		}
-	}
-	return ids, nil
 }
 
 // inState tells whether --state leaves in what is in these states.

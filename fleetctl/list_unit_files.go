@@ -141,8 +141,7 @@ func (a *app) listUnitFilesCommand() *cobra.Command {
 		Long: `List the units of the cluster: one line for each, whether it is on a machine or not, with the state that it is
 wanted in (dstate), the one that it is in, and its machine (target).
 
-UNIT is a name or, in quotes, a shell pattern for names. Without any, all units are listed. A list in which
-nothing is left is no failure.
+` + unitArgs + ` Without any UNIT, all units are listed. A list in which nothing is left is no failure.
 
 With --output wide there are besides: how far the cluster has come with the last request (done, working, failed,
 nowhere), since when the unit is where it is or has no machine, why, and what its file says that it is.
@@ -152,7 +151,7 @@ pending for units that should be on a machine and are on none.`,
   fleetctl list-unit-files --desired launched --selector disk=ssd
   fleetctl list-unit-files 'web@*' --fields unit,target --sort target`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := seek(args)
+			s, err := a.seek(args)
 			if err != nil {
 				return err
 			}
@@ -174,25 +173,23 @@ pending for units that should be on a machine and are on none.`,
 }
 
 func (a *app) fileRows(ctx context.Context, c *api.Client, f *filters, wanted sought) ([]fileRow, error) {
-	units, err := c.UnitsWith(ctx, f.options(wanted))
-	if err != nil {
-		return nil, remote(fmt.Errorf("list units: %w", err))
-	}
 	machines, err := a.machines(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	on, err := f.places(machines)
+	o, err := f.options(wanted, machines)
 	if err != nil {
 		return nil, err
+	}
+	units, err := c.UnitsWith(ctx, o)
+	if err != nil {
+		return nil, remote(fmt.Errorf("list units: %w", err))
 	}
 	addresses := addressesOf(machines)
 	var rows []fileRow
 	for _, u := range units {
 		r := fileRow{u, addresses[u.MachineID]}
-		there := func(c api.Copy) bool { return on[c.MachineID] }
-		if !wanted.has(u.Name) || on != nil && !slices.ContainsFunc(u.Copies, there) ||
-			!f.inState(r.states()...) || len(f.desired) > 0 && !slices.Contains(f.desired, string(u.DesiredState)) {
+		if !wanted.has(u.Name) || !f.inState(r.states()...) {
 			continue
 		}
 		rows = append(rows, r)

@@ -74,8 +74,7 @@ func (a *app) listUnitsCommand() *cobra.Command {
 		Long: `List what machines report about their units: one line for each unit on each machine that has it. A unit
 without a machine is not among them; list-unit-files has it, and explain says why.
 
-UNIT is a name or, in quotes, a shell pattern for names. Without any, all units are listed. A list in which
-nothing is left is no failure.
+` + unitArgs + ` Without any UNIT, all units are listed. A list in which nothing is left is no failure.
 
 With --output wide there are besides: since when the unit is in its state, how often systemd has restarted
 it by itself, how it ended last, and why it is on this machine of all.`,
@@ -84,7 +83,7 @@ it by itself, how it ended last, and why it is on this machine of all.`,
   fleetctl list-units --machine 1234abcd -o wide --sort -since
   fleetctl list-units --selector 'zone in (a, b)' --fields unit,sub --no-legend`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := seek(args)
+			s, err := a.seek(args)
 			if err != nil {
 				return err
 			}
@@ -103,22 +102,22 @@ it by itself, how it ended last, and why it is on this machine of all.`,
 }
 
 func (a *app) unitRows(ctx context.Context, c *api.Client, f *filters, wanted sought) ([]unitRow, error) {
-	states, err := c.StatesWith(ctx, f.options(wanted))
-	if err != nil {
-		return nil, remote(fmt.Errorf("list unit states: %w", err))
-	}
 	machines, err := a.machines(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	on, err := f.places(machines)
+	o, err := f.options(wanted, machines)
 	if err != nil {
 		return nil, err
+	}
+	states, err := c.StatesWith(ctx, o)
+	if err != nil {
+		return nil, remote(fmt.Errorf("list unit states: %w", err))
 	}
 	addresses := addressesOf(machines)
 	var rows []unitRow
 	for _, s := range states {
-		if !wanted.has(s.Name) || on != nil && !on[s.MachineID] || !f.inState(s.SystemdLoadState, s.SystemdActiveState, s.SystemdSubState) {
+		if !wanted.has(s.Name) || !f.inState(s.SystemdLoadState, s.SystemdActiveState, s.SystemdSubState) {
 			continue
 		}
 		rows = append(rows, unitRow{s, addresses[s.MachineID]})
