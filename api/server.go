@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"runtime/debug"
 	"sync"
 
 	"fleet/cluster"
@@ -120,6 +121,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	defer s.tellOfPanics(r)
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		s.answer(w, r)
 		return
@@ -127,6 +129,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	c := compressed(w, r, &s.zips)
 	s.answer(c, r)
 	c.close()
+}
+
+// tellOfPanics logs what a mistake of ours has come to. net/http ends the connection, and would log it among the mistakes of clients.
+func (s *Server) tellOfPanics(r *http.Request) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	if cause != http.ErrAbortHandler {
+		s.o.Logger.Error("request panicked", "method", r.Method, "path", r.URL.Path, "err", cause, "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {

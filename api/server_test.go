@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -351,4 +353,23 @@ func TestDiscoveryDescribesV1(t *testing.T) {
 			t.Errorf("schema %s has %s, want %s", schema, got, fields)
 		}
 	}
+}
+
+// A mistake of ours breaks one connection off, and whoever operates the server is told.
+func TestPanicsAreLogged(t *testing.T) {
+	var log bytes.Buffer
+	s := api.New(newFakeStore(), api.Options{
+		Ready:  func() error { panic("a mistake") },
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	api.Feed(s, cluster.Update{Revision: 1, Reset: true})
+	defer func() {
+		if cause := recover(); cause != http.ErrAbortHandler {
+			t.Errorf("net/http is told %v", cause)
+		}
+		if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "a mistake") || !strings.Contains(text, "server_test.go") {
+			t.Errorf("logged: %s", text)
+		}
+	}()
+	s.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/fleet/v1/units", http.NoBody))
 }
