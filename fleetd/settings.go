@@ -211,8 +211,8 @@ func (s Settings) validateLimits() error {
 	if s.APIMaxBody < 64<<10 || s.APIMaxBody > 64<<20 {
 		bad("api_max_body", "64K to 64M")
 	}
-	if s.APIMaxHeader < 4<<10 || s.APIMaxHeader > maxHeader/2 {
-		bad("api_max_header", "4K to 512K")
+	if s.APIMaxHeader < 16<<10 || s.APIMaxHeader > maxHeader/2 {
+		bad("api_max_header", "16K to 512K")
 	}
 	if s.APIMaxStreams < 1 {
 		bad("api_max_streams", "at least 1")
