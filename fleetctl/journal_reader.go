@@ -56,6 +56,9 @@ type unitJournal struct {
 func (r *journalReader) choose(s *selection) {
 	elsewhere := r.options.Everywhere || r.options.Machine != ""
 	for _, u := range s.units {
+		if s.globbed[u.Name] && (u.Name.IsTemplate() || len(u.Copies) == 0 && !elsewhere && !r.flags.follow) {
+			continue // a pattern means what there is something of
+		}
 		if len(u.Copies) == 0 && !elsewhere && !r.flags.follow {
 			r.app.complain("Unit %s is on no machine now; --everywhere shows what it wrote before.", u.Name)
 			r.code = worse(r.code, exitRefused)
@@ -165,7 +168,7 @@ func (r *journalReader) judge(u *unitJournal) bool {
 	}
 	r.app.complain("%s: %v", u.unit.Name, u.err)
 	if h := hint(u.err); h != "" {
-		r.app.complain("Hint: %s", h)
+		r.app.hint("%s", h)
 	}
 	var answer *api.Error
 	if errors.As(u.err, &answer) && answer.Code == http.StatusBadGateway {

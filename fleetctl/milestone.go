@@ -11,19 +11,20 @@ import (
 
 // milestone is a state of a unit that somebody waits for, without asking for it.
 type milestone struct {
-	name  string
-	help  string
-	judge func(api.Unit) (verdict, bool)
+	name      string
+	help      string
+	judge     func(api.Unit) (verdict, bool)
+	onMachine bool // only a unit on a machine can be so
 }
 
 func milestones() []milestone {
 	return []milestone{
-		{"done", "what was last asked for is carried out: it is launched, loaded, inactive or gone, whichever it was", judgeDone},
-		{"placed", "a machine has it", unlessDestroyed(judgePlaced)},
-		{"active", "systemd says that it is active on every machine that has it", unlessDestroyed(judgeActive)},
-		{"inactive", "it runs nowhere, and has not failed", unlessDestroyed(judgeInactive)},
-		{"failed", "systemd says on some machine that it has failed", unlessDestroyed(judgeFailed)},
-		{"gone", "there is no such unit, and no machine has anything left of it", judgeLeft},
+		{"done", "what was last asked for is carried out: it is launched, loaded, inactive or gone, whichever it was", judgeDone, false},
+		{"placed", "a machine has it", unlessDestroyed(judgePlaced), true},
+		{"active", "systemd says that it is active on every machine that has it", unlessDestroyed(judgeActive), true},
+		{"inactive", "it runs nowhere, and has not failed", unlessDestroyed(judgeInactive), false},
+		{"failed", "systemd says on some machine that it has failed", unlessDestroyed(judgeFailed), true},
+		{"gone", "there is no such unit, and no machine has anything left of it", judgeLeft, false},
 	}
 }
 

@@ -35,6 +35,9 @@ func needUnits(_ *cobra.Command, args []string) error {
 
 // parseName is the name that an argument means: a path's base name, of type service unless it says another.
 func parseName(arg string) (unit.Name, error) {
+	if isGlob(arg) {
+		return "", usage(fmt.Errorf("%q is a pattern, where one unit is to be named", arg))
+	}
 	name, err := unit.ParseName(path.Base(unit.Complete(arg)))
 	if err != nil {
 		return "", usage(err)

@@ -27,7 +27,8 @@ func (a *app) waitCommand() *cobra.Command {
 		Long: `Wait until every one of the units is in a state, and say so of each. Nothing is asked of them.
 
 ` + unitArgs + ` A pattern means
-the units that there are now.
+the units that there are now; templates only with done, inactive
+and gone, as they are never on a machine.
 
 ` + states.String() + `
 A state is waited for until the cluster has also carried out what was last asked of the unit, so
@@ -65,9 +66,14 @@ func (a *app) wait(ctx context.Context, args []string, until *milestone, limit t
 	if err != nil {
 		return err
 	}
-	names := make([]unit.Name, len(s.units))
-	for i, u := range s.units {
-		names[i] = u.Name
+	names := make([]unit.Name, 0, len(s.units))
+	for _, u := range s.units {
+		switch {
+		case !u.Name.IsTemplate() || !until.onMachine:
+			names = append(names, u.Name)
+		case !s.globbed[u.Name]:
+			return &fault{exitRefused, fmt.Errorf("unit %s is a template, which is never on a machine; name an instance", u.Name)}
+		}
 	}
 	code := exitOK
 	if until.name == string(goalGone) {

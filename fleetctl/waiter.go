@@ -24,7 +24,7 @@ type waiter struct {
 	wants  map[unit.Name]bool      // have no machine because of others of this command, which may get one yet
 	broken error                   // why nothing can be seen now; nil if something can
 	code   exitCode
-	worst  map[exitCode]unit.Name // the first that ended so
+	worst  map[exitCode]*request // the first that ended so
 }
 
 func newWaiter(a *app, w *watch, requests []*request) *waiter {
@@ -36,7 +36,7 @@ func newWaiter(a *app, w *watch, requests []*request) *waiter {
 		newest: maps.Clone(w.first),
 		held:   make(map[unit.Name]time.Time),
 		wants:  make(map[unit.Name]bool),
-		worst:  make(map[exitCode]unit.Name),
+		worst:  make(map[exitCode]*request),
 	}
 	for _, r := range requests {
 		x.open[r.unit] = r
@@ -194,21 +194,23 @@ func (x *waiter) end(r *request, v verdict) {
 	}
 	x.app.complain("%s", v.line)
 	if _, known := x.worst[v.code]; !known {
-		x.worst[v.code] = r.unit
+		x.worst[v.code] = r
 	}
 }
 
 // advise tells where to look after units that did not end well.
 func (x *waiter) advise() {
-	name := x.worst[x.code]
+	r := x.worst[x.code]
 	switch {
-	case name == "":
+	case r == nil:
 	case x.code == exitFailed:
-		x.app.hint("fleetctl status %s and fleetctl journal %[1]s say more", name)
+		x.app.hint("fleetctl status %s and fleetctl journal %[1]s say more", r.unit)
 	case x.code == exitNowhere:
-		x.app.hint("fleetctl explain %s says why, and what would help", name)
+		x.app.hint("fleetctl explain %s says why, and what would help", r.unit)
+	case x.code == exitTimeout && r.milestone != nil:
+		x.app.hint("fleetctl wait --for=%s %s goes on waiting", r.milestone.name, r.unit)
 	case x.code == exitTimeout:
-		x.app.hint("fleetctl wait %s goes on waiting", name)
+		x.app.hint("fleetctl wait %s goes on waiting", r.unit)
 	}
 }
 
