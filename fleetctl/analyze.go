@@ -77,8 +77,9 @@ var (
 	ofUnit  = regexp.MustCompile(`^([^/\s]+?\.[a-z]+): (.*)$`)
 	theUnit = regexp.MustCompile(`^Unit (\S+) (.*)$`)
 
-	fatalWords = regexp.MustCompile(`Refusing|bad unit file setting`)
-	hostWords  = regexp.MustCompile(`is not executable|not found|No such (file|process)|Failed to create \S+/start`)
+	fatalWords  = regexp.MustCompile(`Refusing|Neither a valid executable name nor an absolute path:|has fatal error|bad unit file setting`)
+	fatalEchoes = regexp.MustCompile(`has fatal error|bad unit file setting`) // of an error that was told already
+	hostWords   = regexp.MustCompile(`is not executable|not found|No such (file|process)|Failed to create \S+/start`)
 )
 
 // findingOf reads a line of systemd-analyze about the files in dir. The name is empty if it is not about one unit.
@@ -107,8 +108,7 @@ func (c checkedFile) take(f finding) {
 		where += ":" + f.line
 	}
 	switch {
-	case f.fatal && len(c.Errors) > 0 && strings.Contains(f.text, "bad unit file setting"):
-		// The error that was told already says why.
+	case len(c.Errors) > 0 && fatalEchoes.MatchString(f.text):
 	case f.fatal:
 		c.Errors = append(c.Errors, fmt.Sprintf("%s: systemd: %s", where, f.text))
 	case f.thisHost:

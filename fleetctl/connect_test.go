@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/pem"
 	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,7 +19,18 @@ func TestServersCertificateIsVerified(t *testing.T) {
 	defer w.close()
 	handler, stop := w.serve("2.0.0")
 	defer stop()
-	listener := httptest.NewTLSServer(handler)
+	listener := httptest.NewUnstartedServer(handler)
+	listener.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	var demands atomic.Bool // a certificate of the client
+	listener.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		own := listener.TLS.Clone()
+		own.GetConfigForClient = nil
+		if demands.Load() {
+			own.ClientAuth = tls.RequireAnyClientCert
+		}
+		return own, nil
+	}
+	listener.StartTLS()
 	defer listener.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: listener.Certificate().Raw})
@@ -25,10 +38,11 @@ func TestServersCertificateIsVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	endpoint := listener.URL
 	run := func(args ...string) (exitCode, string, string) {
 		var stdout, stderr bytes.Buffer
 		a := &app{stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" }}
-		code := a.run(t.Context(), append([]string{"--endpoint", listener.URL, "list-machines"}, args...))
+		code := a.run(t.Context(), append([]string{"--endpoint", endpoint, "list-machines"}, args...))
 		return code, stdout.String(), stderr.String()
 	}
 	if code, stdout, stderr := run("--ca-file", ca); code != exitOK || !strings.Contains(stdout, "10.0.0.1") {
@@ -36,6 +50,14 @@ func TestServersCertificateIsVerified(t *testing.T) {
 	}
 	if code, stdout, stderr := run(); code != exitUnreachable || stdout != "" || !strings.Contains(stderr, "--ca-file") {
 		t.Errorf("no authority is given: exit code %d, %s%s", code, stdout, stderr)
+	}
+	demands.Store(true)
+	if code, stdout, stderr := run("--ca-file", ca); code != exitUnreachable || stdout != "" || !strings.Contains(stderr, "--cert-file") {
+		t.Errorf("the server demands a certificate: exit code %d, %s%s", code, stdout, stderr)
+	}
+	endpoint = strings.Replace(endpoint, "https:", "http:", 1)
+	if code, stdout, stderr := run(); code != exitUnreachable || stdout != "" || !strings.Contains(stderr, "write https://") {
+		t.Errorf("http:// for https://: exit code %d, %s%s", code, stdout, stderr)
 	}
 }
 

@@ -131,6 +131,8 @@ func remoteCode(err error) exitCode {
 		return exitUnreachable
 	case answer.Code == http.StatusNotFound:
 		return exitNotFound
+	case wantsTLS(answer):
+		return exitUnreachable
 	case answer.Code == http.StatusRequestEntityTooLarge:
 		return exitError
 	case answer.Code/100 == 4:
@@ -158,6 +160,17 @@ func noMachine(format string, args ...any) error {
 	return &fault{exitNotFound, unknown{fmt.Errorf(format, args...), lookForMachines}}
 }
 
+// wantsTLS tells whether it is Go's TLS server that has answered, and no fleetd.
+func wantsTLS(answer *api.Error) bool {
+	return answer.Code == http.StatusBadRequest && strings.Contains(answer.Message, "HTTP request to an HTTPS server")
+}
+
+// refusedTLS tells whether the server has ended the handshake, for want of a certificate that it takes.
+func refusedTLS(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "certificate")
+}
+
 // hint is what a person may try about an error; empty if nothing comes to mind.
 func hint(err error) string {
 	var (
@@ -178,10 +191,12 @@ func hint(err error) string {
 	case errors.As(err, &tunnel):
 		return tunnel.hint()
 	case errors.As(err, &answer):
-		switch answer.Code {
-		case http.StatusServiceUnavailable:
+		switch {
+		case wantsTLS(answer):
+			return "the server there wants TLS; write https:// instead of http://"
+		case answer.Code == http.StatusServiceUnavailable:
 			return "fleetd is running there but has no connection to etcd; its log says why (journalctl -u fleetd)"
-		case http.StatusPreconditionFailed:
+		case answer.Code == http.StatusPreconditionFailed:
 			return "somebody else changed the unit meanwhile; look at it and try again"
 		}
 		return ""
@@ -189,6 +204,8 @@ func hint(err error) string {
 		return "there is no such host; name another endpoint with --endpoint or FLEETCTL_ENDPOINT"
 	case errors.As(err, &unknownCA):
 		return "name the certificate authority of the cluster with --ca-file"
+	case refusedTLS(err):
+		return "the server wants a certificate that its authority has signed: give yours with --cert-file and --key-file"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "the server there speaks plain HTTP; write http:// instead of https://"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -178,9 +178,21 @@ func (r *roff) inline(text string) string {
 }
 
 // escape makes text of what is not roff: a dash is one that can be copied, and a dot or quote at the
-// beginning of a line no request.
+// beginning of a line no request. Characters beyond ASCII are named, for not every roff reads UTF-8.
 func escape(text string) string {
-	return guard(strings.NewReplacer(`\`, `\e`, "-", `\-`, "…", "...", "^", `\(ha`, "~", `\(ti`, "`", `\(ga`).Replace(text))
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "…", "...", "^", `\(ha`, "~", `\(ti`, "`", `\(ga`).Replace(text)
+	var b strings.Builder
+	for i, c := range text {
+		switch {
+		case c > '~':
+			fmt.Fprintf(&b, `\[u%04X]`, c)
+		case c == ',' && i+1 < len(text) && text[i+1] != ' ':
+			b.WriteString(`,\:`) // a line may end here
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return guard(b.String())
 }
 
 func guard(line string) string {

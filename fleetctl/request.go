@@ -84,11 +84,14 @@ func (r *request) judge(u api.Unit) (v verdict, ok bool) {
 		if r.starts() {
 			line += skipped(u)
 		}
-		if r.goal == goalInactive {
+		if r.goal == goalInactive || r.stops {
 			line += exceptLost(u)
 		}
 		return verdict{exitOK, line}, true
 	case cluster.Failed:
+		if r.stops && !runs(u) { // systemd cannot load it, for instance
+			return verdict{exitOK, fmt.Sprintf("Unit %s is not running: %s%s", r.unit, inFull(message, u.Copies), exceptLost(u))}, true
+		}
 		return r.failed(u, message), true
 	case cluster.Nowhere:
 		if r.stops && len(live(u)) == 0 {

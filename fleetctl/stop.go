@@ -67,6 +67,9 @@ func (a *app) change(cmd *cobra.Command, args []string, w *waiting, pick picker)
 			orders = append(orders, *o)
 		}
 	}
+	if len(orders) == 0 && code == exitOK {
+		a.say("Nothing to %s among the units that match", cmd.Name())
+	}
 	return withCode(a.carryOut(cmd, c, w, orders), code)
 }
 

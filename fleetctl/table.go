@@ -188,13 +188,18 @@ func widthsOf(lines [][]cell) []int {
 	return widths
 }
 
-// fit takes from the widest columns until the table is not wider than the terminal.
-func fit(widths []int, terminal int) {
+// breadth is how wide a table is on a terminal.
+func breadth(widths []int) int {
 	total := columnGap * (len(widths) - 1)
 	for _, w := range widths {
 		total += w
 	}
-	for ; total > terminal; total-- {
+	return total
+}
+
+// fit takes from the widest columns until the table is not wider than the terminal.
+func fit(widths []int, terminal int) {
+	for total := breadth(widths); total > terminal; total-- {
 		widest := 0
 		for i, w := range widths {
 			if w >= widths[widest] { // of equals the last, which says least

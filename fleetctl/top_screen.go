@@ -135,15 +135,13 @@ func (s *topScreen) draw() error {
 		line(plain, "")
 	}
 	rows := s.picture.rows(s.keep)
-	columns := topColumns(true)
-	if err := sortRows(rows, columns, s.sort); err != nil {
+	if err := sortRows(rows, topColumns(true), s.sort); err != nil {
 		return err
 	}
-	picked, err := pick(s.fields, columns)
+	lines, err := s.table(rows, width)
 	if err != nil {
 		return err
 	}
-	lines := grid(picked, rows, shape{s.full, time.Now()}, !s.noLegend)
 	s.height = max(1, height-4) // what is left beside the sum, the complaint, the header and the last line
 	s.skipped = max(0, min(s.skipped, len(rows)-s.height))
 	head := len(lines) - len(rows)
@@ -161,4 +159,19 @@ func (s *topScreen) draw() error {
 		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
 	}
 	return nil
+}
+
+// table has bars where there is room for them beside the numbers.
+func (s *topScreen) table(rows []topRow, width int) (lines [][]cell, err error) {
+	for _, bars := range []bool{true, false} {
+		picked, err := pick(s.fields, topColumns(bars))
+		if err != nil {
+			return nil, err
+		}
+		lines = grid(picked, rows, shape{s.full, time.Now()}, !s.noLegend)
+		if breadth(widthsOf(lines)) <= width {
+			break
+		}
+	}
+	return lines, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleet/api"
+	"fleet/cluster"
 	"fleet/unit"
 )
 
@@ -251,10 +252,26 @@ func (x *waiter) missing(name unit.Name) string {
 		return x.broken.Error()
 	}
 	u := x.newest[name]
-	if _, message := outcome(u); message != "" {
+	phase, message := outcome(u)
+	switch {
+	case message != "":
 		return inFull(message, u.Copies)
+	case x.open[name].milestone != nil && phase == cluster.Done && !u.Absent:
+		return "it is " + states(u)
 	}
 	return "waiting for the cluster to act"
+}
+
+// states are what systemd says of a unit, machine by machine.
+func states(u api.Unit) string {
+	var all []string
+	for _, c := range live(u) {
+		all = append(all, fmt.Sprintf("%s (%s) on %s", c.Active, c.Sub, place(c.MachineID, c.Address, false)))
+	}
+	if len(all) == 0 {
+		return "on no machine"
+	}
+	return strings.Join(all, ", ")
 }
 
 func (x *waiter) progress() string {

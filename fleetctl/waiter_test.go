@@ -66,3 +66,26 @@ func TestUnitsOfOneCommandWaitForEachOther(t *testing.T) {
 		})
 	}
 }
+
+// TestStopOfWhatCannotBeLoaded: who wants a unit not to run has got that if it does not, whatever systemd says of its file.
+func TestStopOfWhatCannotBeLoaded(t *testing.T) {
+	u := api.Unit{
+		Name: "web.service", DesiredState: cluster.Loaded, Generation: 1,
+		Outcome: &api.Outcome{Phase: cluster.Failed, Message: "on 1111aaaa: systemd cannot load web.service: bad-setting"},
+		Copies:  []api.Copy{{MachineID: "1111aaaa", Ordered: true, Presence: cluster.Present, Active: "inactive"}},
+	}
+	r := request{unit: "web.service", goal: goalLoaded, generation: 1, stops: true}
+	v, ended := r.judge(u)
+	if want := "Unit web.service is not running: on 1111aaaa...: systemd cannot load web.service: bad-setting"; !ended || v != (verdict{exitOK, want}) {
+		t.Errorf("stop: %v %v, want %q", ended, v, want)
+	}
+	u.Copies[0].Active = "deactivating"
+	if v, ended := r.judge(u); !ended || v.code != exitFailed {
+		t.Errorf("stop of what still runs: %v %v, want a failure", ended, v)
+	}
+	u.Copies[0].Active = "inactive"
+	r.stops = false
+	if v, ended := r.judge(u); !ended || v.code != exitFailed {
+		t.Errorf("load: %v %v, want a failure", ended, v)
+	}
+}
