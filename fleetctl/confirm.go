@@ -45,7 +45,7 @@ func (a *app) confirm(ctx context.Context, r rebalancing, moves int) error {
 	yes, err := a.ask(ctx, fmt.Sprintf("Make %s, one after another?", count(moves, "move")))
 	switch {
 	case errors.Is(err, errNobodyToAsk):
-		return usage(fmt.Errorf("%s to be made and nobody to ask: add --yes to make them, or --plan to only see them", count(moves, "move")))
+		return &fault{exitRefused, fmt.Errorf("%s to be made and nobody to ask: add --yes to make them, or --plan to only see them", count(moves, "move"))}
 	case err != nil:
 		return &fault{exitTimeout, errors.New("interrupted; nothing was moved")}
 	case !yes:

@@ -61,6 +61,7 @@ since ("10min", "1h 30min", "2 days ago"), or the revision of an event.
 	flags.StringVar(&e.since, "since", "", "show what has happened since this `TIME`")
 	flags.StringSliceVar(&e.machines, "machine", nil, "only what happened on this `MACHINE`, an id or the beginning of one; several are alternatives")
 	flags.StringSliceVar(&e.types, "type", nil, "only this `TYPE` of events, such as placed, started, failed, pending, machine-lost")
+	listOf(flags, "type", eventTypes()...)
 	flags.BoolVar(&e.warnings, "warnings", false, "only what somebody should look at")
 	flags.BoolVarP(&e.full, "full", "l", false, "times as in RFC 3339, and revisions")
 	return cmd
@@ -80,6 +81,11 @@ func (a *app) events(cmd *cobra.Command, e eventing, args []string) error {
 	}
 	if o.Since, o.SinceTime, err = parseSince(e.since, time.Now()); err != nil {
 		return usage(fmt.Errorf("--since: %w", err))
+	}
+	for _, t := range e.types {
+		if !slices.Contains(eventTypes(), t) {
+			return usage(fmt.Errorf("--type %q: expect some of %s", t, strings.Join(eventTypes(), ",")))
+		}
 	}
 	if cmd.Flags().Changed("limit") && e.limit < 0 {
 		return usage(errors.New("--limit must be a number of events, or 0"))
@@ -116,6 +122,21 @@ func (a *app) events(cmd *cobra.Command, e eventing, args []string) error {
 		a.complain("Nothing of this has happened since this fleetd was started.")
 	}
 	return show(past)
+}
+
+// eventTypes are the words for --type.
+func eventTypes() []string {
+	var words []string
+	for _, t := range []api.HappeningType{
+		api.HappenedSubmitted, api.HappenedReplaced, api.HappenedWanted, api.HappenedRestarting, api.HappenedMoving, api.HappenedDestroyed,
+		api.HappenedPlaced, api.HappenedMoved, api.HappenedWithdrawn, api.HappenedPending,
+		api.HappenedStarted, api.HappenedRestarted, api.HappenedStopped, api.HappenedFailed, api.HappenedGone,
+		api.HappenedCordoned, api.HappenedUncordoned,
+		api.HappenedJoined, api.HappenedLost, api.HappenedReturned, api.HappenedLeader, api.HappenedUnreadable,
+	} {
+		words = append(words, string(t))
+	}
+	return words
 }
 
 func (a *app) machinesAt(ctx context.Context, c *api.Client, args []string) ([]cluster.MachineID, error) {

@@ -33,7 +33,7 @@ Goals:
   free  free the emptiest machines: as few machines as possible have units
   even  even them out: the fullest machine as little full as possible
 
-On a terminal it asks; elsewhere it needs --yes:
+On a terminal it asks; elsewhere this is refused (exit code 7) unless --yes is given:
 
     $ fleetctl rebalance --goal even
     ~ web@2.service  would move from 1111aaaa.../10.0.0.1 to 2222bbbb.../10.0.0.2: 1111aaaa 80% → 50%, 2222bbbb 20% → 50%
