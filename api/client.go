@@ -102,6 +102,10 @@ func Dial(endpoint string, o ClientOptions) (*Client, error) {
 		transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingInterval, PingTimeout: peerConnect}
 	}
 	c := &Client{endpoint: endpoint, o: o, http: &http.Client{Transport: transport}}
+	if o.peer != "" {
+		// No fleetd sends others elsewhere: what a record of a machine names is that machine or nothing.
+		c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
 	switch u.Scheme {
 	case "unix", "file":
 		if u.Host != "" || u.Path == "" {

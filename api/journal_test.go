@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -208,6 +211,39 @@ func TestARequestGoesThroughTwoFleetdsAtMost(t *testing.T) {
 		code, body := p.get(p.b, "units/app.service/"+call+"?machineID="+string(machineA), "Fleet-Forwarded", "somebody")
 		if code != http.StatusMisdirectedRequest || len(p.atA.queries) != 0 {
 			t.Errorf("%s: %d %s", call, code, body)
+		}
+	}
+}
+
+// A record of a machine can name an address that is no fleetd's: nothing of what is there is asked or shown.
+func TestARecordLeadsToFleetdsAlone(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineB)
+	inner := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("a fleetd was sent elsewhere, and went")
+	}))
+	defer inner.Close()
+	redirect := httptest.NewServer(http.RedirectHandler(inner.URL, http.StatusTemporaryRedirect))
+	defer redirect.Close()
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			conn.Close()
+			t.Error("a fleetd spoke with a socket on its machine")
+		}
+	}()
+	for _, endpoint := range []string{redirect.URL, "unix://" + socket} {
+		p.announce(machineB, endpoint)
+		for _, about := range []string{"journal", "status"} {
+			if code, body := p.get(p.a, "units/app.service/"+about); code != http.StatusBadGateway || !strings.Contains(body, string(machineB)) {
+				t.Errorf("%s with machine B at %s: %d %s", about, endpoint, code, body)
+			}
 		}
 	}
 }

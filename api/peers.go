@@ -82,6 +82,8 @@ func (s *Server) systemdOf(id cluster.MachineID) (Local, error) {
 		return nil, fmt.Errorf("machine %s is not there: what its units wrote is in its own journal", id)
 	case machine.API == "":
 		return nil, fmt.Errorf("machine %s serves no API over TCP: set api_listen, api_certfile, api_keyfile and api_cafile in its /etc/fleet/fleet.conf (docs/fleetd.md, Other machines)", id)
+	case !strings.HasPrefix(machine.API, "https://") && !strings.HasPrefix(machine.API, "http://"):
+		return nil, fmt.Errorf("machine %s announces its API at %q: expect http:// or https:// there", id, machine.API)
 	case strings.HasPrefix(machine.API, "https:") && s.o.PeerTLS == nil:
 		return nil, fmt.Errorf("machine %s cannot be asked: the fleetd that you talk to has no certificate to show it; set api_certfile, api_keyfile and api_cafile there (docs/fleetd.md, Other machines)", id)
 	}
