@@ -243,7 +243,7 @@ func (c *Client) do(ctx context.Context, r request) (answer, error) {
 	}
 	a := answer{code: resp.StatusCode, header: resp.Header, body: body}
 	if resp.StatusCode/100 != 2 {
-		return a, answerError(resp, body)
+		return a, c.answerError(resp, body)
 	}
 	return a, nil
 }
@@ -295,11 +295,14 @@ func (c *Client) failed(ctx context.Context, err error) error {
 }
 
 // answerError reads an error answer as v1's clients do: the code in the body
-// counts, else the HTTP status.
-func answerError(resp *http.Response, body []byte) *Error {
+// counts, else the HTTP status. That something else than a fleetd knows no such path says nothing of any unit.
+func (c *Client) answerError(resp *http.Response, body []byte) error {
 	var b errorAnswer
 	if json.Unmarshal(body, &b) == nil && b.Error.Code != 0 {
 		return &b.Error
+	}
+	if resp.StatusCode == http.StatusNotFound && !strings.HasPrefix(resp.Header.Get("Server"), serverName) {
+		return fmt.Errorf("%s: not a fleetd (Server: %q): HTTP status %s", c.endpoint, resp.Header.Get("Server"), resp.Status)
 	}
 	message := strings.TrimSpace(string(body))
 	if len(message) > 500 || message == "" || strings.HasPrefix(message, "{") {

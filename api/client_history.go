@@ -127,7 +127,7 @@ func followLines[T any](ctx context.Context, c *Client, r request, fn func(T) er
 		if err != nil {
 			return c.failed(ctx, err)
 		}
-		return answerError(resp, body)
+		return c.answerError(resp, body)
 	}
 	decoder := json.NewDecoder(resp.Body)
 	for {

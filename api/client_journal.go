@@ -89,7 +89,7 @@ func (c *Client) Journal(ctx context.Context, name unit.Name, o JournalOptions, 
 		if err != nil {
 			return c.failed(ctx, err)
 		}
-		return answerError(resp, body)
+		return c.answerError(resp, body)
 	}
 	// Who only reads what is there may be kept waiting by a long journal.
 	watched := o.Follow || c.o.peer != ""

@@ -149,6 +149,7 @@ func TestClientWithAnswersThatAreNotFleets(t *testing.T) {
 		{502, "<html>bad gateway</html>", "<html>bad gateway</html>"},
 		{500, "", "HTTP status 500 Internal Server Error"},
 		{500, `{"error":"no such thing"}`, "HTTP status 500 Internal Server Error"},
+		{404, "<html>not found</html>", "not a fleetd"},
 		{200, "welcome", "decode unit a.service: invalid character"},
 		{500, `{"error":{"code":404,"message":"unit does not exist"}}`, "unit does not exist"},
 	} {
@@ -157,8 +158,12 @@ func TestClientWithAnswersThatAreNotFleets(t *testing.T) {
 			io.WriteString(w, c.body)
 		}))
 		client := dial(t, h.URL)
-		if _, err := client.Unit(t.Context(), "a.service"); err == nil || !strings.Contains(err.Error(), c.want) {
+		_, err := client.Unit(t.Context(), "a.service")
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%d %q: %v, want %q", c.code, c.body, err, c.want)
+		}
+		if fleets := strings.Contains(c.body, "unit does not exist"); errors.Is(err, api.ErrNotFound) != fleets {
+			t.Errorf("%d %q: the unit is said not to exist", c.code, c.body)
 		}
 		if _, err := client.Version(t.Context()); err == nil || !strings.Contains(err.Error(), "not a fleetd") {
 			t.Errorf("version: %v", err)

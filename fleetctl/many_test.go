@@ -26,6 +26,7 @@ func newMany(t testing.TB, bulk bool) *many {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.requests.Add(1)
 		if strings.HasSuffix(r.URL.Path, "/changes") && !m.bulk {
+			w.Header().Set("Server", "fleetd/1.0.0")
 			http.NotFound(w, r)
 			return
 		}

@@ -79,7 +79,11 @@ func (a *app) top(cmd *cobra.Command, t *topping, args []string) error {
 	pictures, ended := make(chan picture), make(chan error, 1)
 	go func() { ended <- watchPicture(ctx, c, pictures) }()
 	var first picture
+	limit := time.NewTimer(time.Duration(a.requestTimeout))
+	defer limit.Stop()
 	select {
+	case <-limit.C:
+		return remote(fmt.Errorf("follow events: %w", lateStream(time.Duration(a.requestTimeout))))
 	case first = <-pictures:
 	case err := <-ended:
 		if err == nil {

@@ -61,7 +61,7 @@ func openWatch(ctx context.Context, c *api.Client, names []unit.Name, limit time
 	select {
 	case err = <-opened:
 	case <-timer.C:
-		err = fmt.Errorf("the event stream did not start within %s", limit)
+		err = lateStream(limit)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -75,6 +75,11 @@ func openWatch(ctx context.Context, c *api.Client, names []unit.Name, limit time
 	}
 	w.close()
 	return nil, err
+}
+
+// lateStream is the end of the patience with a stream that has not begun.
+func lateStream(limit time.Duration) error {
+	return fmt.Errorf("the event stream did not start within %s", limit)
 }
 
 func (w *watch) close() {
