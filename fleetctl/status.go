@@ -103,14 +103,12 @@ func writeStatus(w io.Writer, u api.Unit, now time.Time, paint painter) {
 	switch {
 	case condition(u) == exitNowhere:
 		mark = paint(yellow, "×")
-	case condition(u) != exitOK:
+	case condition(u) != exitOK || hasFailed(u): // it may have failed as it was stopped
 		mark = paint(red, "×")
-	case u.DesiredState == cluster.Inactive:
-		mark = "○"
 	case phase == cluster.Working:
 		mark = paint(yellow, "●")
-	case u.DesiredState == cluster.Loaded:
-		mark = "●"
+	case !runs(u):
+		mark = "○"
 	}
 	title := string(u.Name)
 	if d := description(u); d != "" {
