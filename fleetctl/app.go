@@ -53,7 +53,7 @@ func (a *app) run(ctx context.Context, args []string) exitCode {
 	if f.code == exitUnreachable && ctx.Err() != nil {
 		f = &fault{exitTimeout, errors.New("interrupted")}
 	}
-	fmt.Fprintln(a.stderr, a.paint(a.stderr, red, "Error:"), f.err)
+	fmt.Fprintln(a.stderr, a.paint(a.stderr, red, "Error:"), plainly(f.err))
 	if h := cmp.Or(hint(f), usageHint(cmd, f)); h != "" {
 		a.hint("%s", h)
 	}

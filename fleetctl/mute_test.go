@@ -28,8 +28,14 @@ func TestEndpointsThatAreNoFleetd(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
 	for _, args := range [][]string{
-		{"top"}, {"events"}, {"list-units"}, {"status", "web"}, {"stop", "web"}, {"wait", "--for=gone", "web"},
-		{"journal", "web"}, {"cat", "web"},
+		{"top"},
+		{"events"},
+		{"list-units"},
+		{"status", "web"},
+		{"stop", "web"},
+		{"wait", "--for=gone", "web"},
+		{"journal", "web"},
+		{"cat", "web"},
 	} {
 		if code, said := run("http://"+mute.Addr().String(), args...); code != exitUnreachable || !strings.Contains(said, "within 200ms") || !strings.Contains(said, "Hint: ") {
 			t.Errorf("%v, mute: exit code %d, %s", args, code, said)

@@ -16,6 +16,7 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	var t systemdTexts
+	var full bool
 	cmd := &cobra.Command{
 		Use:   "status UNIT...",
 		Short: "Show what is wanted of units, where they are, what systemd says",
@@ -32,15 +33,16 @@ ssh program, as "fleetctl ssh" does.`,
 		Example: `  fleetctl status web@1
   fleetctl status -n 50 'web@*'`,
 		Args: needUnits,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args, t) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args, t, full) },
 	}
 	flags := cmd.Flags()
 	flags.IntVarP(&t.lines, "lines", "n", 10, "how many of the last lines of the journal")
+	flags.BoolVarP(&full, "full", "l", false, "do not shorten ids; times as in RFC 3339")
 	registerSSHPort(cmd, &t.port)
 	return cmd
 }
 
-func (a *app) status(ctx context.Context, args []string, t systemdTexts) error {
+func (a *app) status(ctx context.Context, args []string, t systemdTexts, full bool) error {
 	if t.lines < 0 {
 		return usage(fmt.Errorf("--lines %d: expect 0 or more", t.lines))
 	}
@@ -77,7 +79,7 @@ func (a *app) status(ctx context.Context, args []string, t systemdTexts) error {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		writeStatus(a.stdout, u, time.Now(), a.painter(a.stdout))
+		writeStatus(a.stdout, u, shape{full, time.Now()}, a.painter(a.stdout))
 		if !t.write(ctx, u) && code == exitOK {
 			code = exitUnreachable
 		}
@@ -97,7 +99,7 @@ func condition(u api.Unit) exitCode {
 }
 
 // writeStatus writes what systemctl status would, and what the cluster has to say besides.
-func writeStatus(w io.Writer, u api.Unit, now time.Time, paint painter) {
+func writeStatus(w io.Writer, u api.Unit, s shape, paint painter) {
 	phase, message := outcome(u)
 	mark := paint(green, "●")
 	switch {
@@ -139,7 +141,7 @@ func writeStatus(w io.Writer, u api.Unit, now time.Time, paint painter) {
 		if i > 0 && len(u.Copies) > 1 {
 			fmt.Fprintln(w)
 		}
-		writeCopy(line, c, now, paint)
+		writeCopy(line, c, s, paint)
 	}
 }
 
@@ -188,8 +190,8 @@ func outcomeWords(p cluster.Phase) string {
 	return string(p)
 }
 
-func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.Time, paint painter) {
-	line("Machine", "%s", place(c.MachineID, c.Address, false)+aside(cmp.Or(c.Reason, notOrdered(c))))
+func writeCopy(line func(key, format string, args ...any), c api.Copy, s shape, paint painter) {
+	line("Machine", "%s", place(c.MachineID, c.Address, s.full)+aside(cmp.Or(c.Reason, notOrdered(c))))
 	if c.Presence == cluster.Lost {
 		line("Active", "unknown: the machine is lost")
 		return
@@ -198,10 +200,14 @@ func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.
 		line("Active", "unknown: the machine has not reported yet")
 		return
 	}
-	line("Loaded", "%s", cmp.Or(c.Load, "-")+aside(shortHash(c.Hash, false)))
+	line("Loaded", "%s", cmp.Or(c.Load, "-")+aside(shortHash(c.Hash, s.full)))
 	active := paint(stateStyle(c.Active), cmp.Or(c.Active, "-")+aside(c.Sub))
 	if !c.StateSince.IsZero() {
-		active += fmt.Sprintf(" since %s; %s ago", c.StateSince.Local().Format("Mon 2006-01-02 15:04:05 MST"), ago(now.Sub(c.StateSince)))
+		since := c.StateSince.Local().Format("Mon 2006-01-02 15:04:05 MST")
+		if s.full {
+			since = moment(c.StateSince, s.now, true)
+		}
+		active += fmt.Sprintf(" since %s; %s ago", since, ago(s.now.Sub(c.StateSince)))
 	}
 	line("Active", "%s", active)
 	if c.Result != "" && (c.Result != "success" || c.ExitStatus != 0) {
@@ -228,7 +234,11 @@ func writeCopy(line func(key, format string, args ...any), c api.Copy, now time.
 	if c.InvocationID != "" {
 		line("Invocation", "%s", c.InvocationID)
 	}
-	line("Observed", "%s ago", ago(now.Sub(c.ObservedAt)))
+	if s.full {
+		line("Observed", "%s; %s ago", moment(c.ObservedAt, s.now, true), ago(s.now.Sub(c.ObservedAt)))
+		return
+	}
+	line("Observed", "%s ago", ago(s.now.Sub(c.ObservedAt)))
 }
 
 func notOrdered(c api.Copy) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,6 +92,19 @@ func flagHint(cmd *cobra.Command, f *fault) string {
 		return fmt.Sprintf("--%s is an option of commands; write it after the command", name)
 	}
 	return otherwise[name]
+}
+
+// plainly says what is expected in the place of what Go's parsers say.
+func plainly(err error) error {
+	var number *strconv.NumError
+	if !errors.As(err, &number) {
+		return err
+	}
+	expected := "expect a whole number"
+	if number.Func == "ParseBool" {
+		expected = "expect true or false"
+	}
+	return errors.New(strings.Replace(err.Error(), number.Error(), expected, 1))
 }
 
 // unknownCommand is the word that cobra took for one.
