@@ -41,7 +41,7 @@ func (a *app) run(ctx context.Context, args []string) exitCode {
 	switch {
 	case errors.As(err, &f):
 	case out.failed != nil:
-		f = &fault{exitError, fmt.Errorf("write the output: %w", out.failed)}
+		f = faultOf(written(out.failed))
 	case err == nil:
 		return exitOK
 	default:

@@ -49,10 +49,8 @@ func (a *app) cat(cmd *cobra.Command, arg string) error {
 	if err != nil {
 		return getError(name, err)
 	}
-	if _, err := a.stdout.Write(raw); err != nil {
-		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-	}
-	return nil
+	_, err = a.stdout.Write(raw)
+	return written(err)
 }
 
 func getError(name unit.Name, err error) error {

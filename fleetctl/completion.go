@@ -28,10 +28,7 @@ machines, which are asked from the cluster.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.writeCompletion(cmd.Root(), args[0]); err != nil {
-				return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-			}
-			return nil
+			return written(a.writeCompletion(cmd.Root(), args[0]))
 		},
 	}
 }

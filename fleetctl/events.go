@@ -44,8 +44,8 @@ see "fleetctl journal".
 With --follow, events are shown as they happen, until Ctrl-C. If fleetd is restarted meanwhile, fleetctl waits for it and goes on
 with what happened last.
 
-TIME is a moment ("2026-03-01 12:00", "12:30", "today", "yesterday", or as RFC 3339 has it), a time that has passed
-since ("10min", "1h 30min", "2 days ago"), or the revision of an event.
+TIME is a moment, written as for "fleetctl journal" ("2026-03-01 12:00", "12:30", "today", "10min ago"), a length of time that
+has passed since ("10min", "1h 30min"), or the revision of an event.
 
 --output json is an array; with --follow, one line of JSON for each event.`,
 		Example: `  fleetctl events
@@ -255,13 +255,6 @@ func (a *app) writeEvent(e eventing, h api.Happening) error {
 	}
 	_, err := fmt.Fprintln(a.stdout, a.eventLine(e, h))
 	return written(err)
-}
-
-func written(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &fault{exitError, fmt.Errorf("write the output: %w", err)}
 }
 
 // eventLine is an event as the journal would have it.

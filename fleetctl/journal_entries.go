@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 
 	"fleet/cluster"
 	"fleet/journal"
@@ -50,10 +49,8 @@ func (w *entryWriter) line(line journal.Line) error {
 	if len(w.machines) > 1 && w.printer.ForPeople() {
 		prefix = id.Short() + " "
 	}
-	if _, err := w.out.Write(w.printer.Print(e, prefix)); err != nil {
-		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-	}
-	return nil
+	_, err = w.out.Write(w.printer.Print(e, prefix))
+	return written(err)
 }
 
 // now prints an entry at once.
@@ -65,8 +62,5 @@ func (w *entryWriter) now(line journal.Line) error {
 }
 
 func (w *entryWriter) flush() error {
-	if err := w.out.Flush(); err != nil {
-		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-	}
-	return nil
+	return written(w.out.Flush())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -20,6 +21,14 @@ func (o *outlet) Write(p []byte) (int, error) {
 		o.failed = err
 	}
 	return n, err
+}
+
+// written is the end of a command that could not write to standard output; nil if it could.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fault{exitError, fmt.Errorf("write the output: %w", err)}
 }
 
 // fileOf is the file behind a stream, which may be a terminal, and which programs can be given; nil if there is none.

@@ -110,10 +110,8 @@ func entities[T any](a *app, all []T) error {
 	if err := a.output.write(&b, toAny(all)); err != nil {
 		return err
 	}
-	if _, err := a.stdout.Write(b.Bytes()); err != nil {
-		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-	}
-	return nil
+	_, err := a.stdout.Write(b.Bytes())
+	return written(err)
 }
 
 func toAny[T any](all []T) []any {

@@ -139,10 +139,8 @@ func (a *app) writeGrid(w io.Writer, lines [][]cell, cut bool) error {
 	for _, line := range a.layOut(w, lines, cut) {
 		b.WriteString(line + "\n")
 	}
-	if _, err := io.WriteString(w, b.String()); err != nil {
-		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-	}
-	return nil
+	_, err := io.WriteString(w, b.String())
+	return written(err)
 }
 
 // layOut makes lines of a table that is to be written to w.

@@ -155,10 +155,8 @@ func (s *topScreen) draw() error {
 		last = fmt.Sprintf("%d-%d of %d  ↑ ↓ scroll  ", s.skipped+1, s.skipped+s.height, len(rows)) + last
 	}
 	b.WriteString(fmt.Sprintf("\x1b[%dH", height) + s.app.paint(out, faint, shorten(last, width)) + clearLine)
-	if _, err := out.WriteString(b.String()); err != nil {
-		return &fault{exitError, fmt.Errorf("write the output: %w", err)}
-	}
-	return nil
+	_, err = out.WriteString(b.String())
+	return written(err)
 }
 
 // table has bars where there is room for them beside the numbers.
