@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +103,47 @@ func TestAFileThatSystemdCannotUseIsReportedWithWhatSystemdSays(t *testing.T) {
 			if u := s.last().Units["bad.service"]; u.Load != "bad-setting" || !slices.Contains(u.Log, why) {
 				t.Errorf("reported: %+v", u)
 			}
+		}
+	})
+}
+
+// mute is a journal that takes its time.
+type mute struct{ agent.Systemd }
+
+func (m mute) Logs(ctx context.Context, n unit.Name, lines int) ([]string, error) {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	return m.Systemd.Logs(ctx, n, lines)
+}
+
+// Whoever waits for a unit to leave would take it for a failure to leave.
+func TestOrdersAreNotAcknowledgedWithAnErrorFromBeforeThem(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{t: t, host: systemdtest.NewHost(), stateFile: filepath.Join(dir, "agent.json")}
+		m.wrap = func(sd agent.Systemd) agent.Systemd { return mute{sd} }
+		m.boot()
+		s := newSession(1)
+		m.serve(s)
+		settle()
+		s.order("bad.service", "[Service]\nType=simple\n[X-Test]\nLog=no ExecStart=\n", cluster.Launched, 5)
+		time.Sleep(3 * time.Second)
+		settle()
+		if u := s.last().Units["bad.service"]; u.Error == "" || len(u.Log) == 0 {
+			t.Fatalf("reported: %+v", u)
+		}
+		s.drop("bad.service")
+		time.Sleep(3 * time.Second)
+		settle()
+		for _, r := range s.history() {
+			if u := r.Units["bad.service"]; r.Orders >= 2 && (u.Error != "" || u.Tried != 0) {
+				t.Errorf("orders 2 are acknowledged with what came of orders 1: %+v", u)
+			}
+		}
+		if r := s.last(); r.Orders != 2 || len(r.Units) != 0 {
+			t.Errorf("dropped: %+v", r)
 		}
 	})
 }

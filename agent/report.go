@@ -28,7 +28,7 @@ func (a *Agent) show(ctx context.Context, some []unit.Name) {
 	changed := false
 	for _, name := range some {
 		complete := a.excerpt(ctx, name)
-		if _, shown := b.views[name]; complete || !shown {
+		if view, shown := b.views[name]; complete || !shown || b.obsolete(name, view) {
 			changed = b.show(name) || changed
 		}
 	}
@@ -43,6 +43,13 @@ func (a *Agent) show(ctx context.Context, some []unit.Name) {
 	if changed {
 		a.tell.ring()
 	}
+}
+
+// obsolete tells whether a view is about an order that the unit has no longer. Its error must not be reported
+// together with the revision of the orders without the unit: it would be taken for what came of them. No log is waited for.
+func (b *board) obsolete(name unit.Name, view cluster.UnitReport) bool {
+	_, ordered := b.order(name)
+	return !ordered && b.Obeys() && view.Tried != 0
 }
 
 func (b *board) showAll() {
