@@ -53,7 +53,11 @@ func analyze(ctx context.Context, files []checkedFile) error {
 	understood := 0
 	for line := range strings.Lines(said.String()) {
 		about, f := findingOf(strings.TrimSpace(line), dir)
-		if file, ours := byName[about]; ours {
+		file, ours := byName[about]
+		if !ours && about.IsInstance() {
+			file, ours = byName[about.Template()] // systemd looks at a template as at an instance of it
+		}
+		if ours {
 			file.take(f)
 			understood++
 		}

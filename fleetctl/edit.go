@@ -17,6 +17,7 @@ import (
 
 func (a *app) editCommand() *cobra.Command {
 	var w waiting
+	var unverified bool
 	cmd := &cobra.Command{
 		Use:   "edit UNIT",
 		Short: "Edit a unit's file in the cluster",
@@ -25,7 +26,8 @@ wanted of the unit stays as it is: one that runs is stopped as its old file says
 as the new one says, and fleetctl waits for that as after start.
 
 The editor is $VISUAL, $EDITOR, editor or vi, whichever is there first. A file with a mistake is not
-sent: the mistake is shown, and the file may be edited again. If nothing was changed, nothing is sent. If
+sent: the mistake is shown, and the file may be edited again. So it is with a file that "systemd-analyze verify" says no
+systemd runs, where that is installed; but that may be sent all the same, by the answer to a question or with --no-verify. If nothing was changed, nothing is sent. If
 somebody else has changed the unit meanwhile nothing is sent either, and what was written is kept in
 a file that the message names.`,
 		Example: `  fleetctl edit web.service
@@ -36,13 +38,14 @@ a file that the message names.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.edit(cmd, args[0], &w) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.edit(cmd, args[0], &w, unverified) },
 	}
+	registerNoVerify(cmd, &unverified)
 	w.register(cmd)
 	return cmd
 }
 
-func (a *app) edit(cmd *cobra.Command, arg string, w *waiting) error {
+func (a *app) edit(cmd *cobra.Command, arg string, w *waiting, unverified bool) error {
 	ctx := cmd.Context()
 	name, err := parseName(arg)
 	if err != nil {
@@ -62,6 +65,7 @@ func (a *app) edit(cmd *cobra.Command, arg string, w *waiting) error {
 		return err
 	}
 	defer d.remove()
+	d.unverified = unverified
 	changed, err := a.write(ctx, d)
 	if err != nil {
 		return err
@@ -110,6 +114,8 @@ type draft struct {
 	raw    []byte // what it has become, once it is without mistakes
 	global bool
 	keep   bool // after the command
+
+	unverified bool // systemd is not asked
 }
 
 // newDraft gives the file the unit's name, for editors that go by it, in a directory of its own.
@@ -146,18 +152,55 @@ func (a *app) write(ctx context.Context, d *draft) (changed bool, err error) {
 			return false, nil
 		}
 		x := candidate{name: d.name, raw: raw, origin: string(d.name)}
-		mistakes := x.check()
-		if mistakes == nil {
+		next, err := a.judge(ctx, d, &x)
+		switch {
+		case err != nil || next == leaveIt:
+			d.keep = true
+			return false, &fault{exitError, fmt.Errorf("nothing was sent; what you wrote is kept in %s", d.path)}
+		case next == sendIt:
 			d.raw, d.global = raw, x.global
 			return true, nil
 		}
+	}
+}
+
+// afterEditing is what is done with what was written.
+type afterEditing int
+
+const (
+	editAgain afterEditing = iota
+	sendIt
+	leaveIt
+)
+
+// judge checks what was written. About mistakes a person decides; the error is that there is none.
+func (a *app) judge(ctx context.Context, d *draft, x *candidate) (afterEditing, error) {
+	if mistakes := x.check(); mistakes != nil {
 		a.complain("%v", mistakes)
 		answer, err := a.answer(ctx, "Edit it again? [Y/n] ")
-		if err != nil || strings.HasPrefix(answer, "n") {
-			d.keep = true
-			return false, &fault{exitError, fmt.Errorf("nothing was sent; what you wrote is kept in %s", d.path)}
+		if strings.HasPrefix(answer, "n") {
+			return leaveIt, nil
 		}
+		return editAgain, err
 	}
+	if d.unverified {
+		return sendIt, nil
+	}
+	refused := refusals(ctx, []*candidate{x})
+	if len(refused) == 0 {
+		return sendIt, nil
+	}
+	a.tellRefusal(refused[0])
+	answer, err := a.answer(ctx, "No systemd would run this. Edit it again, send it all the same, or quit? [E/s/q] ")
+	switch {
+	case errors.Is(err, errNobodyToAsk):
+		a.hint("no systemd would run this file; --no-verify sends it all the same")
+	case strings.HasPrefix(answer, "s"):
+		return sendIt, nil
+	case strings.HasPrefix(answer, "q"), strings.HasPrefix(answer, "n"):
+		return leaveIt, nil
+	}
+	return editAgain, err
 }
 
 // openEditor runs the user's editor on a file and waits for its end.

@@ -20,6 +20,7 @@ import (
 // importing is the flags of import.
 type importing struct {
 	prune, yes bool
+	unverified bool // --no-verify
 }
 
 func (a *app) importCommand() *cobra.Command {
@@ -39,13 +40,16 @@ of machines that DIR does not name stay as they are; so does metadata of the oth
 
 All files are read and checked before anything is sent. What would change is shown first. If something that
 runs would be replaced, stopped or displaced there is a question; without a terminal this is
-refused (exit code 7) unless --yes is given.`,
+refused (exit code 7) unless --yes is given.
+
+` + refusalArgs,
 		Example: `  fleetctl export backup/ && fleetctl --endpoint http://other:49153 import backup/
   git -C units pull && fleetctl import --prune --yes units/`,
 		Args: needDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.importDir(cmd, args[0], &w, i) },
 	}
 	registerYes(cmd, &i.yes)
+	registerNoVerify(cmd, &i.unverified)
 	cmd.Flags().BoolVar(&i.prune, "prune", false, "destroy units that are not in DIR")
 	w.register(cmd)
 	return cmd
@@ -74,6 +78,11 @@ func (a *app) importDir(cmd *cobra.Command, dir string, w *waiting, i importing)
 	if len(p.orders)+len(p.overlays) == 0 {
 		a.say("Nothing to change: the cluster is what %s says", dir)
 		return a.showUnits(nil, nil)
+	}
+	if !i.unverified {
+		if err := a.spareImported(ctx, in, p); err != nil {
+			return err
+		}
 	}
 	if err := a.reviewImport(ctx, c, p, i.yes); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 func (a *app) startCommand() *cobra.Command {
 	var w waiting
+	var unverified bool
 	var replace, yes bool
 	var name string
 	cmd := &cobra.Command{
@@ -24,7 +25,9 @@ reported as failed. All files are read and checked before anything is sent.
 A unit that runs and is replaced is one request: it is stopped as its old file says, and only when
 it has ended started as the new one says.
 
-Of a directory the plan is shown first, and its templates are only submitted. ` + reviewArgs,
+Of a directory the plan is shown first, and its templates are only submitted. ` + reviewArgs + `
+
+` + refusalArgs,
 		Example: `  fleetctl start web.service
   fleetctl start 'web@*'
   fleetctl start --replace --yes units/
@@ -38,14 +41,16 @@ Of a directory the plan is shown first, and its templates are only submitted. ` 
 					allowed: replace,
 					reach:   []cluster.DesiredState{cluster.Inactive, cluster.Loaded, cluster.Launched},
 				},
-				name: name,
-				yes:  yes,
+				name:       name,
+				yes:        yes,
+				unverified: unverified,
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace units whose file differs")
 	bygoneSwitch(cmd.Flags(), "sign", "units are not signed")
 	registerYes(cmd, &yes)
+	registerNoVerify(cmd, &unverified)
 	registerName(cmd, &name)
 	w.register(cmd)
 	return cmd

@@ -10,6 +10,7 @@ import (
 
 func (a *app) submitCommand() *cobra.Command {
 	var w waiting
+	var unverified bool
 	var replace bool
 	var name string
 	cmd := &cobra.Command{
@@ -21,21 +22,25 @@ func (a *app) submitCommand() *cobra.Command {
 
 A name that is no file is that of an instance whose template is in the cluster, or in the same
 directory. A unit that the cluster already has is left as it is; with --replace it is replaced
-if its file differs and it is inactive. All files are read and checked before anything is sent.`,
+if its file differs and it is inactive. All files are read and checked before anything is sent.
+
+` + refusalArgs,
 		Example: `  fleetctl submit web@.service db.service
   fleetctl submit units/
   generate-unit | fleetctl submit --name web.service -`,
 		Args: needUnits,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.bring(cmd, args, &w, bringing{
-				goal:      goalInactive,
-				replacing: replacing{allowed: replace, reach: []cluster.DesiredState{cluster.Inactive}},
-				name:      name,
+				goal:       goalInactive,
+				replacing:  replacing{allowed: replace, reach: []cluster.DesiredState{cluster.Inactive}},
+				name:       name,
+				unverified: unverified,
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace units whose file differs")
 	bygoneSwitch(cmd.Flags(), "sign", "units are not signed")
+	registerNoVerify(cmd, &unverified)
 	registerName(cmd, &name)
 	w.register(cmd)
 	return cmd
@@ -47,6 +52,8 @@ type bringing struct {
 	replacing
 	name string // --name
 	yes  bool   // --yes
+
+	unverified bool // --no-verify
 }
 
 // bring submits the units that are not there yet, and asks for the goal.
@@ -69,6 +76,11 @@ func (a *app) bring(cmd *cobra.Command, args []string, w *waiting, b bringing) e
 	err = a.resolve(ctx, c, all, func(r *resolver, ctx context.Context, x *candidate) error { return r.source(ctx, x, b.replacing) })
 	if err != nil {
 		return err
+	}
+	if !b.unverified {
+		if err := a.spare(ctx, all); err != nil {
+			return err
+		}
 	}
 	if b.goal != goalInactive {
 		if err := a.review(ctx, c, all, b.goal.desired(), b.yes); err != nil {

@@ -27,7 +27,7 @@ import (
 // and demands its exit code. Each action is two words:
 //
 //	await PATTERN     block until the terminal has shown that since the last await
-//	send KEYS         type; ^C is Ctrl-C
+//	send KEYS         type; ^C is Ctrl-C, ^M is Enter
 //	resize COLUMNSxROWS
 //	signal NAME       TERM or INT
 //	run WORDS         the same program with these arguments meanwhile
@@ -103,7 +103,7 @@ func act(s *screen, console *os.File, process *os.Process, done <-chan struct{},
 	case "await":
 		return s.await(argument, done)
 	case "send":
-		_, err := io.WriteString(console, strings.ReplaceAll(argument, "^C", "\x03"))
+		_, err := io.WriteString(console, strings.NewReplacer("^C", "\x03", "^M", "\r").Replace(argument))
 		return err
 	case "resize":
 		size, err := sizeOf(argument)
@@ -128,7 +128,7 @@ func cutArgs(args []string) (before, after []string, found bool) {
 
 func lookIn(path, program string) (string, error) {
 	for _, dir := range filepath.SplitList(path) {
-		if whole := filepath.Join(dir, program); exec.Command(whole).Err == nil {
+		if whole, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
 			return whole, nil
 		}
 	}
