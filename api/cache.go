@@ -85,7 +85,7 @@ func (c *cache) apply(u cluster.Update) {
 		status := c.snapshot.Status(name)
 		c.locate(status)
 		if was, is := c.history.unit(status); c.told {
-			happened = append(happened, unitHappened(was, is)...)
+			happened = append(happened, unitHappened(was, is, c.snapshot.Presence)...)
 		}
 	}
 	c.remember(u, happened)

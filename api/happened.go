@@ -10,18 +10,22 @@ import (
 )
 
 // unitPast is a unit as it was last seen. Of a machine that is lost it still has
-// what that machine said last, so that it is known what is new when it is back.
+// what that machine said last, and at which boot, so that it is known what is new when it is back.
 type unitPast struct{ cluster.Status }
 
-// unitHappened tells what has happened to a unit between two moments.
-func unitHappened(was, is unitPast) []Happening {
+// unitHappened tells what has happened to a unit between two moments; presence is that of machines now.
+func unitHappened(was, is unitPast, presence func(cluster.MachineID) cluster.Presence) []Happening {
 	t := teller{unit: is.Name}
 	t.asked(was.Status, is.Status)
-	for _, pair := range pairs(was.Copies, is.Copies) {
+	copies := pairs(was.Copies, is.Copies)
+	for _, pair := range copies {
 		t.ordered(was, is, pair)
 	}
 	t.pending(was.Status, is.Status)
-	for _, pair := range pairs(was.Copies, is.Copies) {
+	for _, pair := range copies {
+		if pair.is.Presence == "" { // there is no copy any more
+			pair.is.Presence = presence(pair.is.Machine)
+		}
 		t.reported(pair)
 	}
 	return t.told
@@ -31,8 +35,9 @@ func unitHappened(was, is unitPast) []Happening {
 func (p unitPast) after(now cluster.Status) unitPast {
 	now.Copies = slices.Clone(now.Copies)
 	for i, c := range now.Copies {
-		if c.Report == nil && c.Presence != cluster.Present {
-			now.Copies[i].Report = copyOn(p.Copies, c.Machine).Report
+		old := copyOn(p.Copies, c.Machine)
+		if c.Report == nil && c.Presence != cluster.Present && !(pair{old, c}).rebooted() {
+			now.Copies[i].Report, now.Copies[i].Boot = old.Report, cmp.Or(c.Boot, old.Boot)
 		}
 	}
 	return unitPast{now}
@@ -64,6 +69,9 @@ func copyOn(copies []cluster.Copy, id cluster.MachineID) cluster.Copy {
 	}
 	return cluster.Copy{Machine: id}
 }
+
+// rebooted tells whether nothing that ran on the machine before can run there now.
+func (p pair) rebooted() bool { return p.was.Boot != "" && p.is.Boot != "" && p.was.Boot != p.is.Boot }
 
 // on names the machine: "on 1f0c2d3e (10.0.0.2)".
 func (p pair) on() string {
@@ -191,6 +199,12 @@ func (t *teller) pending(was, is cluster.Status) {
 // reported tells what one machine's systemd said.
 func (t *teller) reported(p pair) {
 	id, was, is := p.is.Machine, p.was.Report, p.is.Report
+	if p.rebooted() {
+		if was != nil && was.Running() {
+			t.info(HappenedStopped, id, "ended %s when that machine rebooted", p.on())
+		}
+		p.was, was = cluster.Copy{Machine: id, Presence: cluster.Present}, nil
+	}
 	if is == nil {
 		if was != nil && p.is.Order == nil && p.is.Presence != cluster.Lost {
 			if up(was.State) {

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bufio"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"net/http"
@@ -27,8 +28,10 @@ import (
 //
 //	machine M1 [ip=A] [metadata=(k=v,…)] [max=N] [memory=N] [physical=N] [version=V]
 //	                                a machine that is present; "gone" removes it
-//	orders M1 [session=S]           what the machine has to run: lines "NAME STATE"
-//	report M1 [session=S]           what it says: lines "NAME LOAD ACTIVE SUB [KEY=VALUE]… [error=TEXT]", with
+//	                                for machine, orders and report: [session=S] a session other than the first one, [boot=B] of
+//	                                another boot
+//	orders M1                       what the machine has to run: lines "NAME STATE"
+//	report M1                       what it says: lines "NAME LOAD ACTIVE SUB [KEY=VALUE]… [error=TEXT]", with
 //	                                the keys invocation, result, status, signal, restarts, job and skipped
 //	pending NAME [remedy] [waiting] lines "RULE N DETAIL"; "none" removes it
 //	amend NAME [STATE] [restart] [move] [move-to=M2] [destroy]  a change past the API
@@ -126,7 +129,10 @@ func sessionOf(id cluster.MachineID) cluster.Session {
 func sessionArg(d *datadriven.TestData, id cluster.MachineID) cluster.Session {
 	session := sessionOf(id)
 	for _, arg := range d.CmdArgs {
-		if arg.Key == "session" {
+		switch arg.Key {
+		case "session":
+			session.Lease += int64(crc32.ChecksumIEEE([]byte(arg.Vals[0])))
+		case "boot":
 			session.BootID = arg.Vals[0]
 		}
 	}
@@ -137,7 +143,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func (s *script) machine(t *testing.T, d *datadriven.TestData) cluster.Change {
 	id := machineID(d)
-	m := cluster.Machine{ID: id, Session: sessionOf(id), Since: noon}
+	m := cluster.Machine{ID: id, Session: sessionArg(d, id), Since: noon}
 	for _, arg := range d.CmdArgs[1:] {
 		switch arg.Key {
 		case "gone":
@@ -152,8 +158,7 @@ func (s *script) machine(t *testing.T, d *datadriven.TestData) cluster.Change {
 			m.Capacity.PhysicalMemory, _ = strconv.ParseInt(arg.Vals[0], 10, 64)
 		case "version":
 			m.Version = arg.Vals[0]
-		case "session":
-			m.Session.BootID = arg.Vals[0]
+		case "session", "boot":
 		case "metadata":
 			m.Metadata = make(map[string]string)
 			for _, pair := range arg.Vals {

@@ -22,6 +22,7 @@ type Status struct {
 type Copy struct {
 	Machine  MachineID
 	Address  string // empty if the machine is not present
+	Boot     string // boot id of the machine; empty if it is not present
 	Presence Presence
 	Order    *Order      // nil if the machine's orders do not have the unit
 	Report   *UnitReport // nil if the machine reports nothing of it: unknown, if the machine is lost
@@ -69,7 +70,7 @@ func (s *Snapshot) copyOf(name unit.Name, id MachineID) Copy {
 	orders := s.orders[id]
 	report, reported := s.reports[id]
 
-	c := Copy{Machine: id, Address: machine.Address, Presence: s.Presence(id)}
+	c := Copy{Machine: id, Address: machine.Address, Boot: machine.Session.BootID, Presence: s.Presence(id)}
 	if o, ok := orders.Units[name]; ok {
 		c.Order = &o
 	}
