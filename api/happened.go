@@ -11,7 +11,12 @@ import (
 
 // unitPast is a unit as it was last seen. Of a machine that is lost it still has
 // what that machine said last, and at which boot, so that it is known what is new when it is back.
-type unitPast struct{ cluster.Status }
+type unitPast struct {
+	cluster.Status
+
+	// halfway has the last run of a unit, by machine, that was seen to leave it and not seen to end: it may stop, or run anew.
+	halfway map[cluster.MachineID]unit.State
+}
 
 // unitHappened tells what has happened to a unit between two moments; presence is that of machines now.
 func unitHappened(was, is unitPast, presence func(cluster.MachineID) cluster.Presence) []Happening {
@@ -26,6 +31,7 @@ func unitHappened(was, is unitPast, presence func(cluster.MachineID) cluster.Pre
 		if pair.is.Presence == "" { // there is no copy any more
 			pair.is.Presence = presence(pair.is.Machine)
 		}
+		pair.ran = was.running(pair.was)
 		t.reported(pair)
 	}
 	return t.told
@@ -36,25 +42,50 @@ func (p unitPast) after(now cluster.Status) unitPast {
 	now.Copies = slices.Clone(now.Copies)
 	for i, c := range now.Copies {
 		old := copyOn(p.Copies, c.Machine)
-		if c.Report == nil && c.Presence != cluster.Present && !(pair{old, c}).rebooted() {
+		if c.Report == nil && c.Presence != cluster.Present && !(pair{was: old, is: c}).rebooted() {
 			now.Copies[i].Report, now.Copies[i].Boot = old.Report, cmp.Or(c.Boot, old.Boot)
 		}
 	}
-	return unitPast{now}
+	is := unitPast{Status: now}
+	for _, c := range now.Copies {
+		ran := p.running(copyOn(p.Copies, c.Machine))
+		if ran == nil || c.Report == nil || up(c.Report.State) || !c.Report.Running() {
+			continue
+		}
+		if is.halfway == nil {
+			is.halfway = make(map[cluster.MachineID]unit.State)
+		}
+		is.halfway[c.Machine] = *ran
+	}
+	return is
+}
+
+// running is the run of a copy of this past that is not known to have ended, nil if there is none.
+func (p unitPast) running(c cluster.Copy) *unit.State {
+	if c.Report != nil && up(c.Report.State) {
+		return &c.Report.State
+	}
+	if ran, ok := p.halfway[c.Machine]; ok {
+		return &ran
+	}
+	return nil
 }
 
 // pair is a copy before and after; one of them may be zero but for the machine.
-type pair struct{ was, is cluster.Copy }
+type pair struct {
+	was, is cluster.Copy
+	ran     *unit.State // the last run there that is not known to have ended, nil if there is none
+}
 
 // pairs matches copies by machine, in the order of machines.
 func pairs(was, is []cluster.Copy) []pair {
 	var all []pair
 	for _, c := range is {
-		all = append(all, pair{copyOn(was, c.Machine), c})
+		all = append(all, pair{was: copyOn(was, c.Machine), is: c})
 	}
 	for _, c := range was {
 		if now := copyOn(is, c.Machine); now.Presence == "" {
-			all = append(all, pair{c, now})
+			all = append(all, pair{was: c, is: now})
 		}
 	}
 	slices.SortFunc(all, func(a, b pair) int { return cmp.Compare(a.is.Machine, b.is.Machine) })
@@ -203,7 +234,7 @@ func (t *teller) reported(p pair) {
 		if was != nil && was.Running() {
 			t.info(HappenedStopped, id, "ended %s when that machine rebooted", p.on())
 		}
-		p.was, was = cluster.Copy{Machine: id, Presence: cluster.Present}, nil
+		p.was, p.ran, was = cluster.Copy{Machine: id, Presence: cluster.Present}, nil, nil
 	}
 	if is == nil {
 		if was != nil && p.is.Order == nil && p.is.Presence != cluster.Lost {
@@ -238,16 +269,28 @@ func (t *teller) state(p pair, was, is cluster.UnitReport) {
 		if was.Sub != is.Sub || was.Restarts != is.Restarts {
 			t.warn(HappenedRestarting, id, "failed %s: %s; systemd restarts it", p.on(), result(is.State))
 		}
-	case up(is.State) && !up(was.State) && is.Restarts > was.Restarts:
-		t.info(HappenedRestarted, id, "restarted %s by systemd, for the %s time", p.on(), ordinal(is.Restarts))
-	case up(is.State) && was.Active == "deactivating" && again:
-		t.info(HappenedRestarted, id, "restarted %s", p.on())
-	case up(is.State) && !up(was.State):
-		t.info(HappenedStarted, id, "started %s", p.on())
-	case up(is.State) && again:
-		t.info(HappenedRestarted, id, "restarted %s", p.on())
+	case up(is.State):
+		t.runs(p, was, is)
 	case is.Active == "inactive":
 		t.down(p, was, is)
+	}
+}
+
+// runs tells of a unit that runs. What leads from one run to the next is seen or not, be it a restart
+// that was asked for or systemd's own.
+func (t *teller) runs(p pair, was, is cluster.UnitReport) {
+	before, id := was.State, p.is.Machine
+	if p.ran != nil {
+		before = *p.ran
+	}
+	again := before.InvocationID != is.InvocationID
+	switch {
+	case is.Restarts > before.Restarts:
+		t.info(HappenedRestarted, id, "restarted %s by systemd, for the %s time", p.on(), ordinal(is.Restarts))
+	case again && (p.ran != nil || was.Active == "deactivating"):
+		t.info(HappenedRestarted, id, "restarted %s", p.on())
+	case p.ran == nil:
+		t.info(HappenedStarted, id, "started %s", p.on())
 	}
 }
 
