@@ -111,7 +111,7 @@ func (c *cache) remember(u cluster.Update, happened []Happening) {
 		return
 	}
 	if u.Reset {
-		c.history.add(u.Revision, now, gap("the store has discarded changes before this server had read them"))
+		c.history.add(u.Revision, now, gap("this server had to read everything anew from the store: what happened in between may be missing"))
 	}
 	c.history.add(u.Revision, now, happened...)
 }

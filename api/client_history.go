@@ -27,7 +27,8 @@ type HistoryOptions struct {
 	Follow    bool      // go on with what happens
 
 	// Told is called, if it is set, when everything up to a revision has been told and
-	// fn has returned from it: Since of what goes on from there. Only with Follow.
+	// fn has returned from it: Since of what goes on from there. After a HappenedGap the
+	// revision may be a smaller one than before, or than Since. Only with Follow.
 	Told func(revision int64)
 }
 
@@ -98,6 +99,9 @@ func (c *Client) followHistory(ctx context.Context, r request, o HistoryOptions,
 			return nil
 		case HappeningEnd:
 			return fmt.Errorf("%w: %s", ErrStreamEnded, happened.Message)
+		case HappenedGap:
+			// What was told before may be of revisions that this server has not reached.
+			told, newest = 0, 0
 		}
 		// All of one revision has been told when the next begins.
 		if happened.Revision > newest {

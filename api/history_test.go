@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,6 +181,44 @@ func TestTheClientFollowsHistory(t *testing.T) {
 	var refused *api.Error
 	if !errors.Is(err, api.ErrStreamEnded) && !errors.As(err, &refused) {
 		t.Errorf("at the end of the server: %v", err)
+	}
+}
+
+// A client that asked for what is not there yet goes on from what is there, and is not told of the gap again and again.
+func TestAfterAGapTheClientGoesOnFromWhereTheServerIs(t *testing.T) {
+	lines := `{"type":"gap","message":"this server has not seen the revision yet that was asked for"}
+{"type":"ping","revision":40}
+{"type":"submitted","revision":41,"unit":"a.service"}
+{"type":"gap","revision":20,"message":"read anew"}
+{"type":"destroyed","revision":20,"unit":"a.service"}
+{"type":"submitted","revision":21,"unit":"b.service"}
+{"type":"end","message":"enough"}
+`
+	canned := roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(lines))}, nil
+	})
+	var told []int64
+	err := api.ClientOver(canned, api.ClientOptions{}).History(t.Context(), api.HistoryOptions{
+		Since: 1000, Follow: true, Told: func(revision int64) { told = append(told, revision) },
+	}, func(api.Happening) error { return nil })
+	if !errors.Is(err, api.ErrStreamEnded) || !slices.Equal(told, []int64{40, 20}) {
+		t.Errorf("told up to %d, %v", told, err)
+	}
+}
+
+// That the server reads everything anew has more than one reason; it does not name one that it does not know.
+func TestHistorySaysWhatIsKnownOfAReset(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	f.store.reset()
+	f.settle(t, f.store.revision)
+	err := f.client.History(t.Context(), api.HistoryOptions{}, func(h api.Happening) error {
+		if h.Type != api.HappenedGap || !strings.Contains(h.Message, "read everything anew") || strings.Contains(h.Message, "discarded") {
+			t.Errorf("told %+v", h)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,7 +4,7 @@ import "fleet/unit"
 
 // Update is what a reader of the store is handed: first a whole snapshot, then
 // only what changed, each at one revision. A second Reset means that changes
-// were missed (the store had compacted them away) and everything is told anew.
+// may have been missed (the store had compacted them away, or refused to go on) and everything is told anew.
 type Update struct {
 	Revision int64
 	Reset    bool

@@ -20,7 +20,8 @@ const (
 
 // Follow calls fn first with everything that is recorded, at one revision (a
 // Reset), and then with every change, once and in order, one revision at a
-// time. When changes were compacted away before they could be told, another Reset follows. It
+// time. When changes were compacted away before they could be told, or the store refused
+// to go on for another reason, another Reset follows. It
 // blocks until ctx ends, whose error it returns, or until fn fails, whose error
 // it returns. Losing the store does not end it.
 //
