@@ -22,7 +22,7 @@ type invocation struct {
 	version  bool
 	check    bool // only say what is wrong with the settings
 	help     bool
-	warnings []string // settings that were accepted and have no effect
+	warnings []string // of settings that were accepted
 }
 
 // parse reads the settings from the configuration file, the environment and

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -107,21 +106,4 @@ func mutualTLS(s Settings) (*tls.Config, error) {
 		ClientCAs:    pool,
 		NextProtos:   []string{"h2", "http/1.1"},
 	}, nil
-}
-
-// apiCertificates loads this fleetd's certificate, and the authority that others' are signed by.
-func apiCertificates(s Settings) (tls.Certificate, *x509.CertPool, error) {
-	pair, err := tls.LoadX509KeyPair(s.APICertFile, s.APIKeyFile)
-	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("load api_certfile and api_keyfile: %w", err)
-	}
-	raw, err := os.ReadFile(s.APICAFile)
-	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("load api_cafile: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(raw) {
-		return tls.Certificate{}, nil, fmt.Errorf("api_cafile %s has no certificate", s.APICAFile)
-	}
-	return pair, pool, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -12,32 +13,43 @@ import (
 )
 
 func main() {
-	os.Exit(fleetd())
+	os.Exit(fleetd(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
 // fleetd returns 0 after an orderly stop, 1 after a failure, 2 for settings that cannot be used.
-func fleetd() int {
-	read := func() (invocation, error) { return parse(os.Args[1:], os.Environ(), os.Geteuid() == 0) }
+func fleetd(args, environ []string, stdout io.Writer, stderr *os.File) int {
+	read := func() (invocation, error) {
+		inv, err := parse(args, environ, os.Geteuid() == 0)
+		if err != nil || inv.help || inv.version {
+			return inv, err
+		}
+		warnings, err := inv.settings.certificateFiles()
+		inv.warnings = append(inv.warnings, warnings...)
+		return inv, err
+	}
 	inv, err := read()
 	if err == nil && !inv.help && !inv.version {
 		_, err = inv.settings.offer()
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "fleetd: %v\n", err)
+		fmt.Fprintf(stderr, "fleetd: %v\n", err)
 		return 2
 	case inv.help:
-		fmt.Print(help())
+		fmt.Fprint(stdout, help())
 		return 0
 	case inv.version:
-		fmt.Printf("fleetd version %s\n", cluster.Version)
+		fmt.Fprintf(stdout, "fleetd version %s\n", cluster.Version)
 		return 0
 	case inv.check:
+		for _, warning := range inv.warnings {
+			fmt.Fprintf(stderr, "fleetd: warning: %s\n", warning)
+		}
 		return 0
 	}
 	level := new(slog.LevelVar)
 	level.Set(inv.settings.LogLevel)
-	log := newLogger(inv.settings.LogFormat, level, os.Stderr)
+	log := newLogger(inv.settings.LogFormat, level, stderr)
 	for _, warning := range inv.warnings {
 		log.Warn(warning)
 	}
