@@ -81,7 +81,10 @@ func (a *app) root() *cobra.Command {
 			if err := a.prepare(cmd); err != nil {
 				return err
 			}
-			return a.chooseEndpoint(cmd.Context(), cmd)
+			if _, none := cmd.Annotations[offline]; none {
+				return nil
+			}
+			return a.chooseEndpoint(cmd.Context())
 		},
 	}
 	root.SetOut(a.stdout)

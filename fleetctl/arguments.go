@@ -5,10 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // fromStdin is the argument that stands for those that standard input has.
 const fromStdin = "-"
+
+// needNothing is the cobra.PositionalArgs of commands without arguments.
+func needNothing(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, but %q is given", cmd.Name(), args[0])
+	}
+	return nil
+}
 
 // arguments puts the lines of standard input in the place of "-". Empty lines and those that begin with "#" do not count.
 func (a *app) arguments(args []string) ([]string, error) {

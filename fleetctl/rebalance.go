@@ -55,7 +55,7 @@ The exit code is 0 if every move was
 made, or there was none to make; else that of the move at which it stopped.`,
 		Example: `  fleetctl rebalance --plan
   fleetctl rebalance --goal even --max 3 --yes`,
-		Args: cobra.NoArgs,
+		Args: needNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.rebalance(cmd.Context(), r) },
 	}
 	flags := cmd.Flags()

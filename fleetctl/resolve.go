@@ -29,7 +29,7 @@ type resolver struct {
 }
 
 // resolve finds out what the cluster has of each candidate and reads the files that are to
-// be sent, which source chooses. It changes nothing, so that a mistake in the last argument does not
+// be sent, which source chooses, and tells of what is wrong with any. It changes nothing, so that a mistake in the last argument does not
 // leave the first ones half done.
 func (a *app) resolve(ctx context.Context, c *api.Client, all []*candidate, source func(*resolver, context.Context, *candidate) error) error {
 	r := &resolver{
@@ -71,9 +71,6 @@ func (a *app) resolve(ctx context.Context, c *api.Client, all []*candidate, sour
 		}
 		a.complain("%v", f.err)
 		code = worse(code, f.code)
-	}
-	if code != exitOK {
-		a.complain("Nothing was sent.")
 	}
 	return ended(code)
 }

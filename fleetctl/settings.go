@@ -144,8 +144,8 @@ func (a *app) readEnvironment(flags *pflag.FlagSet) error {
 const offline = "offline"
 
 // chooseEndpoint finds the first of several endpoints that answers.
-func (a *app) chooseEndpoint(ctx context.Context, cmd *cobra.Command) error {
-	if _, none := cmd.Annotations[offline]; none || !strings.Contains(a.endpoint, ",") {
+func (a *app) chooseEndpoint(ctx context.Context) error {
+	if !strings.Contains(a.endpoint, ",") {
 		return nil
 	}
 	var silent []error

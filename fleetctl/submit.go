@@ -75,6 +75,9 @@ func (a *app) bring(cmd *cobra.Command, args []string, w *waiting, b bringing) e
 	}
 	err = a.resolve(ctx, c, all, func(r *resolver, ctx context.Context, x *candidate) error { return r.source(ctx, x, b.replacing) })
 	if err != nil {
+		if faultOf(err).err == nil {
+			a.complain("Nothing was sent.")
+		}
 		return err
 	}
 	if !b.unverified {

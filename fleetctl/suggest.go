@@ -91,7 +91,54 @@ func flagHint(cmd *cobra.Command, f *fault) string {
 	if !cmd.HasParent() && slices.ContainsFunc(cmd.Commands(), takes) {
 		return fmt.Sprintf("--%s is an option of commands; write it after the command", name)
 	}
-	return otherwise[name]
+	if instead, known := otherwise[name]; known {
+		return instead
+	}
+	if meant := nearestFlags(cmd, name); len(meant) > 0 {
+		return fmt.Sprintf("did you mean %s? See %s --help", alternatives(meant), cmd.CommandPath())
+	}
+	return ""
+}
+
+// nearestFlags are the options of a command that are misspelt as name, if any may be.
+func nearestFlags(cmd *cobra.Command, name string) []string {
+	nearest := min(2, len(name)/3) + 1 // of a short word nearly everything would be near
+	var meant []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		distance := editDistance(name, f.Name)
+		if f.Hidden || distance > nearest || distance == nearest && meant == nil {
+			return
+		}
+		if distance < nearest {
+			nearest, meant = distance, nil
+		}
+		meant = append(meant, "--"+f.Name)
+	})
+	return meant
+}
+
+// editDistance is how many letters have to be inserted, left out, changed, or swapped with the next one to make one word of
+// another (the optimal string alignment distance).
+func editDistance(from, to string) int {
+	distance := make([][]int, len(from)+1)
+	for i := range distance {
+		distance[i] = make([]int, len(to)+1)
+		for j := range distance[i] {
+			switch {
+			case i == 0 || j == 0:
+				distance[i][j] = i + j
+				continue
+			case from[i-1] == to[j-1]:
+				distance[i][j] = distance[i-1][j-1]
+			default:
+				distance[i][j] = 1 + min(distance[i-1][j-1], distance[i-1][j], distance[i][j-1])
+			}
+			if i > 1 && j > 1 && from[i-1] == to[j-2] && from[i-2] == to[j-1] {
+				distance[i][j] = min(distance[i][j], distance[i-2][j-2]+1)
+			}
+		}
+	}
+	return distance[len(from)][len(to)]
 }
 
 // plainly says what is expected in the place of what Go's parsers say.

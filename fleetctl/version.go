@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"fmt"
 	"strings"
 
 	"github.com/coreos/go-semver/semver"
@@ -13,32 +16,25 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the versions of fleetctl and of the fleetd that answers",
-		Long: `Print the versions of fleetctl and of the fleetd that answers. That none answers is told, and is no failure;
-"fleetctl --version" does not ask.`,
+		Long: `Print the versions of fleetctl and of the fleetd that answers. If none does, that of fleetctl is printed
+nevertheless, and the exit code is 8. "fleetctl --version" does not ask.`,
 		Example: `  fleetctl version
   fleetctl --endpoint https://10.0.0.1:49153 version`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.version(cmd) },
+		Args:        needNothing,
+		Annotations: map[string]string{offline: ""}, // it chooses the endpoint itself
+		RunE:        func(cmd *cobra.Command, _ []string) error { return a.version(cmd) },
 	}
 }
 
-// version is also for finding out why there is no connection, so that is no failure here.
+// version prints what is known, also if the other half cannot be had.
 func (a *app) version(cmd *cobra.Command) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	server, err := c.Version(cmd.Context())
-	if err != nil {
-		a.complain("fleetd version unknown: %v", err)
-	}
+	server, unanswered := a.serverVersion(cmd.Context())
 	if a.structured() {
 		versions := struct {
 			Client string `json:"client"`
 			Server string `json:"server,omitempty"`
 		}{cluster.Version, server}
-		return entities(a, []any{versions})
+		return cmp.Or(entities(a, []any{versions}), unanswered)
 	}
 	a.say("fleetctl version %s", cluster.Version)
 	if server != "" {
@@ -47,7 +43,23 @@ func (a *app) version(cmd *cobra.Command) error {
 	if newer(server, cluster.Version) {
 		a.complain("this fleetctl is older than the cluster's fleetd: what is new there it does not show")
 	}
-	return nil
+	return unanswered
+}
+
+func (a *app) serverVersion(ctx context.Context) (string, error) {
+	if err := a.chooseEndpoint(ctx); err != nil {
+		return "", err
+	}
+	c, err := a.connect()
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	version, err := c.Version(ctx)
+	if err != nil {
+		err = remote(fmt.Errorf("the version of fleetd is unknown: %w", err))
+	}
+	return version, err
 }
 
 // newer compares by semantic versioning; what is no version is not newer.
