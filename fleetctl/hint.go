@@ -55,11 +55,14 @@ func hint(err error) string {
 		none      unknown
 		name      *net.DNSError
 		noTLS     tls.RecordHeaderError
+		state     damagedState
 		f         *fault
 	)
 	switch {
 	case errors.As(err, &none):
 		return none.look
+	case errors.As(err, &state):
+		return "repair it there, or take it from a backup; if it is removed, export --overwrite writes it anew, and submit takes the unit files without it"
 	case errors.Is(err, errNobodyToAsk):
 		return "add --yes to go ahead without being asked"
 	case errors.As(err, &f) && f.code == exitError:

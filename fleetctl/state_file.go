@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"fleet/api"
 	"fleet/cluster"
@@ -85,7 +86,7 @@ func readState(dir string) (savedState, error) {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(raw, &format); err != nil {
-		return s, fmt.Errorf("%s: %w", path, err)
+		return s, damaged(path, raw, err)
 	}
 	if format.Format != stateFormat {
 		return s, fmt.Errorf("%s: format %d is not known to this fleetctl, which knows %d", path, format.Format, stateFormat)
@@ -93,12 +94,34 @@ func readState(dir string) (savedState, error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields() // a misspelt word would be a setting that is lost
 	if err := decoder.Decode(&s); err != nil {
-		return s, fmt.Errorf("%s: %w", path, err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return s, fmt.Errorf("%s: there is something behind the end", path)
+		return s, damaged(path, raw, err)
 	}
 	return s, nil
+}
+
+// damagedState is a state file that cannot be read.
+type damagedState struct{ error }
+
+// damaged says where a state file is not what it should be, in the words of who writes it.
+func damaged(path string, raw []byte, err error) error {
+	at := 0
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	field, unknown := strings.CutPrefix(err.Error(), "json: unknown field ")
+	switch {
+	case errors.As(err, &syntax):
+		at = int(syntax.Offset)
+	case errors.As(err, &kind):
+		at = int(kind.Offset)
+		err = fmt.Errorf("%s cannot be of type %s", kind.Field, kind.Value)
+	case unknown:
+		at = bytes.Index(raw, []byte(field)) + 1 // the decoder does not say it
+		err = fmt.Errorf("unknown field %s", field)
+	}
+	before := raw[:max(0, min(at, len(raw)))]
+	line := 1 + bytes.Count(before, []byte("\n"))
+	column := max(1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]))
+	return damagedState{fmt.Errorf("%s is damaged: line %d, column %d: %w", path, line, column, err)}
 }
 
 func (s savedState) encode() ([]byte, error) {
