@@ -6,7 +6,7 @@
 // files; selection.go for units that exist), the question before something that runs changes (review.go, confirm.go), sending orders and waiting for what
 // comes of them (order.go, send.go, carry.go, watch.go, waiter.go), the judgement of one event (request.go,
 // moving.go, milestone.go), what an export has besides unit files (state_file.go), what a machine argument means (machine.go), plans and rulings in words
-// (plan_text.go, verdicts.go, gain.go), standard output and the forms of what is written there (outlet.go, output.go, table.go, screen.go),
+// (plan_text.go, verdicts.go, gain.go), standard output and the forms of what is written there (outlet.go, output.go, table.go, columns.go, screen.go),
 // what lists have in common (list.go), exit codes (exit.go) and where to look after a failure (hint.go, suggest.go).
 //
 // The texts of a command are its manual: help.go shows them, docs/fleetctl.md and

@@ -36,11 +36,7 @@ func (p *progress) due() <-chan time.Time {
 
 func (p *progress) show(text string) {
 	p.begun = true
-	line := []rune(text)
-	if len(line) >= p.width {
-		line = append(line[:max(0, p.width-2)], '…')
-	}
-	fmt.Fprintf(p.app.stderr, "\r\x1b[K%s", string(line))
+	fmt.Fprintf(p.app.stderr, "\r\x1b[K%s", shorten(oneLine(text), p.width-1))
 	p.shown = true
 }
 

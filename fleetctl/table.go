@@ -115,16 +115,6 @@ func grid[T any](columns []column[T], rows []T, s shape, legend bool) [][]cell {
 	return lines
 }
 
-// oneLine keeps control characters, whoever wrote them, from the table and the terminal.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
 const (
 	tabStop   = 8
 	columnGap = 2 // on a terminal
@@ -145,8 +135,12 @@ func (a *app) writeGrid(w io.Writer, lines [][]cell, cut bool) error {
 
 // layOut makes lines of a table that is to be written to w.
 func (a *app) layOut(w io.Writer, lines [][]cell, cut bool) []string {
-	widths := widthsOf(lines)
 	width, watched := terminalWidth(w)
+	length := utf8.RuneCountInString // as fleet 1 counted
+	if watched {
+		length = columnsOf
+	}
+	widths := widthsOf(lines, length)
 	if watched && cut {
 		fit(widths, width)
 	}
@@ -159,13 +153,13 @@ func (a *app) layOut(w io.Writer, lines [][]cell, cut bool) []string {
 				text = shorten(text, widths[i])
 			}
 			b.WriteString(a.paint(w, c.style, text))
-			switch length := utf8.RuneCountInString(text); {
+			switch n := length(text); {
 			case i == len(line)-1:
 			case watched:
-				b.WriteString(strings.Repeat(" ", widths[i]-length+columnGap))
+				b.WriteString(strings.Repeat(" ", widths[i]-n+columnGap))
 			default:
 				stop := (widths[i] + tabStop) / tabStop * tabStop
-				b.WriteString(strings.Repeat("\t", (stop-length+tabStop-1)/tabStop))
+				b.WriteString(strings.Repeat("\t", (stop-n+tabStop-1)/tabStop))
 			}
 		}
 		out[n] = b.String()
@@ -173,14 +167,14 @@ func (a *app) layOut(w io.Writer, lines [][]cell, cut bool) []string {
 	return out
 }
 
-func widthsOf(lines [][]cell) []int {
+func widthsOf(lines [][]cell, length func(string) int) []int {
 	if len(lines) == 0 {
 		return nil
 	}
 	widths := make([]int, len(lines[0]))
 	for _, line := range lines {
 		for i, c := range line {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+			widths[i] = max(widths[i], length(c.text))
 		}
 	}
 	return widths
@@ -209,14 +203,6 @@ func fit(widths []int, terminal int) {
 		}
 		widths[widest]--
 	}
-}
-
-// shorten cuts a text that is longer than its column.
-func shorten(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
-		return text
-	}
-	return string([]rune(text)[:max(0, width-1)]) + "…"
 }
 
 // shortHash is 7 digits of a hash, as fleet 1 showed it.

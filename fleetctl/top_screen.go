@@ -167,7 +167,7 @@ func (s *topScreen) table(rows []topRow, width int) (lines [][]cell, err error) 
 			return nil, err
 		}
 		lines = grid(picked, rows, shape{s.full, time.Now()}, !s.noLegend)
-		if breadth(widthsOf(lines)) <= width {
+		if breadth(widthsOf(lines, columnsOf)) <= width {
 			break
 		}
 	}
