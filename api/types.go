@@ -70,7 +70,7 @@ type Copy struct {
 	MainPID      uint32         `json:"mainPID,omitempty"`      // 0: there is none
 	Restarts     uint32         `json:"restarts,omitempty"`     // how often systemd has restarted it
 	InvocationID string         `json:"invocationID,omitempty"` // of the last start
-	StateSince   time.Time      `json:"stateSince,omitzero"`    // when systemd's states changed last
+	StateSince   time.Time      `json:"stateSince,omitzero"`    // when it came to be active, inactive, …; the machine's clock
 	Job          string         `json:"job,omitempty"`          // systemd's job that is queued or runs
 	JobResult    unit.JobResult `json:"jobResult,omitempty"`    // how the last job ended that fleet asked for
 	Error        string         `json:"error,omitempty"`        // why the order could not be carried out
@@ -97,7 +97,7 @@ type UnitState struct {
 	ExitStatus       int32     `json:"exitStatus,omitempty"`       // of the main process
 	Signaled         bool      `json:"signaled,omitempty"`         // ExitStatus is the number of a signal
 	Restarts         uint32    `json:"restarts,omitempty"`         // by systemd
-	StateSince       time.Time `json:"stateSince,omitzero"`        // the machine's clock
+	StateSince       time.Time `json:"stateSince,omitzero"`        // when it came to be active, inactive, …; the machine's clock
 	Error            string    `json:"error,omitempty"`            // why the order could not be carried out
 }
 

@@ -119,6 +119,30 @@ func leftovers(t testing.TB) []string {
 	return found
 }
 
+// A timer that has fired is active since it was started, and not since it fired.
+func TestAUnitIsInItsStateSinceWhenSystemctlSays(t *testing.T) {
+	m := connectSystem(t)
+	service, timer := unit.Name("contract-fired.service"), unit.Name("contract-fired.timer")
+	load(t, m, service, "[Service]\nType=oneshot\nExecStart=/bin/true\n")
+	load(t, m, timer, "[Timer]\nOnActiveSec=300ms\nAccuracySec=1ms\n")
+	start(t, m, timer)
+	for deadline := time.Now().Add(10 * time.Second); state(t, m, timer).Sub != "elapsed"; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the timer is %+v", state(t, m, timer))
+		}
+	}
+	for n, property := range map[unit.Name]string{timer: "ActiveEnterTimestamp", service: "InactiveEnterTimestamp"} {
+		shown := command(t, "systemctl", "show", "--timestamp=us+utc", "--value", "-p", property, string(n))
+		want, err := time.Parse("Mon 2006-01-02 15:04:05.999999 MST", shown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := state(t, m, n); !st.Since.Equal(want) {
+			t.Errorf("%s is %s since %v, systemctl says %v", n, st.Active, st.Since.UTC(), want)
+		}
+	}
+}
+
 func TestInstallLinksComeAndGo(t *testing.T) {
 	m := connectSystem(t)
 	n := unit.Name("contract-wanted.service")

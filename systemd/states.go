@@ -167,6 +167,20 @@ func (r *reader) skipped() bool {
 	return r.err == nil && checked != 0 && !met
 }
 
+// sinceProperty is the property that has since when a unit is in its active state, the one that systemctl
+// shows. StateChangeTimestamp is another thing: a timer that fires changes its sub-state, and is as active as before.
+func sinceProperty(active string) string {
+	switch active {
+	case "active", "reloading", "refreshing":
+		return "ActiveEnterTimestamp"
+	case "inactive", "failed":
+		return "InactiveEnterTimestamp"
+	case "activating":
+		return "InactiveExitTimestamp"
+	}
+	return "ActiveExitTimestamp"
+}
+
 // readRun reads what is known of the unit's present or last run.
 func (r *reader) readRun(t unit.Type, st *unit.State) {
 	var invocation []byte
@@ -185,7 +199,7 @@ func (r *reader) readRun(t unit.Type, st *unit.State) {
 		return
 	}
 	var since uint64
-	r.get(unitIface, "StateChangeTimestamp", &since)
+	r.get(unitIface, sinceProperty(st.Active), &since)
 	if since > 0 {
 		st.Since = time.UnixMicro(int64(since))
 	}

@@ -16,7 +16,7 @@ type State struct {
 	MainPID      uint32    `json:"mainPID,omitempty"`      // MainPID of a service, 0 if none runs
 	Restarts     uint32    `json:"restarts,omitempty"`     // NRestarts: automatic restarts by systemd since the last start
 	InvocationID string    `json:"invocationID,omitempty"` // 32 hexadecimal digits; empty if the unit was never started
-	Since        time.Time `json:"since,omitzero"`         // StateChangeTimestamp, the host's realtime clock, microseconds
+	Since        time.Time `json:"since,omitzero"`         // when it came to be active, inactive, … as systemctl has it; the host's realtime clock, microseconds
 	Job          string    `json:"job,omitempty"`          // type of the queued or running systemd job (start, stop, …), empty if none
 }
 

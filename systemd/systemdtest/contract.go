@@ -55,6 +55,7 @@ func Contract(t *testing.T, run func(t *testing.T, test func(t *testing.T, s Sub
 		{"a start that fails says so, and the log has it", testFailedStart},
 		{"a process that dies rings and is restarted by hand", testDeath},
 		{"a start takes as long as it takes", testSlowStart},
+		{"since when a unit is active or not has nothing to do with its sub-state", testSince},
 		{"a running or stopping unit is not unloaded", testUnloadRefused},
 		{"a bad unit fails alone", testBatchIsolation},
 		{"a unit of the host is refused", testHostUnits},
@@ -175,6 +176,45 @@ func testSlowStart(t *testing.T, s Subject) {
 	if st := state(t, s, n); st.Active != "active" || st.Job != "" {
 		t.Errorf("after start: %+v", st)
 	}
+}
+
+func testSince(t *testing.T, s Subject) {
+	n := unit.Name("contract-since.service")
+	load(t, s, n, "[Service]\nExecStartPre=/bin/sleep 0.3\nExecStart=/bin/sleep 0.6\nRemainAfterExit=yes\nExecStop=/bin/sleep 0.5\n")
+	reached := func(active, sub string) func(unit.State) bool {
+		return func(st unit.State) bool { return st.Active == active && (sub == "" || st.Sub == sub) }
+	}
+	later := func(when string, a, b unit.State) {
+		t.Helper()
+		if !a.Since.Before(b.Since) {
+			t.Errorf("%s: since %v, and before it was %s since %v", when, b.Since, a.Active, a.Since)
+		}
+	}
+	job := func(do func(context.Context, unit.Name) (unit.JobResult, error)) <-chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := do(t.Context(), n)
+			done <- err
+		}()
+		return done
+	}
+	start := job(s.Start)
+	starting := eventually(t, s, n, reached("activating", ""))
+	if err := <-start; err != nil {
+		t.Error(err)
+	}
+	running := eventually(t, s, n, reached("active", "running"))
+	later("running", starting, running)
+	if exited := eventually(t, s, n, reached("active", "exited")); !exited.Since.Equal(running.Since) {
+		t.Errorf("its process has ended: active since %v, and before it was since %v", exited.Since, running.Since)
+	}
+	stop := job(s.Stop)
+	stopping := eventually(t, s, n, reached("deactivating", ""))
+	if err := <-stop; err != nil {
+		t.Error(err)
+	}
+	later("stopping", running, stopping)
+	later("stopped", stopping, state(t, s, n))
 }
 
 func testUnloadRefused(t *testing.T, s Subject) {
