@@ -132,13 +132,17 @@ func (w *world) page(b *testing.B, query string) {
 	}
 }
 
-// BenchmarkListen is what it costs the server when somebody begins to wait for one unit of a hundred thousand.
+// BenchmarkListen is what it costs the server when somebody begins to wait for some of a hundred thousand units.
 func BenchmarkListen(b *testing.B) {
 	w := large(b)
-	r := httptest.NewRequest(http.MethodGet, "/fleet/v1/events?unitName=app-042@00042.service", http.NoBody)
-	ctx, cancel := context.WithCancel(b.Context())
-	cancel() // the stream ends behind what there is at first
-	for b.Loop() {
-		w.server.Handler().ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+	for _, query := range []string{"unitName=app-042@00042.service", "glob=app-042@*", "unitName=app-042@00042.service&machines=true"} {
+		b.Run(query, func(b *testing.B) {
+			r := httptest.NewRequest(http.MethodGet, "/fleet/v1/events?"+query, http.NoBody)
+			ctx, cancel := context.WithCancel(b.Context())
+			cancel() // the stream ends behind what there is at first
+			for b.Loop() {
+				w.server.Handler().ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+			}
+		})
 	}
 }

@@ -28,12 +28,15 @@ type cache struct {
 	// located has every unit that is in a list of units or states.
 	located map[unit.Name]located
 
-	submitted sortedKeys[unit.Name] // units with a record
+	known     sortedKeys[unit.Name] // units that any record names
+	submitted sortedKeys[unit.Name] // of these, units with a record
 	reported  sortedKeys[unit.Name] // of located, those that a present machine reports
 	present   sortedKeys[cluster.MachineID]
 	pasts     pasts
 	files     fileViews
 	needs     fileNeeds
+
+	reservations reservations
 }
 
 // located is what lists want to know of a unit before they look at it.
@@ -165,9 +168,11 @@ func (c *cache) machinesOf(u cluster.Update) map[cluster.MachineID]struct{} {
 
 // forget drops what was derived from records that u changed.
 func (c *cache) forget(u cluster.Update) {
+	c.reservations.drop(u)
 	if u.Reset {
 		c.files.clear()
 		c.needs.clear()
+		c.known.stale()
 		c.submitted.stale()
 		c.present.stale()
 	}
@@ -202,6 +207,7 @@ func (c *cache) forgetDamaged(change cluster.Corrupted) {
 func (c *cache) locate(st cluster.Status) {
 	reported := slices.ContainsFunc(st.Copies, func(c cluster.Copy) bool { return c.Report != nil })
 	c.reported.put(st.Name, reported)
+	c.known.put(st.Name, st.Exists || len(st.Copies) > 0 || st.Pending != nil)
 	if !st.Exists && !reported {
 		delete(c.located, st.Name)
 		return
@@ -230,7 +236,7 @@ func (c *cache) read(fn func(view)) {
 }
 
 func (c *cache) view() view {
-	return view{Snapshot: &c.snapshot, files: &c.files, needs: &c.needs, located: c.located}
+	return view{Snapshot: &c.snapshot, files: &c.files, needs: &c.needs, reservations: &c.reservations, located: c.located}
 }
 
 func (c *cache) filled() bool {

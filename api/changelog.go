@@ -49,10 +49,10 @@ func (l *changelog) begin(revision int64) {
 	*l = changelog{floor: revision, limit: l.limit}
 }
 
-// since returns what has changed after a revision, sorted, if all of that is remembered.
-func (l *changelog) since(revision int64) ([]unit.Name, []cluster.MachineID, bool) {
+// since returns the steps after a revision, if all of them are remembered.
+func (l *changelog) since(revision int64) ([]change, bool) {
 	if revision < l.floor {
-		return nil, nil, false
+		return nil, false
 	}
 	first, found := slices.BinarySearchFunc(l.steps, revision, func(step change, r int64) int {
 		return cmp.Compare(step.revision, r)
@@ -60,8 +60,13 @@ func (l *changelog) since(revision int64) ([]unit.Name, []cluster.MachineID, boo
 	if found {
 		first++
 	}
+	return slices.Clone(l.steps[first:]), true
+}
+
+// merged returns what has changed in any of the steps, sorted.
+func merged(steps []change) ([]unit.Name, []cluster.MachineID) {
 	names, ids := make(map[unit.Name]struct{}), make(map[cluster.MachineID]struct{})
-	for _, step := range l.steps[first:] {
+	for _, step := range steps {
 		for _, name := range step.names {
 			names[name] = struct{}{}
 		}
@@ -69,5 +74,5 @@ func (l *changelog) since(revision int64) ([]unit.Name, []cluster.MachineID, boo
 			ids[id] = struct{}{}
 		}
 	}
-	return slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(ids)), true
+	return slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(ids))
 }

@@ -109,13 +109,16 @@ func (e *eventStream) sendBatch(b batch, last ...Event) error {
 		return e.send(events...)
 	}
 	var events []Event
-	e.server.cache.read(func(v view) {
-		for _, id := range b.ids {
-			events = append(events, machineEvent(v, id))
+	for chunk := range slices.Chunk(b.ids, eventChunk) {
+		events = events[:0]
+		e.server.cache.read(func(v view) {
+			for _, id := range chunk {
+				events = append(events, machineEvent(v, id))
+			}
+		})
+		if err := send(events); err != nil {
+			return err
 		}
-	})
-	if err := send(events); err != nil {
-		return err
 	}
 	for chunk := range slices.Chunk(b.names, eventChunk) {
 		events = events[:0]

@@ -27,7 +27,8 @@ type batch struct {
 	names    []unit.Name
 	ids      []cluster.MachineID
 	revision int64
-	reset    string // why it is everything although only what is newer was asked for
+	whole    bool   // it is everything
+	reset    string // why it is although only what is newer was asked for
 }
 
 // listen begins to collect, and returns what there is to tell at first: what
@@ -45,18 +46,25 @@ func (c *cache) listen(units filter, machines bool, since int64) (*listener, bat
 	c.listeners[l] = struct{}{}
 	c.mu.Unlock()
 
-	first := c.changedSince(since, units)
-	if units.ofNames() {
-		first.names = slices.DeleteFunc(first.names, func(name unit.Name) bool { return !units.named(name) })
-	}
+	first := c.changedSince(since)
+	first.names = units.told(first.names, first.whole)
 	if !machines {
 		first.ids = nil
 	}
 	return l, first
 }
 
-// changedSince is everything if the revision is zero, or lies too far back. Of units it has all that are selected, and may have more.
-func (c *cache) changedSince(revision int64, units filter) batch {
+// changedSince is everything if the revision is zero, or lies too far back. Whatever takes long for many is done without
+// the lock: when a server is started, all its clients come at once, and updates would wait for each of them.
+func (c *cache) changedSince(revision int64) batch {
+	b, steps := c.stepsSince(revision)
+	if !b.whole {
+		b.names, b.ids = merged(steps)
+	}
+	return b
+}
+
+func (c *cache) stepsSince(revision int64) (batch, []change) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	b := batch{revision: c.snapshot.Revision}
@@ -64,20 +72,39 @@ func (c *cache) changedSince(revision int64, units filter) batch {
 	case revision > b.revision:
 		b.reset = "this server has not seen the revision yet that was asked for"
 	case revision > 0:
-		var remembered bool
-		if b.names, b.ids, remembered = c.log.since(revision); remembered {
-			return b
+		if steps, remembered := c.log.since(revision); remembered {
+			return b, steps
 		}
 		b.reset = "this server does not remember everything since the revision that was asked for"
 	}
-	// Units that are asked for by name are told even if there are none.
-	b.names, b.ids = slices.Clone(units.names), c.view().machineIDs()
-	if len(units.globs) > 0 || !units.ofNames() {
-		b.names = append(b.names, c.snapshot.Names()...)
-		slices.Sort(b.names)
-		b.names = slices.Compact(b.names)
+	b.whole, b.names, b.ids = true, c.knownNames(), c.presentMachines()
+	return b, nil
+}
+
+// told returns those of sorted names that are selected, in a list of its own if they are not all. Of everything, units that
+// are asked for by name are told even if there are none.
+func (f *filter) told(names []unit.Name, whole bool) []unit.Name {
+	if !f.ofNames() {
+		return names
 	}
-	return b
+	if len(f.globs) == 0 && whole {
+		return f.names
+	}
+	if len(f.globs) == 1 && len(f.names) == 0 {
+		names = beginning(names, f.globs[0].prefix)
+	}
+	var selected []unit.Name
+	for _, name := range names {
+		if f.named(name) {
+			selected = append(selected, name)
+		}
+	}
+	if whole {
+		selected = append(selected, f.names...)
+		slices.Sort(selected)
+		selected = slices.Compact(selected)
+	}
+	return selected
 }
 
 func (c *cache) unlisten(l *listener) {

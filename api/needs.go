@@ -73,9 +73,50 @@ func (v view) needed(id unit.ContentID, file cluster.File, name unit.Name) (unit
 	return v.needs.get(id, file, name)
 }
 
+// reservations keeps what is reserved on machines now, which is the same for all who are told of them. There is
+// nothing of a machine with a unit whose file is not known.
+type reservations struct{ known sync.Map } // *Resources by cluster.MachineID
+
+// drop forgets what u may have changed. Files are named after what is in them, so that only one that is lost counts.
+func (r *reservations) drop(u cluster.Update) {
+	if u.Reset {
+		r.known.Clear()
+	}
+	for _, change := range u.Changes {
+		switch change := change.(type) {
+		case cluster.OrdersChanged:
+			r.known.Delete(change.ID)
+		case cluster.MachineChanged:
+			r.known.Delete(change.ID)
+		case cluster.FileChanged:
+			if change.File == nil {
+				r.known.Clear()
+			}
+		case cluster.Corrupted:
+			r.known.Clear()
+		}
+	}
+}
+
 // reserved is what the units that a machine is ordered to have reserve there; nil
 // if it is nothing, or cannot be known because a file cannot be read.
 func (v view) reserved(id cluster.MachineID) *Resources {
+	if v.reservations == nil || v.past.other(id) {
+		sum, _ := v.addUp(id)
+		return sum
+	}
+	if sum, ok := v.reservations.known.Load(id); ok {
+		return sum.(*Resources)
+	}
+	sum, ok := v.addUp(id)
+	if ok {
+		v.reservations.known.Store(id, sum)
+	}
+	return sum
+}
+
+// addUp tells besides whether everything is known.
+func (v view) addUp(id cluster.MachineID) (*Resources, bool) {
 	orders, _ := v.Orders(id)
 	machine, _ := v.Machine(id)
 	var sum Resources
@@ -83,18 +124,18 @@ func (v view) reserved(id cluster.MachineID) *Resources {
 	for name, order := range orders.Units {
 		file, ok := v.File(order.Content)
 		if !ok {
-			return nil
+			return nil, false
 		}
 		needs, err := v.needed(order.Content, file, name)
 		if err != nil {
-			return nil
+			return nil, false
 		}
 		something = sum.add(needs, machine.Capacity.PhysicalMemory) || something
 	}
 	if !something {
-		return nil
+		return nil, true
 	}
-	return &sum
+	return &sum, true
 }
 
 // add takes in the needs of one unit on a machine with that much memory, and tells whether there were any.

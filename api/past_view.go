@@ -54,6 +54,15 @@ func (p *past) replaced(id unit.ContentID) bool {
 	return kept
 }
 
+// other tells whether something may have been different about what a machine has to have.
+func (p *past) other(id cluster.MachineID) bool {
+	if p == nil {
+		return false
+	}
+	_, kept := p.machines[id]
+	return kept || len(p.files) > 0 || p.whole != nil
+}
+
 func (v view) pastMachine(id cluster.MachineID) (pastMachine, bool) {
 	if v.past == nil {
 		return pastMachine{}, false

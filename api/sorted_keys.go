@@ -9,6 +9,9 @@ import (
 	"fleet/unit"
 )
 
+// knownNames are the units that any record names, sorted. The caller holds the lock for reading.
+func (c *cache) knownNames() []unit.Name { return c.known.get(c.snapshot.Names) }
+
 // submittedNames are the units with a record, sorted. The caller holds the lock for reading.
 func (c *cache) submittedNames() []unit.Name { return c.submitted.get(c.snapshot.Units) }
 

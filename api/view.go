@@ -10,10 +10,11 @@ import (
 // view turns the vocabulary into JSON types. It is valid while the cache's lock is held.
 type view struct {
 	*cluster.Snapshot
-	files   *fileViews
-	needs   *fileNeeds
-	located map[unit.Name]located // as in the cache: not of the past
-	past    *past                 // nil: the cluster as it is now
+	files        *fileViews
+	needs        *fileNeeds
+	reservations *reservations         // nil: not of the present cluster
+	located      map[unit.Name]located // as in the cache: not of the past
+	past         *past                 // nil: the cluster as it is now
 }
 
 // detail is how much of a unit is shown.
