@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"fleet/cluster"
@@ -46,11 +48,17 @@ func (f *fileViews) clear() {
 	f.views = nil
 }
 
+// newFileView shows the options as fleet 1 kept them: section by section, in the order in which these first appear.
 func newFileView(file *unit.File) *fileView {
 	options := file.Options()
 	v := &fileView{options: make([]Option, len(options)), hash: file.V1Hash()}
+	first := make(map[string]int) // of the section
 	for i, o := range options {
 		v.options[i] = Option(o)
+		if _, seen := first[o.Section]; !seen {
+			first[o.Section] = i
+		}
 	}
+	slices.SortStableFunc(v.options, func(a, b Option) int { return cmp.Compare(first[a.Section], first[b.Section]) })
 	return v
 }

@@ -42,26 +42,31 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 	if body.Name != urlName {
 		return badRequest("name in URL %q differs from unit name in request body %q", urlName, body.Name)
 	}
-	sub, err := newSubmission(body.Name, body.DesiredState)
+	name, err := parseName(body.Name)
 	if err != nil {
 		return err
 	}
+	sub := &submission{name: name}
 	if len(body.Options) > 0 {
 		if err := sub.addOptions(body.Options); err != nil {
 			return err
 		}
 	}
+	invalid := sub.want(body.DesiredState)
 	code := http.StatusNoContent
 	out, err := s.change(r, sub.name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
+		switch {
+		case sub.file == nil && current == nil:
+			return nil, conflict("unit does not exist and options field empty")
+		case invalid != nil:
+			return nil, invalid
+		}
 		if sub.file != nil && (current == nil || !s.same(r.Context(), sub, current)) {
 			code = http.StatusCreated // v1 calls a replacement a creation
 			return sub.edit(cluster.Inactive), nil
 		}
 		code = http.StatusNoContent
-		switch {
-		case current == nil:
-			return nil, conflict("unit does not exist and options field empty")
-		case sub.desired == "" && sub.file != nil && !unreadable(current):
+		if sub.desired == "" && sub.file != nil && !unreadable(current) {
 			return nil, errUnchanged
 		}
 		return sub.demand(current)
@@ -98,18 +103,24 @@ func (s *Server) same(ctx context.Context, sub *submission, current *cluster.Uni
 }
 
 func newSubmission(name, desired string) (*submission, error) {
-	sub := &submission{}
-	var err error
-	if sub.name, err = parseName(name); err != nil {
+	n, err := parseName(name)
+	if err != nil {
 		return nil, err
 	}
+	sub := &submission{name: n}
+	return sub, sub.want(desired)
+}
+
+// want takes in the state that was asked for, if any.
+func (sub *submission) want(desired string) error {
 	if desired == "" {
-		return sub, nil
+		return nil
 	}
+	var err error
 	if sub.desired, err = cluster.ParseDesiredState(desired); err != nil {
-		return nil, badRequest("%v", err)
+		return badRequest("%v", err)
 	}
-	return sub, nil
+	return nil
 }
 
 // parseName refuses a name in the words of v1, which do not repeat the name.

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// prefixes are the two names of one API.
-var prefixes = []string{"/fleet/v1", "/v1-alpha"}
+// prefixes are the two names of one API, as segments of a path.
+var prefixes = [][]string{{"fleet", "v1"}, {"v1-alpha"}}
 
 type handler func(w http.ResponseWriter, r *http.Request) error
 
@@ -58,8 +58,11 @@ func with(segment string, fn func(http.ResponseWriter, *http.Request, string) er
 
 // route finds the resource of a path and calls its method.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
-	path := r.URL.EscapedPath()
-	if path == "/" || slices.Contains(prefixes, path) {
+	path, err := segments(r)
+	if err != nil {
+		return &Error{Code: http.StatusNotFound}
+	}
+	if r.URL.Path == "/" || slices.ContainsFunc(prefixes, func(p []string) bool { return slices.Equal(p, path) }) {
 		return &Error{Code: http.StatusMethodNotAllowed}
 	}
 	res := s.resource(r, path)
@@ -77,35 +80,45 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	return &Error{http.StatusMethodNotAllowed, res.refusal()}
 }
 
+// segments are those of a request's path. It is split before it is decoded, so that a name may contain anything.
+func segments(r *http.Request) ([]string, error) {
+	path := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+	for i := range path {
+		var err error
+		if path[i], err = url.PathUnescape(path[i]); err != nil {
+			return nil, err
+		}
+	}
+	return path, nil
+}
+
 // resource is what is at a path; nil: nothing.
-func (s *Server) resource(r *http.Request, path string) resource {
-	i := slices.IndexFunc(prefixes, func(p string) bool { return strings.HasPrefix(path, p+"/") })
+func (s *Server) resource(r *http.Request, path []string) resource {
+	i := slices.IndexFunc(prefixes, func(p []string) bool { return len(path) > len(p) && slices.Equal(p, path[:len(p)]) })
 	if i < 0 {
 		return nil
 	}
-	segments := strings.Split(path[len(prefixes[i])+1:], "/")
 	for _, route := range s.table {
-		if route.matches(r, segments) {
+		if route.matches(r, path[len(prefixes[i]):]) {
 			return route.resource
 		}
 	}
 	return nil
 }
 
-// matches compares the segments of a path, and gives the request what stands for those in braces. Paths are
-// split before they are decoded, so that a name may contain anything.
-func (p route) matches(r *http.Request, segments []string) bool {
+// matches compares the segments of a path, and gives the request what stands for those in braces.
+func (p route) matches(r *http.Request, path []string) bool {
 	words := strings.Split(p.path, "/")
-	if len(words) != len(segments) {
+	if len(words) != len(path) {
 		return false
 	}
 	for i, word := range words {
 		name, isName := strings.CutPrefix(word, "{")
-		switch value, err := url.PathUnescape(segments[i]); {
-		case !isName && word != segments[i], value == "", err != nil:
+		switch {
+		case !isName && word != path[i], path[i] == "":
 			return false
 		case isName:
-			r.SetPathValue(strings.TrimSuffix(name, "}"), value)
+			r.SetPathValue(strings.TrimSuffix(name, "}"), path[i])
 		}
 	}
 	return true

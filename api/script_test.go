@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -42,6 +43,7 @@ import (
 //	submit NAME [STATE]             a unit, past the API; the input is its file
 //	ready / not-ready
 //	v1 [alpha]                      requests of fleet 1's client: see script_v1_test.go
+//	fleet1                          requests, and fleet 1's answers: see script_fleet1_test.go
 //	request                         a request line, headers, an empty line, the body
 //
 // The server's advisor is the one in advisor_test.go; in a file whose name begins with "no-advisor" there is none.
@@ -56,8 +58,10 @@ func TestScripts(t *testing.T) {
 
 type script struct {
 	*fixture
-	token string // of the last page that fleet 1's client got
-	told  int64  // the revision of the newest history that was asked for
+	token string           // of the last page that fleet 1's client got
+	bare  *httptest.Server // fixture's, with nobody who listens
+	rows  []string         // of the handbook's table of what differs from fleet 1
+	told  int64            // the revision of the newest history that was asked for
 }
 
 func newScript(t *testing.T, alone bool) *script {
@@ -106,6 +110,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "v1":
 		return s.v1(t, d)
+	case "fleet1":
+		return s.fleet1(t, d)
 	case "request":
 		return s.request(t, d.Input)
 	default:
