@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -185,24 +184,33 @@ func (a *app) download(ctx context.Context, c *api.Client) (all []*exported, unr
 	return slices.DeleteFunc(all, func(e *exported) bool { return slices.Contains(gone, e) }), unreadable, nil
 }
 
-// writeExport writes the unit files, then the state file, and then removes what the export before had and this one
-// has not: whenever it is interrupted, the state file speaks of no file that is not there.
+// writeExport puts the unit files in their places, then the state file, and then removes what the export before had and this one
+// has not: whenever it is interrupted, the state file speaks of no file that is not there. What cannot be written at all, on a
+// disk that is full say, is found out before any file is in its place.
 func writeExport(dir string, all []*exported, state, before savedState) (removed int, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return 0, fmt.Errorf("export to %s: %w", dir, err)
-	}
-	for _, e := range all {
-		e.Path = filepath.Join(dir, string(e.Name))
-		if e.Written, err = replaceFile(e.Path, e.raw); err != nil {
-			return 0, fmt.Errorf("export unit %s: %w", e.Name, err)
-		}
-	}
 	raw, err := state.encode()
 	if err != nil {
 		return 0, err
 	}
-	if _, err := replaceFile(filepath.Join(dir, stateFile), raw); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, fmt.Errorf("export to %s: %w", dir, err)
+	}
+	s, err := newStaging(dir)
+	if err != nil {
+		return 0, fmt.Errorf("export to %s: %w", dir, err)
+	}
+	defer s.remove()
+	for _, e := range all {
+		e.Path = filepath.Join(dir, string(e.Name))
+		if e.Written, err = s.write(string(e.Name), e.raw); err != nil {
+			return 0, fmt.Errorf("export unit %s: %w; nothing in %s was changed", e.Name, err, dir)
+		}
+	}
+	if _, err := s.write(stateFile, raw); err != nil {
+		return 0, fmt.Errorf("export to %s: %w; nothing there was changed", dir, err)
+	}
+	if placed, err := s.place(); err != nil {
+		return 0, fmt.Errorf("export to %s: %w; %d of %s are in place, and --overwrite brings the rest", dir, err, placed, count(len(s.names), "file"))
 	}
 	for name := range before.Units {
 		if _, err := unit.ParseName(string(name)); err != nil {
@@ -220,25 +228,4 @@ func writeExport(dir string, all []*exported, state, before savedState) (removed
 		}
 	}
 	return removed, nil
-}
-
-// replaceFile writes a file so that nobody ever sees half of it, unless it is like that already.
-func replaceFile(path string, raw []byte) (written bool, err error) {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, raw) {
-		return false, nil
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".fleetctl-export-")
-	if err != nil {
-		return false, err
-	}
-	_, err = f.Write(raw)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the first error is the one to tell
-		return false, err
-	}
-	return true, nil
 }

@@ -12,10 +12,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +32,16 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"fleetctl": main, "ssh": fakeSSH})
+	testscript.Main(m, map[string]func(){"fleetctl": main, "fleetctl-cramped": cramped, "ssh": fakeSSH})
+}
+
+// cramped is fleetctl where no file may have more than 4096 bytes.
+func cramped() {
+	signal.Ignore(syscall.SIGXFSZ) // which would end it before it can tell
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: 4096}); err != nil {
+		panic(err)
+	}
+	main()
 }
 
 // patience is how long a step of a script may take.
