@@ -42,6 +42,9 @@ On a terminal it asks; elsewhere this is refused (exit code 7) unless --yes is g
     Unit web@2.service moved to 2222bbbb.../10.0.0.2
     1 move made.
 
+Each line says what is reserved on both machines, of whichever resource is reserved most; where that does not change by a
+whole percent also how many units they have: 1111aaaa 2% as before (29 → 28 units), 2222bbbb 2% (3 → 4).
+
 What is even enough is not moved: even moves between machines of which one is at least 10 percentage points fuller than the
 other, measured by whichever resource is reserved most, if that makes the fuller of the two less full by 5 points or by
 half of what is moved. When nothing is left to gain by that, units that reserve nothing are moved from machines with many

@@ -181,7 +181,7 @@ func (r *rebalancing) gain(m relocation, was [2]float64) string {
 	if less[0] == less[1] && more[0] == more[1] {
 		a, b := m.from.used.v[slots], m.to.used.v[slots]
 		n := int64(len(m.group))
-		text = fmt.Sprintf("%s %d → %d units, %s %d → %d", from, a+n, a, to, b-n, b)
+		text = fmt.Sprintf("%s %s as before (%d → %d units), %s %s (%d → %d)", from, less[0], a+n, a, to, more[0], b-n, b)
 	}
 	if m.from.crewless() {
 		text = "frees " + from + "; " + text
