@@ -69,7 +69,11 @@ func (a *app) resolve(ctx context.Context, c *api.Client, all []*candidate, sour
 		if f.code == exitUnreachable {
 			return f
 		}
-		a.complain("%v", f.err)
+		if told := new(fault); errors.As(err, &told) { // mistakes in files begin with their place, for editors
+			a.complain("%s %v", a.paint(a.stderr, red, "Error:"), f.err)
+		} else {
+			a.complain("%v", f.err)
+		}
 		code = worse(code, f.code)
 	}
 	return ended(code)
