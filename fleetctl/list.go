@@ -102,8 +102,11 @@ func (f *filters) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.selectors, "selector", nil, selectorUsage)
 }
 
-// check finds mistakes before the cluster is asked.
-func (f *filters) check() error {
+// check finds mistakes before the cluster is asked. own are fleet's words for states, besides systemd's.
+func (f *filters) check(own ...string) error {
+	if err := checkStates(f.states, own); err != nil {
+		return err
+	}
 	for _, d := range f.desired {
 		if !slices.Contains([]string{"inactive", "loaded", "launched"}, d) {
 			return usage(fmt.Errorf("--desired %q: expect inactive, loaded or launched", d))

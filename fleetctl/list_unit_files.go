@@ -103,6 +103,13 @@ func (r fileRow) states() []string {
 	return states
 }
 
+// fleetStates are fleet's own words for how a unit is.
+func fleetStates() []string {
+	return []string{
+		string(cluster.Loaded), string(cluster.Launched), string(cluster.Working), string(cluster.Done), string(cluster.Nowhere), "pending",
+	}
+}
+
 func (r fileRow) target(s shape) string {
 	switch {
 	case r.Global:
@@ -155,7 +162,7 @@ pending for units that should be on a machine and are on none.`,
 			if err != nil {
 				return err
 			}
-			if err := f.check(); err != nil {
+			if err := f.check(fleetStates()...); err != nil {
 				return err
 			}
 			if slices.Contains(strings.Split(l.fields, ","), "tmachine") {
