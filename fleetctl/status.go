@@ -12,6 +12,7 @@ import (
 
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -25,7 +26,7 @@ machine that has them; then what systemctl status says there, with the last line
 
 UNIT is a name or, in quotes, a shell pattern for names. The exit code is 4 if a
 unit has failed, 5 if no machine fits it, 0 if it is in the state it is wanted in, or on
-its way there; and 8 if none of these is amiss, but a machine does not tell its systemd's status.
+its way there, or has ended or was stopped on its machine since it was started, which the outcome says; and 8 if none of these is amiss, but a machine does not tell its systemd's status.
 
 That is asked of the machines' own fleetds. The one that fleetctl speaks to asks the others over TCP; what has to be
 set for that is in docs/fleetd.md, "Other machines". A machine that cannot be asked so is named, and asked by your own
@@ -174,10 +175,23 @@ func doneWords(u api.Unit) string {
 		case c.Skipped:
 			return "started, but a condition in its file is not met on " + place(c.MachineID, c.Address, false)
 		case c.Active == "inactive":
-			return "started, and has ended on " + place(c.MachineID, c.Address, false)
+			return "started, and " + endedWords(u.Name.Type(), c) + " " + place(c.MachineID, c.Address, false)
 		}
 	}
 	return "as wanted"
+}
+
+// endedWords tell how a unit that fleet has started came not to run, without having failed. systemd keeps
+// no trace of who stopped what; but most services die of the signal by which it stops them, and what is no
+// process does not end by itself.
+func endedWords(t unit.Type, c api.Copy) string {
+	switch {
+	case c.Signaled:
+		return fmt.Sprintf("was stopped (by signal %d), not by fleet, on", c.ExitStatus)
+	case t == unit.Service || t == unit.Timer:
+		return "has ended, by itself or by systemctl stop, on"
+	}
+	return "was stopped, not by fleet, on"
 }
 
 func outcomeWords(p cluster.Phase) string {
