@@ -25,7 +25,7 @@ func (a *app) editCommand() *cobra.Command {
 wanted of the unit stays as it is: one that runs is stopped as its old file says and then started
 as the new one says, and fleetctl waits for that as after start.
 
-The editor is $VISUAL, $EDITOR, editor or vi, whichever is there first. A file with a mistake is not
+The editor is $VISUAL, $EDITOR, editor or vi, whichever is there first; without a terminal it has to be one of the first two. A file with a mistake is not
 sent: the mistake is shown, and the file may be edited again. So it is with a file that "systemd-analyze verify" says no
 systemd runs, where that is installed; but that may be sent all the same, by the answer to a question or with --no-verify. If nothing was changed, nothing is sent. If
 somebody else has changed the unit meanwhile nothing is sent either, and what was written is kept in
@@ -219,6 +219,9 @@ func (a *app) openEditor(ctx context.Context, path string) error {
 	return nil
 }
 
+// errNoTerminal: an editor that nobody has chosen needs one, and would wait for ever or write nonsense into a log.
+var errNoTerminal = errors.New("there is no terminal")
+
 func (a *app) editor() ([]string, error) {
 	for _, variable := range []string{"VISUAL", "EDITOR"} {
 		if words := strings.Fields(a.getenv(variable)); len(words) > 0 {
@@ -226,7 +229,12 @@ func (a *app) editor() ([]string, error) {
 		}
 	}
 	for _, program := range []string{"editor", "vi"} {
-		if path, err := exec.LookPath(program); err == nil {
+		path, err := exec.LookPath(program)
+		switch {
+		case err != nil:
+		case !isTerminal(a.stdin) || !isTerminal(a.stdout):
+			return nil, &fault{exitError, fmt.Errorf("%w for %s", errNoTerminal, path)}
+		default:
 			return []string{path}, nil
 		}
 	}

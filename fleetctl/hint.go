@@ -65,6 +65,8 @@ func hint(err error) string {
 		return "repair it there, or take it from a backup; if it is removed, export --overwrite writes it anew, and submit takes the unit files without it"
 	case errors.Is(err, errNobodyToAsk):
 		return "add --yes to go ahead without being asked"
+	case errors.Is(err, errNoTerminal):
+		return "set EDITOR to a program that needs none, or replace the file with fleetctl submit --replace or start --replace"
 	case errors.As(err, &f) && f.code == exitError:
 		return "" // not about the connection
 	case errors.As(err, &tunnel):
