@@ -2,9 +2,12 @@ package api
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
@@ -54,6 +57,7 @@ type ChangeResult struct {
 type changesAnswer struct {
 	Results  []ChangeResult `json:"results"`  // in the order of the request
 	Revision int64          `json:"revision"` // of the store, with all that was changed
+	Shown    bool           `json:"shown"`    // this server shows all that was changed; false: it was too late for that
 }
 
 // postChanges carries out many requests about one unit each. They stand and fall by themselves.
@@ -67,12 +71,40 @@ func (s *Server) postChanges(w http.ResponseWriter, r *http.Request) error {
 	}
 	var body changesRequest
 	if err := decode(raw, &body); err != nil {
-		return err
+		return whichChange(raw, err)
 	}
 	if err := checkChanges(body.Changes); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, s.carryOutAll(r.Context(), body.Changes))
+}
+
+// whichChange says of a body that cannot be decoded which change it is because of, if it is because of one.
+func whichChange(raw []byte, err error) error {
+	var body struct {
+		Changes []json.RawMessage `json:"changes"`
+	}
+	if decode(raw, &body) != nil {
+		return err
+	}
+	for i, change := range body.Changes {
+		problem := json.Unmarshal(change, new(changeRequest))
+		if problem == nil {
+			continue
+		}
+		where := fmt.Sprintf("changes[%d]", i)
+		var named struct {
+			Name string `json:"name"`
+		}
+		if _ = json.Unmarshal(change, &named); named.Name != "" { // whatever else is wrong with it
+			where += ", unit " + strconv.Quote(named.Name)
+		}
+		if illegal := base64.CorruptInputError(0); errors.As(problem, &illegal) {
+			return badRequest("unable to decode body: %s: fileBase64 is not base64: %v", where, illegal)
+		}
+		return badRequest("unable to decode body: %s: %s", where, decodeProblem(problem))
+	}
+	return err
 }
 
 func checkChanges(changes []changeRequest) error {
@@ -95,7 +127,7 @@ func checkChanges(changes []changeRequest) error {
 	return nil
 }
 
-// carryOutAll returns when the cache shows everything that was written.
+// carryOutAll returns when the cache shows everything that is known to be written, or else says that it does not.
 func (s *Server) carryOutAll(ctx context.Context, changes []changeRequest) changesAnswer {
 	answer := changesAnswer{Results: make([]ChangeResult, len(changes))}
 	revisions := make([]int64, len(changes))
@@ -119,7 +151,9 @@ func (s *Server) carryOutAll(ctx context.Context, changes []changeRequest) chang
 		newest = max(newest, revision)
 	}
 	s.awaitRevision(ctx, newest)
-	s.cache.read(func(v view) { answer.Revision = max(newest, v.Revision) })
+	s.cache.read(func(v view) {
+		answer.Revision, answer.Shown = max(newest, v.Revision), v.Revision >= newest
+	})
 	return answer
 }
 

@@ -99,7 +99,13 @@ func TestRequestsOfManyChangesThatAreRefusedWhole(t *testing.T) {
 		{`{"changes":[` + many + `]}`, "1001 changes are more than the limit of 1000 in one request", 413},
 		{strings.Repeat(" ", 17<<20), "request body is larger than the limit of 16777216 bytes", 413},
 		{"{\"changes\":[{\"name\":\"a.service\",\"file\":\"\xff\"}]}", "fileBase64", 400},
-		{`{"changes":[{"name":1}]}`, "field changes.name cannot be a JSON number", 400},
+		{`{"changes":[{"name":1}]}`, "changes[0]: field name cannot be a JSON number", 400},
+		{
+			`{"changes":[{"name":"a.service","destroy":true},{"fileBase64":"W1=!","name":"b.service"}]}`,
+			`changes[1], unit "b.service": fileBase64 is not base64: illegal base64 data at input byte 2`, 400,
+		},
+		{`{"changes":[{"name":"b.service","restart":"yes"}]}`, `changes[0], unit "b.service": field restart cannot be a JSON string`, 400},
+		{`{"changes":{"name":"b.service"}}`, "field changes cannot be a JSON object", 400},
 	} {
 		code, message := f.call(t, "POST", "/fleet/v1/changes", "application/json", strings.NewReader(c.body))
 		if code != c.code || !strings.Contains(message, c.says) {

@@ -18,6 +18,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"fleet/api"
+	"fleet/cluster"
 	"fleet/unit"
 )
 
@@ -152,9 +153,15 @@ func TestChangesThatTakeTooLong(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/fleet/v1/changes", strings.NewReader(`{"changes":[`+body.String()[1:]+`]}`))
 		w := httptest.NewRecorder()
 		f.api.Handler().ServeHTTP(w, r)
-		var answer struct{ Results []api.ChangeResult }
+		var answer struct {
+			Results []api.ChangeResult
+			Shown   bool
+		}
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK {
 			t.Fatal(w.Code, err, w.Body)
+		}
+		if !answer.Shown {
+			t.Error("what was done in time is said not to be shown")
 		}
 		counts := make(map[string]int)
 		for _, result := range answer.Results {
@@ -172,6 +179,41 @@ func TestChangesThatTakeTooLong(t *testing.T) {
 		want := map[string]int{"201": 64, "503 not done ": 32, "503 not begun": 32}
 		if diff := gocmp.Diff(want, counts); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// lateStore is slow to tell of changes.
+type lateStore struct{ *fakeStore }
+
+func (s lateStore) Follow(ctx context.Context, fn func(cluster.Update) error) error {
+	return s.fakeStore.Follow(ctx, func(u cluster.Update) error {
+		if !u.Reset {
+			select {
+			case <-time.After(10 * time.Second):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return fn(u)
+	})
+}
+
+// An answer that could not wait for this server to show what was changed does not say that it shows it.
+func TestChangesThatAreNotShownInTime(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		server := api.New(lateStore{f.store}, api.Options{Limits: api.Limits{Request: 3 * time.Second}})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = server.Run(ctx) }()
+		defer cancel()
+		synctest.Wait()
+		f.store.delay = 2 * time.Second
+		body := strings.NewReader(`{"changes":[{"name":"a.service","file":"[Service]\n"}]}`)
+		w := httptest.NewRecorder()
+		server.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/fleet/v1/changes", body))
+		want := `{"results":[{"name":"a.service","code":201,"generation":2,"created":true,"changed":true}],"revision":2,"shown":false}`
+		if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusOK || got != want {
+			t.Errorf("%d %s, want %s", w.Code, got, want)
 		}
 	})
 }
