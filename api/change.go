@@ -39,7 +39,11 @@ type outcome struct {
 // change edits a unit under the conditions of the request's headers. When
 // it returns, the cache shows what came of it.
 func (s *Server) change(r *http.Request, name unit.Name, fn edit) (outcome, error) {
-	out, err := s.carryOut(r.Context(), ask{strings.ToLower(r.Method), name, headerConditions(r), fn})
+	only, err := headerConditions(r)
+	if err != nil {
+		return outcome{}, err
+	}
+	out, err := s.carryOut(r.Context(), ask{strings.ToLower(r.Method), name, only, fn})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -127,21 +131,31 @@ func (c conditions) check(current *cluster.Unit) error {
 	return nil
 }
 
-func headerConditions(r *http.Request) conditions {
-	return conditions{match: tags(r, "If-Match"), noneMatch: tags(r, "If-None-Match")}
+func headerConditions(r *http.Request) (only conditions, err error) {
+	if only.match, err = tags(r, "If-Match"); err != nil {
+		return only, err
+	}
+	only.noneMatch, err = tags(r, "If-None-Match")
+	return only, err
 }
 
-// tags reads a header of entity tags: whether a generation is among them. It is nil if the header was not sent.
-func tags(r *http.Request, header string) func(generation int64) bool {
+// tags reads a header of entity tags: whether a generation is among them. It is nil if the header was not sent. What has
+// no quotes is refused, or who forgets them would hear that the unit is not at the generation that it is at.
+func tags(r *http.Request, header string) (func(generation int64) bool, error) {
 	values := r.Header.Values(header)
 	if len(values) == 0 {
-		return nil
+		return nil, nil
 	}
 	list := strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || r == ' ' })
+	for _, tag := range list {
+		if tag != "*" && !strings.Contains(tag, `"`) {
+			return nil, badRequest("%s: %s is no tag: expect one between quotes, such as \"7\", or *", header, tag)
+		}
+	}
 	return func(generation int64) bool {
 		about := func(tag string) bool { return tag == "*" || etag(generation) == generationOf(tag) }
 		return slices.ContainsFunc(list, about)
-	}
+	}, nil
 }
 
 // unreadable tells of the stand-in for a record that cannot be read.

@@ -221,6 +221,8 @@ func (c changeRequest) check() error {
 	}
 	state := files > 0 || c.DesiredState != ""
 	switch {
+	case !state && !c.Destroy && !c.Restart && c.Name != "":
+		return badRequest("nothing is asked of the unit: expect a file, fileBase64, options, desiredState, restart or destroy")
 	case files > 1:
 		return badRequest("send one of file, fileBase64 and options")
 	case c.Destroy && (state || c.Restart):

@@ -135,11 +135,11 @@ func TestChangesThatContradictThemselves(t *testing.T) {
 		`"desiredState":"started"`:                       `invalid desired state "started"`,
 		`"ifAbsent":true,"desiredState":"loaded"`:        "If-None-Match: unit exists",
 		`"replace":false,"file":"[Unit]\n"`:              "exists with a different file",
-		`"replace":true`:                                 "must provide DesiredState",
+		`"replace":true`:                                 "nothing is asked of the unit",
 		`"fileBase64":"","desiredState":"inactive"`:      "unit file is empty",
 	} {
 		resp, err := http.Post(f.server.URL+"/fleet/v1/changes", "application/json",
-			strings.NewReader(`{"changes":[{"name":"a.service",`+change+`}]}`))
+			strings.NewReader(`{"changes":[{"name":"a.service","colour":"none",`+change+`}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}

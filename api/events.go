@@ -16,7 +16,10 @@ const eventChunk = 100
 
 // getEvents tells the present state of what was selected, then every change.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := parameters(r)
+	if err != nil {
+		return err
+	}
 	machines, err := boolParameter(query.Get("machines"), false)
 	if err != nil {
 		return badRequest("parameter machines: %v", err)
@@ -46,7 +49,7 @@ func revisionParameter(s string) (int64, error) {
 	}
 	revision, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || revision < 0 {
-		return 0, fmt.Errorf("%q is no revision", s)
+		return 0, fmt.Errorf("%q: expect a revision, such as an event has", s)
 	}
 	return revision, nil
 }

@@ -40,7 +40,10 @@ func (s *Server) putFile(w http.ResponseWriter, r *http.Request, name string) er
 	if isJSON(r.Header.Get("Content-Type")) {
 		return &Error{http.StatusUnsupportedMediaType, "the body is the unit file itself, not " + jsonType}
 	}
-	query := r.URL.Query()
+	query, err := parameters(r)
+	if err != nil {
+		return err
+	}
 	replace, err := boolParameter(query.Get("replace"), true)
 	if err != nil {
 		return badRequest("parameter replace: %v", err)

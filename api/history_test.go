@@ -226,7 +226,7 @@ func TestWrongParametersOfTheHistory(t *testing.T) {
 	f := newFixture(t, api.Options{})
 	for query, says := range map[string]string{
 		"since=yesterday":                     `parameter since: "yesterday" is neither a revision nor a time such as 2026-03-01T12:00:00Z`,
-		"limit=all":                           `parameter limit: "all" is not the number of happenings`,
+		"limit=all":                           `parameter limit: "all": expect a number of happenings`,
 		"follow=on":                           "parameter follow: expect true or false",
 		"machineID=" + url.QueryEscape("a/b"): `parameter machineID: invalid machine id "a/b"`,
 	} {

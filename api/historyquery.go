@@ -21,7 +21,11 @@ type historyQuery struct {
 }
 
 func (s *Server) getHistory(w http.ResponseWriter, r *http.Request) error {
-	q, err := readHistoryQuery(r.URL.Query())
+	query, err := parameters(r)
+	if err != nil {
+		return err
+	}
+	q, err := readHistoryQuery(query)
 	if err != nil {
 		return err
 	}
@@ -52,7 +56,7 @@ func readHistoryQuery(query url.Values) (historyQuery, error) {
 	}
 	if text := query.Get("limit"); text != "" {
 		if q.limit, err = strconv.Atoi(text); err != nil || q.limit < 0 {
-			return q, badRequest("parameter limit: %q is not the number of happenings", text)
+			return q, badRequest("parameter limit: %q: expect a number of happenings", text)
 		}
 	}
 	if q.follow, err = boolParameter(query.Get("follow"), false); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +21,7 @@ const dialing = 16
 
 // errNowhere: the unit exists and has no copy whose journal could be shown.
 func errNowhere(name unit.Name) *Error {
-	return conflict("unit %s is on no machine now; the journal that it wrote before is read with everywhere=true", name)
+	return conflict("unit %s is on no machine now; GET units/%s/journal?everywhere=true has what it wrote before", name, url.PathEscape(string(name)))
 }
 
 // getJournal shows what a unit wrote, on every machine that has it.
@@ -29,7 +30,10 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request, rawName stri
 	if err != nil {
 		return err
 	}
-	query := r.URL.Query()
+	query, err := parameters(r)
+	if err != nil {
+		return err
+	}
 	forwarded, err := s.aboutSystemd(r, query)
 	if err != nil {
 		return err

@@ -29,7 +29,10 @@ type collection[K ~string, T any] struct {
 
 // answer sends the page of a collection that is asked for.
 func answerList[K ~string, T any](s *Server, c collection[K, T], w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := parameters(r)
+	if err != nil {
+		return err
+	}
 	q, err := s.query(c.name, query, fieldsOf[T]())
 	if err != nil {
 		return err

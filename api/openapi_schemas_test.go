@@ -29,6 +29,13 @@ var handMade = map[string]object{
 	},
 }
 
+// narrower are fields of requests that take any string in Go, so that the answer to a wrong word is one of ours.
+var narrower = map[string]object{
+	"putRequest.desiredState":    {"$ref": reference("cluster.DesiredState")},
+	"changeRequest.desiredState": {"$ref": reference("cluster.DesiredState")},
+	"patchOperation.op":          {"type": "string", "enum": []string{"add", "replace", "remove"}},
+}
+
 // basic are the schemas of Go's own types.
 var basic = map[string]object{
 	"any":             {},
@@ -154,6 +161,10 @@ func reference(name string) string { return "#/components/schemas/" + schemaName
 func (s *sources) structure(name string, structure *ast.StructType) string {
 	var properties, required []string
 	s.fields(structure, func(key string, schema object, optional bool) {
+		if narrow, ok := narrower[name+"."+key]; ok {
+			delete(schema, "type")
+			maps.Copy(schema, narrow)
+		}
 		properties = append(properties, fmt.Sprintf("\n          %q: %s", key, oneLine(s.t, schema)))
 		if !optional {
 			required = append(required, key)

@@ -84,6 +84,11 @@ func TestOpenAPIDocument(t *testing.T) {
 			t.Errorf("%s is referred to, but not there", ref)
 		}
 	})
+	for _, requirement := range document["security"].([]any) {
+		for scheme := range requirement.(map[string]any) {
+			used["#/components/securitySchemes/"+scheme] = true
+		}
+	}
 	for ref := range defined {
 		if !used[ref] {
 			t.Errorf("nothing refers to %s", ref)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -10,6 +11,25 @@ import (
 	"fleet/cluster"
 	"fleet/unit"
 )
+
+// parameters reads the query of a request. A value that cannot be read is refused: without its filter the
+// request would be about everything. What has no name and no value is left out, as in v1.
+func parameters(r *http.Request) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err == nil {
+		return query, nil
+	}
+	for part := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		name, value, ok := strings.Cut(part, "=")
+		if _, err := url.ParseQuery(name); err != nil || !ok {
+			continue
+		}
+		if _, err := url.ParseQuery(part); err != nil {
+			return nil, badRequest("parameter %s: %q: %v; a percent sign is written %%25, and a semicolon %%3B", name, value, err)
+		}
+	}
+	return query, nil
+}
 
 // listQuery is what a list is asked for.
 type listQuery struct {

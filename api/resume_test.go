@@ -71,8 +71,8 @@ func TestEventsWaitForARevisionThatIsOnItsWay(t *testing.T) {
 func TestWrongParametersOfEvents(t *testing.T) {
 	f := newFixture(t, api.Options{})
 	for query, says := range map[string]string{
-		"since=yesterday": `parameter since: "yesterday" is no revision`,
-		"since=-1":        `parameter since: "-1" is no revision`,
+		"since=yesterday": `parameter since: "yesterday": expect a revision, such as an event has`,
+		"since=-1":        `parameter since: "-1": expect a revision, such as an event has`,
 		"glob=%5Ba":       `parameter glob: malformed pattern "[a"`,
 	} {
 		code, message := f.call(t, "GET", "/fleet/v1/events?"+query, "", http.NoBody)

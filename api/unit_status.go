@@ -23,7 +23,10 @@ func (s *Server) getStatusText(w http.ResponseWriter, r *http.Request, rawName s
 	if err != nil {
 		return err
 	}
-	query := r.URL.Query()
+	query, err := parameters(r)
+	if err != nil {
+		return err
+	}
 	forwarded, err := s.aboutSystemd(r, query)
 	if err != nil {
 		return err

@@ -183,7 +183,6 @@ func (v view) bareMachine(id cluster.MachineID) *Machine {
 	m := &Machine{
 		ID:        id,
 		PrimaryIP: record.Address,
-		Metadata:  v.Metadata(id),
 		Endpoint:  record.API,
 		Version:   record.Version,
 		Since:     record.Since,
@@ -191,6 +190,9 @@ func (v view) bareMachine(id cluster.MachineID) *Machine {
 		Capacity:  capacityOf(v.Settings(id).Limit(record.Capacity)),
 		Leader:    v.leads(id),
 		Error:     corrupt,
+	}
+	if present { // else only what was laid over them is known, and a selector does not go by that
+		m.Metadata = v.Metadata(id)
 	}
 	if orders, ok := v.Orders(id); ok {
 		m.Units = len(orders.Units)
