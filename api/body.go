@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,7 +81,6 @@ func decode(body []byte, into any) error {
 func decodeProblem(err error) string {
 	var wrongType *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
-	var base64Error base64.CorruptInputError
 	switch {
 	case errors.Is(err, io.EOF):
 		return "it is empty"
@@ -92,8 +90,6 @@ func decodeProblem(err error) string {
 		return fmt.Sprintf("field %s cannot be a JSON %s (byte %d)", wrongType.Field, wrongType.Value, wrongType.Offset)
 	case errors.As(err, &wrongType):
 		return fmt.Sprintf("a JSON %s is not expected (byte %d)", wrongType.Value, wrongType.Offset)
-	case errors.As(err, &base64Error):
-		return fmt.Sprintf("field fileBase64 is no base64 (at its byte %d)", int64(base64Error))
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("%v (byte %d)", err, syntax.Offset)
 	}
