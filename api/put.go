@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"fleet/cluster"
 	"fleet/unit"
@@ -53,6 +54,8 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		}
 	}
 	invalid := sub.want(body.DesiredState)
+	var before Unit
+	s.cache.read(func(v view) { before = v.unit(name, detail{}) })
 	code := http.StatusNoContent
 	out, err := s.change(r, sub.name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
 		switch {
@@ -71,6 +74,9 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		}
 		return sub.demand(current)
 	})
+	if err == nil && fromFleet1(r) && before.CurrentState == cluster.Launched && out.unit.Desired == cluster.Loaded {
+		s.lingering.begin(name, time.Now())
+	}
 	return changed(w, code, out.unit, err)
 }
 

@@ -60,6 +60,7 @@ type Server struct {
 	openapi   []byte
 	peers     peers
 	streams   streams
+	lingering lingering
 	advising  chan struct{} // holds one element while the advisor works
 
 	sameOrigin *http.CrossOriginProtection

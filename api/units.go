@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"fleet/cluster"
 	"fleet/unit"
@@ -61,6 +62,9 @@ func (s *Server) getUnit(w http.ResponseWriter, r *http.Request, name string) er
 	s.cache.read(func(v view) { u = v.unit(unit.Name(name), detail{options: true, log: true}) })
 	if u.Absent {
 		return errNoUnit()
+	}
+	if fromFleet1(r) {
+		u.CurrentState = s.lingering.shown(u, time.Now())
 	}
 	tellGeneration(w, u.Generation)
 	return show(w, r, u.Generation, u)

@@ -170,4 +170,9 @@ func TestExpandIsForShowing(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
+	for text, want := range map[string]string{"Web server %i": "Web server %i", "%p": "web"} {
+		if got := Name("web@.service").Expand(text); got != want {
+			t.Errorf("%q of the template: %q, want %q", text, got, want)
+		}
+	}
 }

@@ -7,9 +7,9 @@ import (
 )
 
 // Expand replaces the specifiers that concern the unit's name (%n %N %p %i %j %%), for
-// showing. Text with any other is returned as it is.
+// showing. Text with any other is returned as it is, and so is that of a template about its instances.
 func (n Name) Expand(text string) string {
-	if expanded, _, err := expand(text, n); err == nil {
+	if expanded, byInstance, err := expand(text, n); err == nil && !(byInstance && n.IsTemplate()) {
 		return expanded
 	}
 	return text
