@@ -72,6 +72,21 @@ func (o JournalOptions) query() url.Values {
 	return query
 }
 
+// longQuery is what goes into a URL without anything between here and there refusing it.
+const longQuery = 4 << 10
+
+// request puts cursors into a body if they make too long a URL.
+func (o JournalOptions) request(name unit.Name) request {
+	r := request{method: http.MethodGet, path: unitPath(name) + "/journal", query: o.query()}
+	if len(r.query.Encode()) <= longQuery {
+		return r
+	}
+	r.method, r.contentType = http.MethodPost, formType
+	r.body = []byte(url.Values{"cursor": r.query["cursor"]}.Encode())
+	r.query.Del("cursor")
+	return r
+}
+
 // Journal hands fn what a unit wrote, merged from all its machines, and notes on machines that cannot
 // be asked, pings excepted. Without Follow it returns nil when there is no more. With Follow it
 // goes on wherever the unit goes, until fn returns an error, which it returns as it is, until ctx ends, or until
@@ -79,7 +94,7 @@ func (o JournalOptions) query() url.Values {
 func (c *Client) Journal(ctx context.Context, name unit.Name, o JournalOptions, fn func(JournalItem) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	resp, err := c.send(ctx, request{method: http.MethodGet, path: unitPath(name) + "/journal", query: o.query()})
+	resp, err := c.send(ctx, o.request(name))
 	if err != nil {
 		return err
 	}

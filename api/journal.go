@@ -30,7 +30,7 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request, rawName stri
 	if err != nil {
 		return err
 	}
-	query, err := parameters(r)
+	query, err := s.journalParameters(r)
 	if err != nil {
 		return err
 	}

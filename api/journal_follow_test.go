@@ -161,6 +161,20 @@ func TestWhoContinuesAFollowedJournalMissesNothing(t *testing.T) {
 	f.expect("a2", "a3", "b1", "begin aaaa0000", "begin bbbb0000", "live ")
 }
 
+// A global unit is on every machine, and each has a cursor: more than fits into a header.
+func TestWhoContinuesOnHundredsOfMachinesIsUnderstood(t *testing.T) {
+	p := newPair(t)
+	p.submit("app.service")
+	p.place("app.service", machineA)
+	p.atA.write("app.service", 1, "a1", "a2", "a3")
+	cursors := map[cluster.MachineID]string{machineA: "s=a;i=1"}
+	for i := range 450 {
+		cursors[cluster.MachineID(fmt.Sprintf("%032x", i))] = strings.Repeat("s=0123456789abcdef;", 7)
+	}
+	f := follow(t, p.a.client, api.JournalOptions{Query: journal.Query{Lines: journal.All}, Cursors: cursors})
+	f.expect("a3")
+}
+
 func TestWhoContinuesAfterAMoveGetsTheLastLinesFromWhereTheUnitWas(t *testing.T) {
 	p := newPair(t)
 	p.submit("app.service")

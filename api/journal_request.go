@@ -3,6 +3,8 @@ package api
 import (
 	"fmt"
 	"maps"
+	"mime"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -33,6 +35,33 @@ type journalRequest struct {
 	printer    journal.Printer
 	// cursors are where a reader was that continues, by machine; an empty one means the query. nil: it begins.
 	cursors map[cluster.MachineID]string
+}
+
+// formType is the type of a body of parameters.
+const formType = "application/x-www-form-urlencoded"
+
+// journalParameters are those of the URL, and of the body of a POST: it is for who continues where so many
+// machines have the unit that their cursors make too long a URL.
+func (s *Server) journalParameters(r *http.Request) (url.Values, error) {
+	query, err := parameters(r)
+	if err != nil || r.Method != http.MethodPost {
+		return query, err
+	}
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != formType {
+		return nil, &Error{http.StatusUnsupportedMediaType, "only acceptable Content-Type is " + formType}
+	}
+	body, err := s.readBody(r, s.o.Limits.body(), "request body")
+	if err != nil {
+		return nil, err
+	}
+	more, err := parseParameters(string(body))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range more {
+		query[name] = append(query[name], values...)
+	}
+	return query, nil
 }
 
 // parseJournal reads the parameters. A parameter that is not known is refused: a filter

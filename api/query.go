@@ -14,12 +14,14 @@ import (
 
 // parameters reads the query of a request. A value that cannot be read is refused: without its filter the
 // request would be about everything. What has no name and no value is left out, as in v1.
-func parameters(r *http.Request) (url.Values, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+func parameters(r *http.Request) (url.Values, error) { return parseParameters(r.URL.RawQuery) }
+
+func parseParameters(raw string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
 	if err == nil {
 		return query, nil
 	}
-	for part := range strings.SplitSeq(r.URL.RawQuery, "&") {
+	for part := range strings.SplitSeq(raw, "&") {
 		name, value, ok := strings.Cut(part, "=")
 		if _, err := url.ParseQuery(name); err != nil || !ok {
 			continue

@@ -44,7 +44,7 @@ func (s *Server) routes() []route {
 		}},
 		{"units/{name}/explanation", resource{http.MethodGet: with("name", s.getExplanation)}},
 		{"units/{name}/file", resource{http.MethodGet: with("name", s.getFile), http.MethodPut: with("name", s.putFile)}},
-		{"units/{name}/journal", resource{http.MethodGet: with("name", s.getJournal)}},
+		{"units/{name}/journal", resource{http.MethodGet: with("name", s.getJournal), http.MethodPost: with("name", s.getJournal)}},
 		{"units/{name}/move", resource{http.MethodPost: with("name", s.postMove)}},
 		{"units/{name}/restart", resource{http.MethodPost: with("name", s.restartUnit)}},
 		{"units/{name}/status", resource{http.MethodGet: with("name", s.getStatusText)}},

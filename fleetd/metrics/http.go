@@ -66,7 +66,7 @@ func (m *Metrics) Serve(api http.Handler) http.Handler {
 
 // isStream tells whether the answer has no end of its own.
 func isStream(r *http.Request) bool {
-	if r.Method != http.MethodGet || r.URL.RawQuery == "" && !strings.HasSuffix(r.URL.Path, "/events") {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost || r.URL.RawQuery == "" && !strings.HasSuffix(r.URL.Path, "/events") {
 		return false
 	}
 	follow, err := strconv.ParseBool(r.URL.Query().Get("follow"))

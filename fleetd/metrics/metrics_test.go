@@ -182,6 +182,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	}
 	ask(http.MethodGet, "/fleet/v1/units/a.service/journal?follow=1&lines=3")
 	ask(http.MethodGet, "/fleet/v1/units/a.service/journal?follow=false")
+	ask(http.MethodPost, "/fleet/v1/units/a.service/journal?follow=true")
 	if answer := ask(http.MethodPost, "/metrics"); answer.Code != http.StatusMethodNotAllowed || answer.Header().Get("Allow") == "" {
 		t.Errorf("POST: %d", answer.Code)
 	}
@@ -195,10 +196,10 @@ func TestRequestsAreCounted(t *testing.T) {
 		`http_requests_total{code="200",handler="prometheus",method="get"}`:  1,
 		`http_requests_total{code="200",handler="prometheus",method="head"}`: 1,
 		`http_requests_total{code="405",handler="prometheus",method="post"}`: 1,
-		`http_request_duration_microseconds_count{handler="stream"}`:         2,
+		`http_request_duration_microseconds_count{handler="stream"}`:         3,
 		`http_request_duration_microseconds_count{handler="api"}`:            3,
-		`http_request_size_bytes_sum{handler="stream"}`:                      85,
-		`http_response_size_bytes_sum{handler="stream"}`:                     20,
+		`http_request_size_bytes_sum{handler="stream"}`:                      130,
+		`http_response_size_bytes_sum{handler="stream"}`:                     30,
 		`fleet_api_requests_in_flight{handler="stream"}`:                     0,
 		`fleet_build_info{version="2.0.0"}`:                                  1,
 	}
