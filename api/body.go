@@ -48,9 +48,13 @@ func tooLarge(what string, limit byteLimit) *Error {
 	return &Error{http.StatusRequestEntityTooLarge, fmt.Sprintf("%s is larger than %s", what, limit)}
 }
 
-// decodeBody reads the first JSON value of the body, as v1 does.
-func (s *Server) decodeBody(r *http.Request, into any) error {
-	return s.decodeLimited(r, s.o.Limits.body(), into)
+// decodeV1 reads the body of a call that fleet 1 had: the first JSON value of it, and of that what is known.
+func (s *Server) decodeV1(r *http.Request, into any) error {
+	body, err := s.readBody(r, s.o.Limits.body(), "request body")
+	if err != nil {
+		return err
+	}
+	return problemOf(json.NewDecoder(bytes.NewReader(body)).Decode(into))
 }
 
 func (s *Server) decodeLimited(r *http.Request, limit byteLimit, into any) error {
@@ -70,11 +74,20 @@ func (s *Server) decodeOptional(r *http.Request, into any) error {
 	return decode(body, into)
 }
 
-func decode(body []byte, into any) error {
-	if err := json.NewDecoder(bytes.NewReader(body)).Decode(into); err != nil {
-		return badRequest("unable to decode body: %s", decodeProblem(err))
+// decode refuses fields that are not known: a misspelt condition must not be none.
+func decode(body []byte, into any) error { return problemOf(decodeStrictly(body, into)) }
+
+func decodeStrictly(body []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
+
+func problemOf(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return badRequest("unable to decode body: %s", decodeProblem(err))
 }
 
 // decodeProblem says what is wrong with JSON in the sender's words instead of Go's types.
@@ -93,7 +106,7 @@ func decodeProblem(err error) string {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("%v (byte %d)", err, syntax.Offset)
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), "json: ") // unknown field "…"
 }
 
 // checkJSONType is v1's rule for requests that carry a unit.

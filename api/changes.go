@@ -84,11 +84,11 @@ func whichChange(raw []byte, err error) error {
 	var body struct {
 		Changes []json.RawMessage `json:"changes"`
 	}
-	if decode(raw, &body) != nil {
+	if json.Unmarshal(raw, &body) != nil {
 		return err
 	}
 	for i, change := range body.Changes {
-		problem := json.Unmarshal(change, new(changeRequest))
+		problem := decodeStrictly(change, new(changeRequest))
 		if problem == nil {
 			continue
 		}

@@ -95,7 +95,8 @@ func TestRequestsOfManyChangesThatAreRefusedWhole(t *testing.T) {
 		code       int
 	}{
 		{`{"changes":[{"name":"a.service","destroy":true},{"name":"b.service"},{"name":"a.service"}]}`, "unit a.service is given twice", 400},
-		{`{"units":[]}`, "there are no changes", 400},
+		{`{}`, "there are no changes", 400},
+		{`{"units":[]}`, `unknown field "units"`, 400},
 		{`{"changes":[` + many + `]}`, "1001 changes are more than the limit of 1000 in one request", 413},
 		{strings.Repeat(" ", 17<<20), "request body is larger than the limit of 16777216 bytes", 413},
 		{"{\"changes\":[{\"name\":\"a.service\",\"file\":\"\xff\"}]}", "fileBase64", 400},
@@ -126,20 +127,20 @@ func TestChangesThatContradictThemselves(t *testing.T) {
 	f.settle(t, f.store.submit(t, "a.service", sleepUnit, cluster.Launched).Revision)
 	before := f.store.unit("a.service")
 	for change, says := range map[string]string{
-		`"destroy":true,"desiredState":"loaded"`:         "a unit that is destroyed has no file",
-		`"destroy":true,"restart":true`:                  "a unit that is destroyed has no file",
-		`"restart":true,"file":"[Service]\n"`:            "a restart goes with neither",
-		`"file":"","options":[{"section":"A"}]`:          "send one of file, fileBase64 and options",
-		`"ifMatch":1,"ifAbsent":true,"desiredState":"x"`: "exclude each other",
-		`"ifMatch":-1,"destroy":true`:                    "not negative",
-		`"desiredState":"started"`:                       `invalid desired state "started"`,
-		`"ifAbsent":true,"desiredState":"loaded"`:        "If-None-Match: unit exists",
-		`"replace":false,"file":"[Unit]\n"`:              "exists with a different file",
-		`"replace":true`:                                 "nothing is asked of the unit",
-		`"fileBase64":"","desiredState":"inactive"`:      "unit file is empty",
+		`"destroy":true,"desiredState":"loaded"`:              "a unit that is destroyed has no file",
+		`"destroy":true,"restart":true`:                       "a unit that is destroyed has no file",
+		`"restart":true,"file":"[Service]\n"`:                 "a restart goes with neither",
+		`"file":"","options":[{"section":"A"}]`:               "send one of file, fileBase64 and options",
+		`"ifMatch":1,"ifAbsent":true,"desiredState":"loaded"`: "exclude each other",
+		`"ifMatch":-1,"destroy":true`:                         "not negative",
+		`"desiredState":"started"`:                            `invalid desired state "started"`,
+		`"ifAbsent":true,"desiredState":"loaded"`:             "If-None-Match: unit exists",
+		`"replace":false,"file":"[Unit]\n"`:                   "exists with a different file",
+		`"replace":true`:                                      "nothing is asked of the unit",
+		`"fileBase64":"","desiredState":"inactive"`:           "unit file is empty",
 	} {
 		resp, err := http.Post(f.server.URL+"/fleet/v1/changes", "application/json",
-			strings.NewReader(`{"changes":[{"name":"a.service","colour":"none",`+change+`}]}`))
+			strings.NewReader(`{"changes":[{"name":"a.service",`+change+`}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}

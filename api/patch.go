@@ -58,7 +58,7 @@ var (
 // operations on one machine are one write.
 func (s *Server) patchMachines(w http.ResponseWriter, r *http.Request) error {
 	var operations []patchOperation
-	if err := s.decodeBody(r, &operations); err != nil {
+	if err := s.decodeV1(r, &operations); err != nil {
 		return err
 	}
 	edits, err := settingsEdits(operations)

@@ -34,7 +34,7 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		return err
 	}
 	var body putRequest
-	if err := s.decodeBody(r, &body); err != nil {
+	if err := s.decodeV1(r, &body); err != nil {
 		return err
 	}
 	if body.Name == "" {
