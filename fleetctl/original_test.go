@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,6 +17,8 @@ var needOriginal = flag.Bool("original", false, "fail instead of skipping if the
 // source, against our API. What it prints was written down from it and is what it printed against
 // fleet 1, except where docs/api.md says that ours differs. Whatever it sends that ours does not
 // understand, or gets that it does not, shows here.
+//
+// Ours is $OURS: what lists print by default has to be the same byte for byte.
 //
 // The module in testdata/original pins it and the libraries of its time.
 func TestOriginal(t *testing.T) {
@@ -30,6 +33,8 @@ func TestOriginal(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			d := startDaemon(env)
 			env.Setenv("TCP_ENDPOINT", "http://"+forwardTCP(env, d.socket))
+			ours, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
+			env.Setenv("OURS", filepath.Join(ours, "fleetctl"))
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return nil
 		},
