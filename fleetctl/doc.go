@@ -7,7 +7,7 @@
 // comes of them (order.go, send.go, carry.go, watch.go, waiter.go), the judgement of one event (request.go,
 // moving.go, milestone.go), what an export has besides unit files, and how it is written (state_file.go, staging.go), what a machine argument means (machine.go), plans and rulings in words
 // (plan_text.go, verdicts.go, gain.go), standard output and the forms of what is written there (outlet.go, output.go, table.go, columns.go, screen.go),
-// what lists have in common (list.go), exit codes (exit.go) and where to look after a failure (hint.go, suggest.go).
+// what lists have in common (list.go), what fleet 1 leaves in them (sieve.go), exit codes (exit.go) and where to look after a failure (hint.go, suggest.go).
 //
 // The texts of a command are its manual: help.go shows them, docs/fleetctl.md and
 // docs/man are made of them by a test (manual_test.go), and prose.go says how they are read.

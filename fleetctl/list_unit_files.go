@@ -192,11 +192,15 @@ func (a *app) fileRows(ctx context.Context, c *api.Client, f *filters, wanted so
 	if err != nil {
 		return nil, remote(fmt.Errorf("list units: %w", err))
 	}
+	rest, err := f.sieve(ctx, c, machines, o)
+	if err != nil {
+		return nil, err
+	}
 	addresses := addressesOf(machines)
 	var rows []fileRow
 	for _, u := range units {
 		r := fileRow{u, addresses[u.MachineID]}
-		if !wanted.has(u.Name) || !f.inState(r.states()...) {
+		if !wanted.has(u.Name) || !rest.hasUnit(u) || !f.inState(r.states()...) {
 			continue
 		}
 		rows = append(rows, r)

@@ -114,10 +114,14 @@ func (a *app) unitRows(ctx context.Context, c *api.Client, f *filters, wanted so
 	if err != nil {
 		return nil, remote(fmt.Errorf("list unit states: %w", err))
 	}
+	rest, err := f.sieve(ctx, c, machines, o)
+	if err != nil {
+		return nil, err
+	}
 	addresses := addressesOf(machines)
 	var rows []unitRow
 	for _, s := range states {
-		if !wanted.has(s.Name) || !f.inState(s.SystemdLoadState, s.SystemdActiveState, s.SystemdSubState) {
+		if !wanted.has(s.Name) || !rest.hasState(s) || !f.inState(s.SystemdLoadState, s.SystemdActiveState, s.SystemdSubState) {
 			continue
 		}
 		rows = append(rows, unitRow{s, addresses[s.MachineID]})
