@@ -49,7 +49,8 @@ TIME is as for journalctl, in your time zone: "2006-01-02 15:04:05" or parts of 
 The journals are read by the machines' own fleetds. The one that fleetctl speaks to asks the others over TCP; what has to
 be set for that is in docs/fleetd.md, "Other machines". A machine that cannot be asked so is named, and its journal
 is read by your own ssh program, as "fleetctl ssh" does; --sudo and --ssh-port are for that alone. The exit code is then that
-of journalctl there, and 255 if ssh itself failed.`,
+of journalctl there, and 255 if ssh itself failed. Several journals are read one after another, and with --follow all at once, beside those
+that need no ssh, each line with its machine's id; the exit code is 8 if one of them could not be read.`,
 		Example: `  fleetctl journal web@1
   fleetctl journal -f -n 50 'web@*'
   fleetctl logs db --since yesterday --until '2026-03-01 12:00' -o short-precise

@@ -43,14 +43,25 @@ func (w *entryWriter) line(line journal.Line) error {
 	if err != nil {
 		return &fault{exitError, err}
 	}
-	id := cluster.MachineID(e.Machine)
-	w.speaks(id)
-	prefix := ""
-	if len(w.machines) > 1 && w.printer.ForPeople() {
-		prefix = id.Short() + " "
-	}
-	_, err = w.out.Write(w.printer.Print(e, prefix))
+	_, err = w.out.Write(w.printer.Print(e, w.prefix(cluster.MachineID(e.Machine))))
 	return written(err)
+}
+
+// text prints at once a line of what a machine's own journalctl writes.
+func (w *entryWriter) text(id cluster.MachineID, line string) error {
+	if _, err := w.out.WriteString(w.prefix(id) + line + "\n"); err != nil {
+		return written(err)
+	}
+	return w.flush()
+}
+
+// prefix is what a line of a machine begins with.
+func (w *entryWriter) prefix(id cluster.MachineID) string {
+	w.speaks(id)
+	if len(w.machines) > 1 && w.printer.ForPeople() {
+		return id.Short() + " "
+	}
+	return ""
 }
 
 // now prints an entry at once.

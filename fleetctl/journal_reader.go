@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -32,24 +31,6 @@ type journalReader struct {
 
 	code    exitCode
 	unasked []unasked // what is left to ssh
-}
-
-// unasked is a unit's journal on a machine that could not be asked for it.
-type unasked struct {
-	unit    unit.Name
-	machine cluster.MachineID
-}
-
-// unitJournal is one unit's stream.
-type unitJournal struct {
-	unit api.Unit
-	past chan journal.Line // what was there; closed when it was told, or cannot be
-
-	cursors map[cluster.MachineID]string
-
-	// Valid when past is closed.
-	err    error
-	errors []api.JournalNote
 }
 
 // choose takes the units that there can be something of. Of a destroyed unit that is on some machine, which only the user can name.
@@ -104,33 +85,17 @@ func (r *journalReader) run(ctx context.Context) error {
 		room, slots = lines, make(chan struct{}, parallel)
 	}
 	for i, u := range r.units {
-		all[i] = &unitJournal{unit: u, past: make(chan journal.Line, room), cursors: make(map[cluster.MachineID]string)}
+		all[i] = newUnitJournal(r, u, room, live)
 		past[i] = all[i].past
 		group.Go(func() {
 			if slots != nil {
 				slots <- struct{}{}
 				defer func() { <-slots }()
 			}
-			r.read(ctx, all[i], live)
+			all[i].read(ctx)
 		})
 	}
-	show := r.show.line
-	tail := journal.NewTail(r.options.Lines)
-	last := len(all) > 1 && r.options.Lines >= 0
-	if last {
-		show = func(line journal.Line) error { tail.Add(line); return nil }
-	}
-	if err := journal.Merge(ctx, past, show); err != nil {
-		return remote(err)
-	}
-	if last {
-		for _, line := range tail.Lines() {
-			if err := r.show.line(line); err != nil {
-				return err
-			}
-		}
-	}
-	if err := r.show.flush(); err != nil {
+	if err := r.showPast(ctx, past); err != nil {
 		return err
 	}
 	following := 0
@@ -139,17 +104,54 @@ func (r *journalReader) run(ctx context.Context) error {
 			following++
 		}
 	}
-	if following == 0 || !r.flags.follow {
+	if !r.flags.follow || following == 0 && len(r.unasked) <= 1 {
 		return r.bySSH(ctx)
 	}
+	for _, left := range r.unasked {
+		r.show.speaks(left.machine)
+	}
+	ended := make(chan struct{}) // nothing more can come
+	group.Go(func() {
+		r.followBySSH(ctx, live)
+		if following == 0 {
+			close(ended)
+		}
+	})
+	return showLive(ctx, live, ended)
+}
+
+// showPast shows what was there, of all units in one sequence.
+func (r *journalReader) showPast(ctx context.Context, past []<-chan journal.Line) error {
+	if len(past) == 1 || r.options.Lines < 0 {
+		if err := journal.Merge(ctx, past, r.show.line); err != nil {
+			return remote(err)
+		}
+		return r.show.flush()
+	}
+	last := journal.NewTail(r.options.Lines)
+	if err := journal.Merge(ctx, past, func(line journal.Line) error { last.Add(line); return nil }); err != nil {
+		return remote(err)
+	}
+	for _, line := range last.Lines() {
+		if err := r.show.line(line); err != nil {
+			return err
+		}
+	}
+	return r.show.flush()
+}
+
+// showLive shows what comes, until that has ended or is interrupted, which is how following ends.
+func showLive(ctx context.Context, live <-chan func() error, ended <-chan struct{}) error {
 	for {
 		select {
 		case tell := <-live:
 			if err := tell(); err != nil {
 				return err
 			}
+		case <-ended:
+			return nil
 		case <-ctx.Done():
-			return nil // this is how it is ended
+			return nil
 		}
 	}
 }
@@ -183,125 +185,6 @@ func (r *journalReader) judge(u *unitJournal) bool {
 	}
 	r.code = worse(r.code, remoteCode(u.err))
 	return false
-}
-
-// leaveToSSH notes a machine to be asked by ssh. One that is not there cannot be reached in any way.
-func (r *journalReader) leaveToSSH(u api.Unit, id cluster.MachineID) {
-	if !isPresent(r.machines, id) {
-		r.code = worse(r.code, exitUnreachable)
-		return
-	}
-	r.unasked = append(r.unasked, unasked{u.Name, id})
-}
-
-func (r *journalReader) bySSH(ctx context.Context) error {
-	for _, left := range r.unasked {
-		i := slices.IndexFunc(r.machines, func(m api.Machine) bool { return m.ID == left.machine })
-		m := r.machines[i]
-		r.app.complain("-- %s on %s, by ssh --", left.unit, place(m.ID, m.PrimaryIP, false))
-		err := r.app.sshTo(ctx, m, r.flags.port, r.flags.command(left.unit, r.options))
-		if err != nil && len(r.unasked) == 1 && r.code == exitOK {
-			return err
-		}
-		if err != nil {
-			r.code = worse(r.code, exitUnreachable)
-		}
-	}
-	return nil
-}
-
-// read is one unit's stream, from its beginning, and with --follow for ever.
-func (r *journalReader) read(ctx context.Context, u *unitJournal, live chan<- func() error) {
-	inPast := true
-	endPast := func(err error) {
-		if inPast {
-			u.err, inPast = err, false
-			close(u.past)
-		}
-	}
-	tell := func(what func() error) error {
-		select {
-		case live <- what:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	said := "" // why the stream broke
-	stream := func(ctx context.Context, inStep func()) error {
-		o := r.options
-		if !inPast {
-			o = r.again(u)
-		}
-		return r.client.Journal(ctx, u.unit.Name, o, func(item api.JournalItem) error {
-			if item.Note == nil {
-				at, cursor := journal.Scan(item.Entry)
-				machine := journal.MachineOf(item.Entry)
-				line := journal.Line{Machine: machine, At: at, JSON: bytes.Clone(item.Entry)}
-				var err error
-				if inPast {
-					select {
-					case u.past <- line:
-					case <-ctx.Done():
-						err = ctx.Err()
-					}
-				} else {
-					err = tell(func() error { return r.show.now(line) })
-				}
-				if err == nil {
-					u.cursors[cluster.MachineID(machine)] = cursor
-				}
-				return err
-			}
-			n := *item.Note
-			switch {
-			case n.Type == api.NoteBegin:
-				if _, known := u.cursors[n.MachineID]; !known {
-					u.cursors[n.MachineID] = ""
-				}
-			case n.Type == api.NoteLive:
-				endPast(nil)
-				inStep()
-				said = ""
-			case n.Type == api.NoteError && inPast:
-				u.errors = append(u.errors, n)
-			default:
-				if n.Type == api.NoteLeft {
-					delete(u.cursors, n.MachineID)
-				}
-				return tell(func() error { r.comment(u.unit.Name, n); return nil })
-			}
-			return nil
-		})
-	}
-	if !r.flags.follow {
-		endPast(stream(ctx, func() {}))
-		return
-	}
-	endPast(reopen(ctx, stream, func(err error) error {
-		if err.Error() == said {
-			return nil // it is no news
-		}
-		said = err.Error()
-		return tell(func() error {
-			r.app.complain("-- %s: the stream broke, going on as soon as it is there again: %v --", u.unit.Name, err)
-			return nil
-		})
-	}))
-}
-
-// again asks for what comes after what was seen.
-func (r *journalReader) again(u *unitJournal) api.JournalOptions {
-	o := r.options
-	o.Cursors = u.cursors
-	if o.Lines == 0 {
-		o.Since = r.began // of machines that have written nothing yet
-	}
-	o.Lines = journal.All
-	if len(o.Cursors) == 0 {
-		o.Placed = true // wherever the unit is now, it was not there before
-	}
-	return o
 }
 
 // comment tells what happens to the stream of a unit.

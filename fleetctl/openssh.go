@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"strconv"
@@ -144,11 +145,32 @@ func (s *openSSH) toMachine(h sshHost, more ...string) ([]string, error) {
 // sshTo runs a program on a machine, word by word as given, and returns when it has ended. Its exit
 // status is fleetctl's.
 func (a *app) sshTo(ctx context.Context, m api.Machine, port int, argv []string) error {
+	return a.sshShell(ctx, m, sshCall{port: port, command: shellLine(argv)})
+}
+
+// sshApart runs a program on a machine as sshTo does, but beside others: with nothing to read, and with streams of its own.
+func (a *app) sshApart(ctx context.Context, m api.Machine, port int, argv []string, stdout, stderr io.Writer) error {
+	args, err := a.sshArgs(m, sshCall{port: port, command: shellLine(argv)})
+	if err != nil {
+		return err
+	}
+	cmd := a.program(ctx, "ssh", args...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.WaitDelay = time.Second // what ssh has started may hold on to the streams
+	err = runProgram(cmd)
+	if f := faultOf(err); err != nil && f.err == nil {
+		return fmt.Errorf("exit status %d", f.code)
+	}
+	return err
+}
+
+// shellLine is the words of a command as a shell reads them.
+func shellLine(argv []string) string {
 	words := make([]string, len(argv))
 	for i, word := range argv {
 		words[i] = shellQuote(word)
 	}
-	return a.sshShell(ctx, m, sshCall{port: port, command: strings.Join(words, " ")})
+	return strings.Join(words, " ")
 }
 
 // sshCall is what is wanted of a machine.
@@ -160,44 +182,61 @@ type sshCall struct {
 
 // sshShell gives a command to the shell of a machine.
 func (a *app) sshShell(ctx context.Context, m api.Machine, call sshCall) error {
-	if m.PrimaryIP == "" {
-		return &fault{exitRefused, fmt.Errorf("machine %s has not told its address; set public_ip in its fleetd's settings", m.ID)}
-	}
 	var more []string
-	if call.forwardAgent {
-		more = append(more, "-A")
-	}
 	if call.command != "" && isTerminal(a.stdin) && isTerminal(a.stdout) {
 		more = append(more, "-t") // without a command ssh decides that itself
 	}
-	args, err := a.openSSH.toMachine(sshHost{name: m.PrimaryIP, port: call.port}, more...)
+	args, err := a.sshArgs(m, call, more...)
 	if err != nil {
-		return usage(err)
-	}
-	if call.command != "" {
-		args = append(args, call.command)
+		return err
 	}
 	return a.runHere(ctx, "ssh", args...)
 }
 
+func (a *app) sshArgs(m api.Machine, call sshCall, more ...string) ([]string, error) {
+	if m.PrimaryIP == "" {
+		return nil, &fault{exitRefused, fmt.Errorf("machine %s has not told its address; set public_ip in its fleetd's settings", m.ID)}
+	}
+	if call.forwardAgent {
+		more = append(more, "-A")
+	}
+	args, err := a.openSSH.toMachine(sshHost{name: m.PrimaryIP, port: call.port}, more...)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if call.command != "" {
+		args = append(args, call.command)
+	}
+	return args, nil
+}
+
 // runHere runs a program with fleetctl's own stdin, stdout and stderr. Its exit status is fleetctl's.
 func (a *app) runHere(ctx context.Context, program string, args ...string) error {
+	cmd := a.program(ctx, program, args...)
+	a.lend(cmd)
+	return runProgram(cmd)
+}
+
+func (a *app) program(ctx context.Context, program string, args ...string) *exec.Cmd {
 	a.log().DebugContext(ctx, "run", "program", program, "args", args)
 	cmd := exec.CommandContext(ctx, program, args...)
-	a.lend(cmd)
 	// A terminal has sent its interrupt to the program as well; it knows how to end.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	return cmd
+}
+
+func runProgram(cmd *exec.Cmd) error {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
 		return nil
 	case errors.As(err, &exit):
 		return ended(exitCode(statusOf(exit)))
 	case errors.Is(err, exec.ErrNotFound):
-		return &fault{exitError, fmt.Errorf("there is no %s program here; install it (package openssh-client)", program)}
+		return &fault{exitError, fmt.Errorf("there is no %s program here; install it (package openssh-client)", cmd.Args[0])}
 	}
-	return &fault{exitError, fmt.Errorf("run %s: %w", program, err)}
+	return &fault{exitError, fmt.Errorf("run %s: %w", cmd.Args[0], err)}
 }
 
 // statusOf is a program's exit status as a shell tells it.
