@@ -51,7 +51,7 @@ func (a *app) diff(ctx context.Context, args []string, name string) error {
 		return err
 	}
 	defer c.Close()
-	all, err := a.candidates(ctx, args, name, inCluster{client: c})
+	all, err := a.candidates(ctx, args, name, inCluster{c})
 	if err != nil {
 		return err
 	}

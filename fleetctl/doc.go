@@ -2,7 +2,7 @@
 //
 // Each verb is one file with a constructor of its cobra command; commands.go lists them. What several
 // of them need is beside them: settings and the connection (app.go, settings.go,
-// connect.go, tunnel.go), the user's ssh program (openssh.go), what an argument means (arguments.go; candidate.go, directory.go, in_cluster.go and resolve.go for
+// connect.go, tunnel.go), the user's ssh program (openssh.go), what an argument means (arguments.go; candidate.go, directory.go and resolve.go for
 // files; selection.go for units that exist), the question before something that runs changes (review.go, confirm.go), sending orders and waiting for what
 // comes of them (order.go, send.go, carry.go, watch.go, waiter.go), the judgement of one event (request.go,
 // moving.go, milestone.go), what an export has besides unit files, and how it is written (state_file.go, staging.go), what a machine argument means (machine.go), plans and rulings in words

@@ -9,7 +9,7 @@ import (
 func (a *app) loadCommand() *cobra.Command {
 	var w waiting
 	var unverified bool
-	var replace, yes, all bool
+	var replace, yes bool
 	var name string
 	cmd := &cobra.Command{
 		Use:   "load UNIT|FILE...",
@@ -17,8 +17,6 @@ func (a *app) loadCommand() *cobra.Command {
 		Long: `Put units on machines without starting them. Units that run are stopped.
 
 ` + fileArgs + `
-
-` + patternArgs + `
 
 A file is submitted if the cluster does not have the unit yet; with --replace also if it differs and
 the unit is not launched. All files are read and checked before anything is sent.
@@ -35,7 +33,6 @@ Of a directory the plan is shown first, and its templates are only submitted. ` 
 				replacing:  replacing{allowed: replace, reach: []cluster.DesiredState{cluster.Inactive, cluster.Loaded}},
 				name:       name,
 				yes:        yes,
-				all:        all,
 				unverified: unverified,
 			})
 		},
@@ -43,7 +40,6 @@ Of a directory the plan is shown first, and its templates are only submitted. ` 
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace units whose file differs")
 	bygoneSwitch(cmd.Flags(), "sign", "units are not signed")
 	registerYes(cmd, &yes)
-	registerAll(cmd, &all)
 	registerNoVerify(cmd, &unverified)
 	registerName(cmd, &name)
 	w.register(cmd)

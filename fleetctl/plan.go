@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) planCommand() *cobra.Command {
-	var destroy, all bool
+	var destroy bool
 	var name string
 	cmd := &cobra.Command{
 		Use:   "plan UNIT|FILE...",
@@ -22,8 +22,6 @@ func (a *app) planCommand() *cobra.Command {
 displaced, or would find no machine. Nothing is sent to any machine, and nothing is stored.
 
 ` + fileArgs + `
-
-` + patternArgs + `
 
 All of them are planned together, and it is the engine's own brain that plans, on a copy of the cluster in which
 machines obey at once; what it would do without being asked is no part of the plan.
@@ -45,34 +43,25 @@ The exit code is 5 if a unit that is wanted would be without a machine, else 0.`
   fleetctl plan units/
   fleetctl plan --destroy 'web@*'`,
 		Args: needUnits,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.plan(cmd.Context(), args, name, destroy, all) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.plan(cmd.Context(), args, name, destroy) },
 	}
 	cmd.Flags().BoolVar(&destroy, "destroy", false, "plan for the units being destroyed")
 	registerName(cmd, &name)
-	registerAll(cmd, &all)
 	cmd.MarkFlagsMutuallyExclusive("destroy", "name")
-	cmd.MarkFlagsMutuallyExclusive("destroy", "all")
 	return cmd
 }
 
-func (a *app) plan(ctx context.Context, args []string, name string, destroy, all bool) error {
+func (a *app) plan(ctx context.Context, args []string, name string, destroy bool) error {
 	c, err := a.connect()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	var units []api.PlanUnit
+	gather := a.toStart
 	if destroy {
-		units, err = a.toDestroy(ctx, c, args)
-	} else {
-		var named []*candidate
-		passed := newIdle(all)
-		if named, err = a.candidates(ctx, args, name, inCluster{c, passed}); err != nil {
-			return err
-		}
-		defer a.tellIdle(passed, named)
-		units, err = a.toStart(ctx, c, named)
+		gather = a.toDestroy
 	}
+	units, err := gather(ctx, c, args, name)
 	if err != nil {
 		return err
 	}
@@ -97,8 +86,12 @@ func (a *app) plan(ctx context.Context, args []string, name string, destroy, all
 }
 
 // toStart is what "start --replace" would send.
-func (a *app) toStart(ctx context.Context, c *api.Client, all []*candidate) ([]api.PlanUnit, error) {
-	err := a.resolve(ctx, c, all, func(r *resolver, ctx context.Context, x *candidate) error {
+func (a *app) toStart(ctx context.Context, c *api.Client, args []string, name string) ([]api.PlanUnit, error) {
+	all, err := a.candidates(ctx, args, name, inCluster{c})
+	if err != nil {
+		return nil, err
+	}
+	err = a.resolve(ctx, c, all, func(r *resolver, ctx context.Context, x *candidate) error {
 		if x.existing == nil {
 			return r.newSource(ctx, x)
 		}
@@ -126,7 +119,7 @@ func (a *app) toStart(ctx context.Context, c *api.Client, all []*candidate) ([]a
 	return units, nil
 }
 
-func (a *app) toDestroy(ctx context.Context, c *api.Client, args []string) ([]api.PlanUnit, error) {
+func (a *app) toDestroy(ctx context.Context, c *api.Client, args []string, _ string) ([]api.PlanUnit, error) {
 	s, err := a.selectUnits(ctx, c, args)
 	if err != nil {
 		return nil, err

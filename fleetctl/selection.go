@@ -203,6 +203,37 @@ func getListed(ctx context.Context, c *api.Client, names []unit.Name) ([]*api.Un
 	return units, group.Wait()
 }
 
+// inCluster asks the cluster what arguments for unit files mean there.
+type inCluster struct{ client *api.Client }
+
+func (in inCluster) knows(ctx context.Context, name unit.Name) (bool, error) {
+	found, _, err := lookUp(ctx, in.client, []unit.Name{name})
+	return len(found) > 0, err
+}
+
+// matches passes over templates: who means one names it.
+func (in inCluster) matches(ctx context.Context, pattern string) ([]unit.Name, error) {
+	globs, err := parseGlob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	units, err := in.client.UnitsWith(ctx, api.ListOptions{Globs: globs, Fields: []string{"name"}})
+	if err != nil {
+		return nil, remote(fmt.Errorf("list units: %w", err))
+	}
+	var names []unit.Name
+	for _, u := range units {
+		if !u.Name.IsTemplate() && globMatches(pattern, u.Name) { // a server that does not know the filter lists all
+			names = append(names, u.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, noUnit("no unit matches %s", pattern)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 // reportMissing tells of the arguments that mean nothing in this cluster.
 func (a *app) reportMissing(s selection) exitCode {
 	for _, m := range s.missing {

@@ -9,7 +9,7 @@ import (
 func (a *app) startCommand() *cobra.Command {
 	var w waiting
 	var unverified bool
-	var replace, yes, all bool
+	var replace, yes bool
 	var name string
 	cmd := &cobra.Command{
 		Use:   "start UNIT|FILE...",
@@ -17,8 +17,6 @@ func (a *app) startCommand() *cobra.Command {
 		Long: `Start units and wait until systemd has started them or has said why not.
 
 ` + fileArgs + `
-
-` + patternArgs + `
 
 A file is submitted if the cluster does not have the unit yet; with --replace also if it differs. A
 unit that has failed or ended is started again. A service that fails right after its start is
@@ -32,7 +30,6 @@ Of a directory the plan is shown first, and its templates are only submitted. ` 
 ` + refusalArgs,
 		Example: `  fleetctl start web.service
   fleetctl start 'web@*'
-  fleetctl start --all 'batch-*'
   fleetctl start --replace --yes units/
   fleetctl list-unit-files -o name | fleetctl start -
   generate-unit | fleetctl start --name web.service -`,
@@ -46,7 +43,6 @@ Of a directory the plan is shown first, and its templates are only submitted. ` 
 				},
 				name:       name,
 				yes:        yes,
-				all:        all,
 				unverified: unverified,
 			})
 		},
@@ -54,7 +50,6 @@ Of a directory the plan is shown first, and its templates are only submitted. ` 
 	cmd.Flags().BoolVar(&replace, "replace", false, "replace units whose file differs")
 	bygoneSwitch(cmd.Flags(), "sign", "units are not signed")
 	registerYes(cmd, &yes)
-	registerAll(cmd, &all)
 	registerNoVerify(cmd, &unverified)
 	registerName(cmd, &name)
 	w.register(cmd)

@@ -52,7 +52,6 @@ type bringing struct {
 	replacing
 	name string // --name
 	yes  bool   // --yes
-	all  bool   // --all
 
 	unverified bool // --no-verify
 }
@@ -65,13 +64,11 @@ func (a *app) bring(cmd *cobra.Command, args []string, w *waiting, b bringing) e
 	}
 	defer c.Close()
 	ctx := cmd.Context()
-	passed := newIdle(b.all || b.goal == goalInactive)
-	all, err := a.candidates(ctx, args, b.name, inCluster{c, passed})
+	all, err := a.candidates(ctx, args, b.name, inCluster{c})
 	if err != nil {
 		return err
 	}
 	if b.goal != goalInactive {
-		defer a.tellIdle(passed, all)
 		if err := instances(cmd.Name(), all); err != nil {
 			return err
 		}

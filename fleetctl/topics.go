@@ -41,9 +41,7 @@ the local file: "fleetctl submit" for inactive units, "fleetctl load" for those 
 
 All commands take names and, in quotes, shell patterns (*, ?, […]) for names of units that the cluster has. Commands that
 take no files process units that exist even if others on the command line do not. A pattern given to "fleetctl restart"
-matches launched units only; one given to "fleetctl start", "fleetctl load" or "fleetctl plan" matches units that are wanted
-loaded or launched, also where the shell has handed it on because no file fits it. They say at the end how many inactive units
-match too, and take those with --all. Templates are matched by "fleetctl destroy" and "fleetctl status" only. A dash (-) stands for
+matches launched units only; templates are matched by "fleetctl destroy" and "fleetctl status" only. A dash (-) stands for
 names on standard input, one a line; empty lines and those that begin with # do not count.
 
 A unit that is on several machines, because it is global, is waited for and shown on all of them.
