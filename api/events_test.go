@@ -136,7 +136,7 @@ func TestEventsOfMachines(t *testing.T) {
 		r.expect("machine m1 10.0.0.1", "unit a.service absent", "sync")
 
 		f.store.write(cluster.MachineChanged{ID: "m1", Machine: &machine}) // says nothing new
-		moved := machine // a record that was handed over is not written to
+		moved := machine                                                   // a record that was handed over is not written to
 		moved.Address = "10.0.0.2"
 		f.store.write(cluster.MachineChanged{ID: "m1", Machine: &moved})
 		r.expect("machine m1 10.0.0.2")
