@@ -27,6 +27,12 @@ func fromFleet1(r *http.Request) bool {
 	return strings.HasPrefix(r.UserAgent(), "google-api-go-client/")
 }
 
+// launched tells whether the unit's current state is launched.
+func (s *Server) launched(name unit.Name) (yes bool) {
+	s.cache.read(func(v view) { yes = v.unit(name, detail{}).CurrentState == cluster.Launched })
+	return yes
+}
+
 // begin remembers a unit that has run until now.
 func (l *lingering) begin(name unit.Name, now time.Time) {
 	l.mu.Lock()

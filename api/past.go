@@ -55,23 +55,26 @@ type pastFile struct {
 }
 
 func (p *past) keepMachine(id cluster.MachineID, m pastMachine) {
-	if _, kept := p.machines[id]; kept || p.whole != nil {
-		return
+	if p.whole == nil {
+		keepFirst(&p.machines, id, m)
 	}
-	if p.machines == nil {
-		p.machines = make(map[cluster.MachineID]pastMachine)
-	}
-	p.machines[id] = m
 }
 
 func (p *past) keepFile(id unit.ContentID, f pastFile) {
-	if _, kept := p.files[id]; kept || p.whole != nil {
+	if p.whole == nil {
+		keepFirst(&p.files, id, f)
+	}
+}
+
+// keepFirst stores v unless something is kept under that key: what came later is of a later revision.
+func keepFirst[K comparable, V any](kept *map[K]V, key K, v V) {
+	if _, already := (*kept)[key]; already {
 		return
 	}
-	if p.files == nil {
-		p.files = make(map[unit.ContentID]pastFile)
+	if *kept == nil {
+		*kept = make(map[K]V)
 	}
-	p.files[id] = f
+	(*kept)[key] = v
 }
 
 func machineOf(s *cluster.Snapshot, id cluster.MachineID) pastMachine {

@@ -54,8 +54,7 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		}
 	}
 	invalid := sub.want(body.DesiredState)
-	var before Unit
-	s.cache.read(func(v view) { before = v.unit(name, detail{}) })
+	ran := fromFleet1(r) && s.launched(name)
 	code := http.StatusNoContent
 	out, err := s.change(r, sub.name, func(current *cluster.Unit) (*cluster.UnitEdit, error) {
 		switch {
@@ -74,7 +73,7 @@ func (s *Server) putUnit(w http.ResponseWriter, r *http.Request, urlName string)
 		}
 		return sub.demand(current)
 	})
-	if err == nil && fromFleet1(r) && before.CurrentState == cluster.Launched && out.unit.Desired == cluster.Loaded {
+	if err == nil && ran && out.unit.Desired == cluster.Loaded {
 		s.lingering.begin(name, time.Now())
 	}
 	return changed(w, code, out.unit, err)
