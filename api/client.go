@@ -281,6 +281,23 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	return resp, nil
 }
 
+// open sends a request whose answer is a stream, which the caller has to close.
+func (c *Client) open(ctx context.Context, r request) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, c.failed(ctx, err)
+	}
+	return nil, c.answerError(resp, body)
+}
+
 // failed says of a request without an answer who did not give it and why,
 // without the URL that net/http puts in between.
 func (c *Client) failed(ctx context.Context, err error) error {

@@ -40,12 +40,8 @@ const silence = 4 * pingInterval
 // ends, or until the stream does: ErrStreamEnded if the server said so.
 func (c *Client) Events(ctx context.Context, o EventsOptions, fn func(Event) error) error {
 	query := url.Values{}
-	for _, name := range o.Units {
-		query.Add("unitName", string(name))
-	}
-	for _, glob := range o.Globs {
-		query.Add("glob", string(glob))
-	}
+	add(query, paramName, o.Units)
+	add(query, paramGlob, o.Globs)
 	if o.Since != 0 {
 		query.Set("since", strconv.FormatInt(o.Since, 10))
 	}

@@ -60,15 +60,9 @@ func (c *Client) History(ctx context.Context, o HistoryOptions, fn func(Happenin
 
 func (o HistoryOptions) query() url.Values {
 	query := url.Values{}
-	for _, name := range o.Units {
-		query.Add("unitName", string(name))
-	}
-	for _, glob := range o.Globs {
-		query.Add("glob", string(glob))
-	}
-	for _, id := range o.Machines {
-		query.Add("machineID", string(id))
-	}
+	add(query, paramName, o.Units)
+	add(query, paramGlob, o.Globs)
+	add(query, paramMachine, o.Machines)
 	switch {
 	case !o.SinceTime.IsZero():
 		query.Set("since", o.SinceTime.Format(time.RFC3339Nano))
@@ -121,19 +115,12 @@ func followLines[T any](ctx context.Context, c *Client, r request, fn func(T) er
 	})
 	defer watchdog.Stop()
 
-	resp, err := c.send(ctx, r)
+	body, err := c.open(ctx, r)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return c.failed(ctx, err)
-		}
-		return c.answerError(resp, body)
-	}
-	decoder := json.NewDecoder(resp.Body)
+	defer body.Close()
+	decoder := json.NewDecoder(body)
 	for {
 		watchdog.Reset(silence)
 		var line T

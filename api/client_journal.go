@@ -94,18 +94,11 @@ func (o JournalOptions) request(name unit.Name) request {
 func (c *Client) Journal(ctx context.Context, name unit.Name, o JournalOptions, fn func(JournalItem) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	resp, err := c.send(ctx, o.request(name))
+	body, err := c.open(ctx, o.request(name))
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return c.failed(ctx, err)
-		}
-		return c.answerError(resp, body)
-	}
+	defer body.Close()
 	// Who only reads what is there may be kept waiting by a long journal.
 	watched := o.Follow || c.o.peer != ""
 	watchdog := time.AfterFunc(silence, func() {
@@ -114,7 +107,7 @@ func (c *Client) Journal(ctx context.Context, name unit.Name, o JournalOptions, 
 		}
 	})
 	defer watchdog.Stop()
-	lines := bufio.NewReaderSize(resp.Body, 32<<10)
+	lines := bufio.NewReaderSize(body, 32<<10)
 	for {
 		watchdog.Reset(silence)
 		line, err := lines.ReadBytes('\n')

@@ -71,9 +71,11 @@ func (s *Server) submit(ctx context.Context, sub *submission, replace bool) edit
 			return sub.edit(cluster.Inactive), nil
 		case unreadable(current):
 			return sub.edit(s.orderedState(sub.name)), nil
-		case !s.same(ctx, sub, current) && !replace:
+		}
+		switch same := s.same(ctx, sub, current); {
+		case !same && !replace:
 			return nil, conflict("unit %s exists with a different file", sub.name)
-		case !s.same(ctx, sub, current):
+		case !same:
 			return sub.edit(current.Desired), nil
 		case sub.desired == "":
 			return nil, errUnchanged

@@ -118,6 +118,9 @@ func (s *Server) brokeOff(err error) error {
 
 // journalCopies are the copies whose journals are asked for, by machine.
 func (s *Server) journalCopies(name unit.Name, request journalRequest) ([]cluster.Copy, error) {
+	if request.machine != "" {
+		return []cluster.Copy{{Machine: request.machine, Presence: s.presence(request.machine)}}, nil
+	}
 	var (
 		st  cluster.Status
 		all []cluster.Copy
@@ -131,8 +134,6 @@ func (s *Server) journalCopies(name unit.Name, request journalRequest) ([]cluste
 		}
 	})
 	switch {
-	case request.machine != "":
-		return []cluster.Copy{{Machine: request.machine, Presence: s.presence(request.machine)}}, nil
 	case request.everywhere:
 		for _, c := range st.Copies {
 			if c.Presence == cluster.Lost {
@@ -242,10 +243,10 @@ func (s *Server) readJournal(ctx context.Context, name unit.Name, r *reading, op
 	}
 	return source.Journal(ctx, name, r.query, func(line []byte) error {
 		opened()
-		l := lineOf(r.machine, line)
+		l, cursor := lineOf(r.machine, line)
 		select {
-		case r.lines <- l.Line:
-			r.cursor = l.cursor
+		case r.lines <- l:
+			r.cursor = cursor
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -253,15 +254,10 @@ func (s *Server) readJournal(ctx context.Context, name unit.Name, r *reading, op
 	})
 }
 
-type scannedLine struct {
-	journal.Line
-	cursor string
-}
-
 // lineOf copies a line, which belongs to whoever handed it over.
-func lineOf(id cluster.MachineID, raw []byte) scannedLine {
+func lineOf(id cluster.MachineID, raw []byte) (line journal.Line, cursor string) {
 	at, cursor := journal.Scan(raw)
-	return scannedLine{journal.Line{Machine: string(id), At: at, JSON: slices.Clone(raw)}, cursor}
+	return journal.Line{Machine: string(id), At: at, JSON: slices.Clone(raw)}, cursor
 }
 
 // failure is the answer when nobody could be asked. Who follows waits for a lost machine's unit to come up elsewhere.

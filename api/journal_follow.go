@@ -99,7 +99,7 @@ func (f *follower) run(ctx context.Context, l *listener) error {
 			select {
 			case <-ctx.Done():
 				// Either the client has gone, or the server ends: only in the latter case does anybody read this.
-				return f.out.note(JournalNote{Type: NoteEnd, Message: "fleetd is shutting down"})
+				return f.out.note(JournalNote{Type: NoteEnd, Message: shuttingDown})
 			case <-l.wake:
 				f.server.cache.take(l)
 				looked = true
@@ -254,11 +254,11 @@ func (f *follower) stream(ctx, until context.Context, id cluster.MachineID, plac
 		return err
 	}
 	return source.Journal(until, f.name, q, func(raw []byte) error {
-		line := lineOf(id, raw)
-		if !f.tell(ctx, journalEvent{machine: id, line: &line.Line}) {
+		line, cursor := lineOf(id, raw)
+		if !f.tell(ctx, journalEvent{machine: id, line: &line}) {
 			return ctx.Err()
 		}
-		place.cursor = line.cursor
+		place.cursor = cursor
 		return nil
 	})
 }

@@ -62,12 +62,9 @@ func (v view) machineDetail(id cluster.MachineID) *MachineDetail {
 		d.Ordered = append(d.Ordered, v.ordered(id, name, orders.Units[name]))
 	}
 	report, _ := v.Report(id)
+	here := filter{machines: []cluster.MachineID{id}}
 	for _, name := range slices.Sorted(maps.Keys(report.Units)) {
-		for _, state := range v.states(name) {
-			if state.MachineID == id {
-				d.UnitStates = append(d.UnitStates, state)
-			}
-		}
+		d.UnitStates = append(d.UnitStates, here.states(v, name)...)
 	}
 	return d
 }
@@ -79,10 +76,8 @@ func (v view) ordered(id cluster.MachineID, name unit.Name, o cluster.Order) Ord
 	}
 	machine, _ := v.Machine(id)
 	var sum Resources
-	if file, ok := v.File(o.Content); ok {
-		if needs, err := v.needed(o.Content, file, name); err == nil && sum.add(needs, machine.Capacity.PhysicalMemory) {
-			out.Reserved = &sum
-		}
+	if needs, known := v.needed(o.Content, name); known && sum.add(needs, machine.Capacity.PhysicalMemory) {
+		out.Reserved = &sum
 	}
 	return out
 }

@@ -64,13 +64,18 @@ func (f *fileNeeds) clear() {
 	f.known = nil
 }
 
-// needed is what a unit with that file reserves.
-func (v view) needed(id unit.ContentID, file cluster.File, name unit.Name) (unit.Needs, error) {
+// needed is what a unit with that file reserves, unless the file is not there or cannot be read.
+func (v view) needed(id unit.ContentID, name unit.Name) (needs unit.Needs, known bool) {
+	file, there := v.File(id)
+	if !there {
+		return unit.Needs{}, false
+	}
 	if v.past.replaced(id) { // nobody would forget it
 		rules, err := file.Rules(name)
-		return rules.Needs, err
+		return rules.Needs, err == nil
 	}
-	return v.needs.get(id, file, name)
+	needs, err := v.needs.get(id, file, name)
+	return needs, err == nil
 }
 
 // reservations keeps what is reserved on machines now, which is the same for all who are told of them. There is
@@ -122,12 +127,8 @@ func (v view) addUp(id cluster.MachineID) (*Resources, bool) {
 	var sum Resources
 	something := false
 	for name, order := range orders.Units {
-		file, ok := v.File(order.Content)
-		if !ok {
-			return nil, false
-		}
-		needs, err := v.needed(order.Content, file, name)
-		if err != nil {
+		needs, known := v.needed(order.Content, name)
+		if !known {
 			return nil, false
 		}
 		something = sum.add(needs, machine.Capacity.PhysicalMemory) || something

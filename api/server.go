@@ -176,7 +176,7 @@ func (s *Server) refuseForeignPages(r *http.Request) error {
 func (s *Server) ready() error {
 	select {
 	case <-s.ended:
-		return errors.New("fleetd is shutting down")
+		return errors.New(shuttingDown)
 	default:
 	}
 	if !s.cache.filled() {

@@ -42,7 +42,7 @@ func (s *Server) listStates(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) getState(w http.ResponseWriter, r *http.Request, name string) error {
 	state := UnitState{Name: unit.Name(name)}
 	s.cache.read(func(v view) {
-		if states := v.states(unit.Name(name)); len(states) > 0 {
+		if states := new(filter).states(v, unit.Name(name)); len(states) > 0 {
 			state = states[0]
 		}
 	})

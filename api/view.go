@@ -123,18 +123,6 @@ func (v view) copied(c cluster.Copy, d detail) Copy {
 	return out
 }
 
-// states are the copies of a unit that present machines report.
-func (v view) states(name unit.Name) []UnitState {
-	var states []UnitState
-	st := v.Status(name)
-	for _, c := range st.Copies {
-		if c.Report != nil {
-			states = append(states, v.state(st, c))
-		}
-	}
-	return states
-}
-
 // state is what a machine reports of its copy of a unit.
 func (v view) state(st cluster.Status, c cluster.Copy) UnitState {
 	r := c.Report
