@@ -114,13 +114,6 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-func (a *app) checkOutput() error {
-	if a.color != "auto" && a.color != "always" && a.color != "never" {
-		return usage(fmt.Errorf("color %q: expect auto, always or never", a.color))
-	}
-	return nil
-}
-
 // say tells of something that happened. With structured output it goes to stderr, as stdout is the entities' alone.
 func (a *app) say(format string, args ...any) {
 	w := a.stdout

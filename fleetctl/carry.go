@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +73,7 @@ func (a *app) trigger(ctx context.Context, c *api.Client, verb string, orders []
 	sent, code := a.send(ctx, c, orders)
 	for _, r := range sent {
 		kind := "unit"
-		if orders[slices.Index(names, r.unit)].global {
+		if r.global {
 			kind = "global unit"
 		}
 		a.say("Triggered %s %s %s", kind, r.unit, verb)
@@ -82,7 +81,7 @@ func (a *app) trigger(ctx context.Context, c *api.Client, verb string, orders []
 	if !a.structured() {
 		return ended(code)
 	}
-	units, _, err := lookUp(ctx, c, names)
+	units, err := lookUp(ctx, c, names)
 	if err != nil {
 		return err
 	}

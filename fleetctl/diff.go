@@ -55,7 +55,7 @@ func (a *app) diff(ctx context.Context, args []string, name string) error {
 	if err != nil {
 		return err
 	}
-	existing, _, err := lookUp(ctx, c, namesOfCandidates(all))
+	existing, err := lookUp(ctx, c, namesOfCandidates(all))
 	if err != nil {
 		return err
 	}

@@ -188,7 +188,7 @@ func (a *app) download(ctx context.Context, c *api.Client) (all []*exported, unr
 // has not: whenever it is interrupted, the state file speaks of no file that is not there. What cannot be written at all, on a
 // disk that is full say, is found out before any file is in its place.
 func writeExport(dir string, all []*exported, state, before savedState) (removed int, err error) {
-	raw, err := state.encode()
+	raw, err := encodeJSON(state, "  ")
 	if err != nil {
 		return 0, err
 	}

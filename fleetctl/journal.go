@@ -140,10 +140,8 @@ func (j journaling) options(now time.Time) (api.JournalOptions, error) {
 		return o, errors.New("--follow and --until do not go together")
 	case j.everywhere && j.machine != "":
 		return o, errors.New("--everywhere and --machine do not go together")
-	case j.port < 0 || j.port > 65535:
-		return o, fmt.Errorf("--ssh-port %d is not a port", j.port)
 	}
-	return o, nil
+	return o, checkSSHPort(j.port)
 }
 
 // command is what is run on a machine whose fleetd cannot be asked.

@@ -62,14 +62,14 @@ func (r *journalReader) followBySSH(ctx context.Context, live chan<- func() erro
 
 func (r *journalReader) followOne(ctx context.Context, left unasked, live chan<- func() error) {
 	m := r.machineOf(left)
-	if tell(ctx, live, func() error { r.announce(left, m); return nil }) != nil {
+	if send(ctx, live, func() error { r.announce(left, m); return nil }) != nil {
 		return
 	}
 	out := &lineWriter{each: func(line string) error {
-		return tell(ctx, live, func() error { return r.show.text(left.machine, line) })
+		return send(ctx, live, func() error { return r.show.text(left.machine, line) })
 	}}
 	problems := &lineWriter{each: func(line string) error {
-		return tell(ctx, live, func() error { r.app.complain("%s: %s", left.machine.Short(), line); return nil })
+		return send(ctx, live, func() error { r.app.complain("%s: %s", left.machine.Short(), line); return nil })
 	}}
 	err := r.app.sshApart(ctx, m, r.flags.port, r.flags.command(left.unit, r.options), out, problems)
 	_, _ = out.end(), problems.end() // they fail only when nobody listens any more
@@ -82,7 +82,7 @@ func (r *journalReader) followOne(ctx context.Context, left unasked, live chan<-
 		r.app.complain("-- %s on %s: ssh has ended%s --", left.unit, place(m.ID, m.PrimaryIP, false), why)
 		return nil
 	}
-	_ = tell(ctx, live, ended)
+	_ = send(ctx, live, ended)
 }
 
 // lineWriter hands on what is written, line by line.

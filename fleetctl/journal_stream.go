@@ -69,14 +69,9 @@ func (u *unitJournal) entry(ctx context.Context, raw []byte) error {
 
 func (u *unitJournal) hand(ctx context.Context, line journal.Line) error {
 	if !u.inPast {
-		return tell(ctx, u.live, func() error { return u.reader.show.now(line) })
+		return send(ctx, u.live, func() error { return u.reader.show.now(line) })
 	}
-	select {
-	case u.past <- line:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return send(ctx, u.past, line)
 }
 
 func (u *unitJournal) note(ctx context.Context, n api.JournalNote, inStep func()) error {
@@ -97,7 +92,7 @@ func (u *unitJournal) note(ctx context.Context, n api.JournalNote, inStep func()
 	case n.Type == api.NoteLeft:
 		delete(u.cursors, n.MachineID)
 	}
-	return tell(ctx, u.live, func() error { u.reader.comment(u.unit.Name, n); return nil })
+	return send(ctx, u.live, func() error { u.reader.comment(u.unit.Name, n); return nil })
 }
 
 // endPast lets the past be judged, once.
@@ -114,7 +109,7 @@ func (u *unitJournal) sayBroken(ctx context.Context, err error) error {
 		return nil
 	}
 	u.said = err.Error()
-	return tell(ctx, u.live, func() error {
+	return send(ctx, u.live, func() error {
 		u.reader.app.complain("-- %s: the stream broke, going on as soon as it is there again: %v --", u.unit.Name, err)
 		return nil
 	})
@@ -132,14 +127,4 @@ func (u *unitJournal) rest() api.JournalOptions {
 		o.Placed = true // wherever the unit is now, it was not there before
 	}
 	return o
-}
-
-// tell has the goroutine that writes do something.
-func tell(ctx context.Context, live chan<- func() error, what func() error) error {
-	select {
-	case live <- what:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -108,7 +108,7 @@ func (f *filters) check(own ...string) error {
 		return err
 	}
 	for _, d := range f.desired {
-		if !slices.Contains([]string{"inactive", "loaded", "launched"}, d) {
+		if _, err := cluster.ParseDesiredState(d); err != nil {
 			return usage(fmt.Errorf("--desired %q: expect inactive, loaded or launched", d))
 		}
 	}

@@ -82,10 +82,7 @@ func (a *app) target(ctx context.Context, c *api.Client, arg string) (cluster.Ma
 	if err != nil {
 		return "", err
 	}
-	m, err := findMachine(all, arg)
-	if err == nil && !isPresent(all, m.ID) {
-		err = noMachine("machine %s is not present", m.ID)
-	}
+	m, err := presentMachine(all, arg)
 	return m.ID, err
 }
 

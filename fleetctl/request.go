@@ -33,7 +33,8 @@ func (g goal) desired() cluster.DesiredState {
 type request struct {
 	unit       unit.Name
 	goal       goal
-	generation int64   // of the unit that expresses it
+	generation int64 // of the unit that expresses it
+	global     bool
 	stops      bool    // it is not to run, wherever it is
 	move       *moving // of goalMoved
 	milestone  *milestone

@@ -39,7 +39,7 @@ func (a *app) resolve(ctx context.Context, c *api.Client, all []*candidate, sour
 	for _, x := range all {
 		r.given[x.name] = x
 	}
-	existing, _, err := lookUp(ctx, c, namesOfCandidates(all))
+	existing, err := lookUp(ctx, c, namesOfCandidates(all))
 	if err != nil {
 		return err
 	}

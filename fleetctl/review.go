@@ -98,7 +98,7 @@ func (a *app) disturbed(ctx context.Context, c *api.Client, p api.Plan, known ma
 			unknown = append(unknown, step.Unit)
 		}
 	}
-	others, _, err := lookUp(ctx, c, unknown)
+	others, err := lookUp(ctx, c, unknown)
 	if err != nil {
 		return nil, err
 	}

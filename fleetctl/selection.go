@@ -78,7 +78,7 @@ func (a *app) selectUnits(ctx context.Context, c *api.Client, args []string) (se
 			return s, remote(fmt.Errorf("list units: %w", err))
 		}
 	}
-	found, _, err := lookUp(ctx, c, names)
+	found, err := lookUp(ctx, c, names)
 	if err != nil {
 		return s, err
 	}
@@ -133,26 +133,26 @@ func globMatches(pattern string, name unit.Name) bool {
 	return unit.Glob(pattern).Match(name) || unit.Glob(unit.Complete(pattern)).Match(name)
 }
 
-// lookUp gets units by name; those that do not exist are told apart. A few are got one by one, with
-// what lists leave out.
-func lookUp(ctx context.Context, c *api.Client, names []unit.Name) (found []api.Unit, missing []unit.Name, err error) {
-	const few = 8
+// few units are got one by one, with what lists leave out.
+const few = 8
+
+// lookUp gets the units of these names that exist.
+func lookUp(ctx context.Context, c *api.Client, names []unit.Name) ([]api.Unit, error) {
 	get := getEach
 	if len(names) > few {
 		get = getListed
 	}
 	units, err := get(ctx, c, names)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	for i, u := range units {
-		if u == nil {
-			missing = append(missing, names[i])
-			continue
+	var found []api.Unit
+	for _, u := range units {
+		if u != nil {
+			found = append(found, *u)
 		}
-		found = append(found, *u)
 	}
-	return found, missing, nil
+	return found, nil
 }
 
 // getEach gets units one by one, several at once; nil for those that do not exist.
@@ -207,7 +207,7 @@ func getListed(ctx context.Context, c *api.Client, names []unit.Name) ([]*api.Un
 type inCluster struct{ client *api.Client }
 
 func (in inCluster) knows(ctx context.Context, name unit.Name) (bool, error) {
-	found, _, err := lookUp(ctx, in.client, []unit.Name{name})
+	found, err := lookUp(ctx, in.client, []unit.Name{name})
 	return len(found) > 0, err
 }
 
@@ -250,13 +250,15 @@ func (a *app) reportMissing(s selection) exitCode {
 	return exitNotFound
 }
 
-// again gets the selected units one by one, with what lists leave out. Those
+// again gets the selected units one by one, with what lists leave out, if they are few. Those
 // that have been destroyed since are gone from the result.
 func (s selection) again(ctx context.Context, c *api.Client) ([]api.Unit, error) {
+	if len(s.units) > few {
+		return s.units, nil
+	}
 	names := make([]unit.Name, len(s.units))
 	for i, u := range s.units {
 		names[i] = u.Name
 	}
-	found, _, err := lookUp(ctx, c, names)
-	return found, err
+	return lookUp(ctx, c, names)
 }

@@ -60,7 +60,7 @@ func (a *app) send(ctx context.Context, c *api.Client, orders []order) ([]*reque
 	var accepted []*request
 	for i, s := range all {
 		if o := orders[i]; s.err == nil {
-			accepted = append(accepted, &request{unit: o.unit, goal: o.goal, stops: o.stops, move: o.move, generation: s.result.Generation})
+			accepted = append(accepted, &request{unit: o.unit, goal: o.goal, global: o.global, stops: o.stops, move: o.move, generation: s.result.Generation})
 		}
 	}
 	return accepted, a.tellRefused(orders, all)

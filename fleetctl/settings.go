@@ -109,7 +109,10 @@ func (a *app) prepare(cmd *cobra.Command) error {
 			a.complain("WARNING: --%s does nothing: %s", f.Name, why[0])
 		}
 	})
-	return a.checkOutput()
+	if a.color != "auto" && a.color != "always" && a.color != "never" {
+		return usage(fmt.Errorf("color %q: expect auto, always or never", a.color))
+	}
+	return nil
 }
 
 // log is of requests, and of the programs that are run.

@@ -49,19 +49,23 @@ func (f *filters) sieve(ctx context.Context, c *api.Client, present []api.Machin
 			s.on = append(s.on, m.ID)
 		}
 	}
-	units, err := c.Units(ctx)
-	if err != nil {
-		return nil, remote(fmt.Errorf("list units: %w", err))
+	if len(s.wanted) > 0 {
+		units, err := c.Units(ctx)
+		if err != nil {
+			return nil, remote(fmt.Errorf("list units: %w", err))
+		}
+		for _, u := range units {
+			s.desired[u.Name] = u.DesiredState
+		}
 	}
-	for _, u := range units {
-		s.desired[u.Name] = u.DesiredState
-	}
-	states, err := c.States(ctx)
-	if err != nil {
-		return nil, remote(fmt.Errorf("list unit states: %w", err))
-	}
-	for _, r := range states {
-		s.reports[r.Name] = append(s.reports[r.Name], r.MachineID)
+	if s.machine {
+		states, err := c.States(ctx)
+		if err != nil {
+			return nil, remote(fmt.Errorf("list unit states: %w", err))
+		}
+		for _, r := range states {
+			s.reports[r.Name] = append(s.reports[r.Name], r.MachineID)
+		}
 	}
 	return s, nil
 }

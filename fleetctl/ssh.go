@@ -53,6 +53,13 @@ func registerSSHPort(cmd *cobra.Command, port *int) {
 	cmd.Flags().IntVar(port, "ssh-port", 0, "port of the machine's ssh server; 0: as OpenSSH is configured")
 }
 
+func checkSSHPort(port int) error {
+	if port < 0 || port > 65535 {
+		return usage(fmt.Errorf("--ssh-port %d is not a port", port))
+	}
+	return nil
+}
+
 func (a *app) ssh(cmd *cobra.Command, args []string, s *sshing) error {
 	flags := cmd.Flags()
 	var target string
@@ -74,8 +81,9 @@ func (a *app) ssh(cmd *cobra.Command, args []string, s *sshing) error {
 		return usage(fmt.Errorf("%s is given beside --machine or --unit; those come first, so that it can be told from a command", target))
 	case target == "" && s.machine == "" && s.unit == "":
 		return usage(errors.New("unable to proceed: one machine or unit must be provided"))
-	case s.port < 0 || s.port > 65535:
-		return usage(fmt.Errorf("--ssh-port %d is not a port", s.port))
+	}
+	if err := checkSSHPort(s.port); err != nil {
+		return err
 	}
 	m, err := a.sshMachine(cmd.Context(), target, s)
 	if err != nil {

@@ -123,14 +123,3 @@ func damaged(path string, raw []byte, err error) error {
 	column := max(1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]))
 	return damagedState{fmt.Errorf("%s is damaged: line %d, column %d: %w", path, line, column, err)}
 }
-
-func (s savedState) encode() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		return nil, fmt.Errorf("encode %s: %w", stateFile, err)
-	}
-	return b.Bytes(), nil
-}

@@ -47,6 +47,9 @@ func (a *app) status(ctx context.Context, args []string, t systemdTexts, full bo
 	if t.lines < 0 {
 		return usage(fmt.Errorf("--lines %d: expect 0 or more", t.lines))
 	}
+	if err := checkSSHPort(t.port); err != nil {
+		return err
+	}
 	c, err := a.connect()
 	if err != nil {
 		return err

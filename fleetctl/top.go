@@ -65,7 +65,8 @@ func (a *app) top(cmd *cobra.Command, t *topping, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := pick(t.fields, topColumns(false)); err != nil {
+	picked, err := pick(t.fields, topColumns(false))
+	if err != nil {
 		return err
 	}
 	if err := sortRows(nil, topColumns(false), t.sort); err != nil {
@@ -113,10 +114,6 @@ func (a *app) top(cmd *cobra.Command, t *topping, args []string) error {
 	}
 	rows := first.rows(keep)
 	if err := sortRows(rows, topColumns(false), t.sort); err != nil {
-		return err
-	}
-	picked, err := pick(t.fields, topColumns(false))
-	if err != nil {
 		return err
 	}
 	return a.writeGrid(a.stdout, grid(picked, rows, shape{t.full, time.Now()}, !t.noLegend), !t.full)

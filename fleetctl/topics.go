@@ -39,9 +39,9 @@ a file is reported with its line.
 A unit that the cluster already has keeps its file; a local file that differs causes a warning. --replace sends
 the local file: "fleetctl submit" for inactive units, "fleetctl load" for those that are not launched, "fleetctl start" for all.
 
-All commands take names and, in quotes, shell patterns (*, ?, […]) for names of units that the cluster has. Commands that
+Commands for several units take names and, in quotes, shell patterns (*, ?, […]) for names of units that the cluster has. Commands that
 take no files process units that exist even if others on the command line do not. A pattern given to "fleetctl restart"
-matches launched units only; templates are matched by "fleetctl destroy" and "fleetctl status" only. A dash (-) stands for
+matches launched units only; one given to "fleetctl destroy" or "fleetctl status" matches templates too. A dash (-) stands for
 names on standard input, one a line; empty lines and those that begin with # do not count.
 
 A unit that is on several machines, because it is global, is waited for and shown on all of them.
@@ -88,7 +88,7 @@ func exitText() string {
 If the units of one command end differently, the exit code is the first of 8, 1, 4, 5, 6, 7, 3 that occurred.
 
 "fleetctl status" uses the same codes for the state that it finds: 4 if a unit has failed, 5 if no machine fits it, 0 if it is
-in the state it is wanted in, or on its way there. "fleetctl ssh" ends with the code of the command that it has run, or 255 if ssh itself failed.`)
+in the state it is wanted in, or on its way there, 8 if a machine does not tell its systemd's status. "fleetctl ssh" ends with the code of the command that it has run, or 255 if ssh itself failed.`)
 	return b.String()
 }
 
@@ -129,7 +129,7 @@ const fleet1Text = `Whoever knows fleet 1 is at home: all of its commands, optio
   status, journal    ask the machines' fleetds and need no ssh, which is there for machines that cannot be asked. Both know
                      global units, and "fleetctl journal" units that have moved or are gone.
   verify             checks unit files. In fleet 1 it was left over from signed units.
-  --no-block         works for every command that waits; requests about global units are waited for on all of their machines.
+  --no-block         works for every command that asks something of units but "fleetctl rebalance"; requests about global units are waited for on all of their machines.
   unit files         arrive byte for byte, and two are the same only if every byte is. A mistake in [X-Fleet] is an error, not a
                      warning, and the unit is not submitted.
   -l -f -A -m -u     exist. Fleet 1's help named them, but it understood only --l, --f and --A, which still work.

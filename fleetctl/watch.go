@@ -115,11 +115,11 @@ func (w *watch) run(ctx context.Context, opened chan<- error) {
 				if told != nil {
 					told[e.Unit.Name] = true
 				}
-				return w.tell(ctx, news{unit: *e.Unit})
+				return send(ctx, w.news, news{unit: *e.Unit})
 			}
 			return nil
 		})
-	}, func(err error) error { return w.tell(ctx, news{broken: lost(err)}) })
+	}, func(err error) error { return send(ctx, w.news, news{broken: lost(err)}) })
 	if synced {
 		return
 	}
@@ -138,7 +138,7 @@ func (w *watch) tellGone(ctx context.Context, told map[unit.Name]bool) error {
 		if told[name] {
 			continue
 		}
-		if err := w.tell(ctx, news{unit: api.Unit{Name: name, Absent: true, Outcome: &api.Outcome{Phase: cluster.Done}}}); err != nil {
+		if err := send(ctx, w.news, news{unit: api.Unit{Name: name, Absent: true, Outcome: &api.Outcome{Phase: cluster.Done}}}); err != nil {
 			return err
 		}
 	}
@@ -154,15 +154,6 @@ func (w *watch) selection() api.EventsOptions {
 		o.Units = append(o.Units, name)
 	}
 	return o
-}
-
-func (w *watch) tell(ctx context.Context, n news) error {
-	select {
-	case w.news <- n:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func lost(err error) error {

@@ -71,9 +71,9 @@ func (m *Manager) journalArgs(n unit.Name, q journal.Query) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, "--since="+journal.FormatTime(began))
+		args = append(args, since(began))
 	case !q.Since.IsZero():
-		args = append(args, "--since="+journal.FormatTime(q.Since))
+		args = append(args, since(q.Since))
 	}
 	if !q.Until.IsZero() {
 		args = append(args, "--until="+journal.FormatTime(q.Until))

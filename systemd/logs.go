@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"fleet/journal"
 	"fleet/unit"
 )
 
@@ -74,7 +75,7 @@ func (m *Manager) about(ctx context.Context, n unit.Name, st unit.State) ([]stri
 	return []string{since(info.ModTime()), byUnit + string(n)}, nil
 }
 
-func since(t time.Time) string { return fmt.Sprintf("--since=@%.6f", float64(t.UnixMicro())/1e6) }
+func since(t time.Time) string { return "--since=" + journal.FormatTime(t) }
 
 // began is when the unit last ceased to be inactive.
 func (m *Manager) began(ctx context.Context, n unit.Name) (time.Time, error) {

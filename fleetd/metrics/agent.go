@@ -21,24 +21,15 @@ func newAgentMetrics(r *prometheus.Registry) agentMetrics {
 	kinds := []string{
 		string(reconcile.Load), string(reconcile.Start), string(reconcile.Restart), string(reconcile.Stop), string(reconcile.Unload),
 	}
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "fleet", Subsystem: "agent", Name: name, Help: help})
-	}
-	m := agentMetrics{
+	return agentMetrics{
 		steps: counterVec(r, "agent", "task_count_total",
 			"Steps of units that this machine's agent has taken, whatever their result.", kinds...),
 		failedSteps: counterVec(r, "agent", "task_failure_count_total",
 			"Steps that failed: what systemd refused, and jobs whose result was not done.", kinds...),
-		reports:       counter("report_count_total", "Reports of this machine that were written."),
-		failedReports: counter("report_failure_count_total", "Reports of this machine that could not be written; they are tried again."),
-		reporting: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "fleet", Subsystem: "agent", Name: "report_duration_second",
-			Help:    "How long it took to write a report.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 4, 7),
-		}),
+		reports:       counter(r, "agent", "report_count_total", "Reports of this machine that were written."),
+		failedReports: counter(r, "agent", "report_failure_count_total", "Reports of this machine that could not be written; they are tried again."),
+		reporting:     histogram(r, "agent", "report_duration_second", "How long it took to write a report.", 0.001, 7),
 	}
-	r.MustRegister(m.reports, m.failedReports, m.reporting)
-	return m
 }
 
 // Agent are the callbacks of this fleetd's agent.

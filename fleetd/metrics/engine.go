@@ -40,20 +40,13 @@ func newEngineMetrics(r *prometheus.Registry) engineMetrics {
 			"Tasks that the engine has carried out: a unit ordered onto a machine, or taken off one.", taskPlace, taskWithdraw),
 		failedTasks: counters("task_failure_count_total",
 			"Tasks that the engine could not write, or does not know whether it did.", taskPlace, taskWithdraw),
-		rounds: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: "fleet", Subsystem: "engine", Name: "reconcile_count_total",
-			Help: "Rounds of the engine: each takes in what is new, decides, and writes.",
-		}),
+		rounds: counter(r, "engine", "reconcile_count_total", "Rounds of the engine: each takes in what is new, decides, and writes."),
 		failures: counters("reconcile_failure_count_total",
 			"What rounds found: units whose machine was lost, units that their machine may not run any more, units without a machine.",
 			failedMachine, failedRun, failedPlace),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "fleet", Subsystem: "engine", Name: "reconcile_duration_second",
-			Help:    "How long rounds took, with the writing.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
-		}),
+		duration: histogram(r, "engine", "reconcile_duration_second", "How long rounds took, with the writing.", 0.0001, 9),
 	}
-	r.MustRegister(m.leaderSince, m.rounds, m.duration)
+	r.MustRegister(m.leaderSince)
 	return m
 }
 
@@ -97,4 +90,20 @@ func counterVec(r *prometheus.Registry, subsystem, name, help string, types ...s
 	}
 	r.MustRegister(counters)
 	return counters
+}
+
+func counter(r *prometheus.Registry, subsystem, name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "fleet", Subsystem: subsystem, Name: name, Help: help})
+	r.MustRegister(c)
+	return c
+}
+
+// histogram has so many buckets, the least of so many seconds, and each of four times the one before.
+func histogram(r *prometheus.Registry, subsystem, name, help string, least float64, buckets int) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "fleet", Subsystem: subsystem, Name: name, Help: help,
+		Buckets: prometheus.ExponentialBuckets(least, 4, buckets),
+	})
+	r.MustRegister(h)
+	return h
 }

@@ -66,11 +66,11 @@ func (m *Metrics) Serve(api http.Handler) http.Handler {
 
 // isStream tells whether the answer has no end of its own.
 func isStream(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodPost || r.URL.RawQuery == "" && !strings.HasSuffix(r.URL.Path, "/events") {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return false
 	}
-	follow, err := strconv.ParseBool(r.URL.Query().Get("follow"))
-	return err == nil && follow || strings.HasSuffix(r.URL.Path, "/events")
+	follow, _ := strconv.ParseBool(r.URL.Query().Get("follow"))
+	return follow || strings.HasSuffix(r.URL.Path, "/events")
 }
 
 func (m *httpMetrics) count(name string, h http.Handler, w http.ResponseWriter, r *http.Request) {
