@@ -33,6 +33,9 @@ func (o order) change() api.Change {
 	}
 }
 
+// whole tells whether deliver says all that change does: what becomes of a unit whose file stays has no condition there.
+func (o order) whole() bool { return o.ifMatch == 0 || o.file != nil || o.move != nil }
+
 // deliver sends an order by itself.
 func (o order) deliver(ctx context.Context, c *api.Client) (api.Result, error) {
 	switch {

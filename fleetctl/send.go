@@ -68,7 +68,7 @@ func (a *app) send(ctx context.Context, c *api.Client, orders []order) ([]*reque
 
 // deliver sends orders in one request, if that says all that they say.
 func deliver(ctx context.Context, c *api.Client, orders []order, out []sending) {
-	if len(orders) == 1 || slices.ContainsFunc(orders, func(o order) bool { return o.move != nil }) {
+	if len(orders) == 1 && orders[0].whole() || slices.ContainsFunc(orders, func(o order) bool { return o.move != nil }) {
 		deliverEach(ctx, c, orders, out)
 		return
 	}
