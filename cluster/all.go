@@ -24,6 +24,10 @@ func (s *Snapshot) All() Update {
 	tell(&u, s.reports, func(id MachineID, r *Report) Change { return ReportChanged{ID: id, Report: r} })
 	tell(&u, s.pending, func(name unit.Name, r *Pending) Change { return PendingChanged{Name: name, Pending: r} })
 	tell(&u, s.failures, func(name unit.Name, r *Failures) Change { return FailuresChanged{Name: name, Failures: r} })
+	tell(&u, s.agents, func(id MachineID, r *Agent) Change { return AgentChanged{ID: id, Agent: r} })
+	tell(&u, s.absences, func(id MachineID, r *Absence) Change { return AbsenceChanged{ID: id, Absence: r} })
+	tell(&u, s.alarms, func(name AlarmName, r *Alarm) Change { return AlarmChanged{Name: name, Alarm: r} })
+	tell(&u, s.acks, func(name AlarmName, r *Ack) Change { return AckChanged{Name: name, Ack: r} })
 	for _, kind := range slices.Sorted(maps.Keys(s.corrupt)) {
 		tell(&u, s.corrupt[kind], func(id string, err *string) Change { return Corrupted{Kind: kind, ID: id, Err: *err} })
 	}
@@ -33,7 +37,8 @@ func (s *Snapshot) All() Update {
 
 // records is how many records s holds.
 func (s *Snapshot) records() int {
-	n := len(s.units) + len(s.files) + len(s.machines) + len(s.settings) + len(s.orders) + len(s.reports) + len(s.pending) + len(s.failures)
+	n := len(s.units) + len(s.files) + len(s.machines) + len(s.settings) + len(s.orders) + len(s.reports) + len(s.pending) + len(s.failures) +
+		len(s.agents) + len(s.absences) + len(s.alarms) + len(s.acks)
 	for _, ids := range s.corrupt {
 		n += len(ids)
 	}

@@ -68,6 +68,26 @@ func (c FailuresChanged) apply(s *Snapshot) {
 	set(s.failures, c.Name, c.Failures)
 }
 
+func (c AgentChanged) apply(s *Snapshot) {
+	s.heal(KindAgent, string(c.ID))
+	set(s.agents, c.ID, c.Agent)
+}
+
+func (c AbsenceChanged) apply(s *Snapshot) {
+	s.heal(KindAbsence, string(c.ID))
+	set(s.absences, c.ID, c.Absence)
+}
+
+func (c AlarmChanged) apply(s *Snapshot) {
+	s.heal(KindAlarm, string(c.Name))
+	set(s.alarms, c.Name, c.Alarm)
+}
+
+func (c AckChanged) apply(s *Snapshot) {
+	s.heal(KindAck, string(c.Name))
+	set(s.acks, c.Name, c.Ack)
+}
+
 func (c LeaderChanged) apply(s *Snapshot) { s.Leader = c.Machine }
 
 // apply drops the readable record too, so that what a reader sees does not
@@ -90,6 +110,14 @@ func (c Corrupted) apply(s *Snapshot) {
 		PendingChanged{Name: unit.Name(c.ID)}.apply(s)
 	case KindFailures:
 		FailuresChanged{Name: unit.Name(c.ID)}.apply(s)
+	case KindAgent:
+		AgentChanged{ID: MachineID(c.ID)}.apply(s)
+	case KindAbsence:
+		AbsenceChanged{ID: MachineID(c.ID)}.apply(s)
+	case KindAlarm:
+		AlarmChanged{Name: AlarmName(c.ID)}.apply(s)
+	case KindAck:
+		AckChanged{Name: AlarmName(c.ID)}.apply(s)
 	}
 	if s.corrupt[c.Kind] == nil {
 		s.corrupt[c.Kind] = make(map[string]string)

@@ -50,6 +50,53 @@ type Machine struct {
 	Capacity Capacity
 	Version  string    // version of fleetd, semantic versioning
 	Since    time.Time // when the session began, the host's clock
+
+	// Attends tells that the machine's fleetd keeps a record of its Agent while it serves. Of one that does not,
+	// because it is older, that there is no such record says nothing.
+	Attends bool
+	// Fence is what guards units that say AtMostOnce; zero: they cannot run here.
+	Fence Fence
+	// Leaving tells that the host is being shut down: its units are to be handed over as if it were drained.
+	Leaving bool
+}
+
+// Fence are the times by which a machine's fence ends the units that are bound to it, counted from when the last
+// renewal of the machine's lease was sent: Renewal, then Watchdog, then Kill. Their sum is less than TTL.
+type Fence struct {
+	TTL      time.Duration // of the machine's lease
+	Renewal  time.Duration // how long a renewal may be under way and still count
+	Watchdog time.Duration // how long systemd waits for the next before it ends the fence
+	Kill     time.Duration // how long a unit may take to stop before it is killed
+}
+
+// Check tells whether a unit is certain to be gone before another machine may start it.
+func (f Fence) Check() error {
+	sum := f.Renewal + f.Watchdog + f.Kill
+	if f.Renewal <= 0 || f.Watchdog <= 0 || f.Kill < 0 || sum >= f.TTL {
+		return fmt.Errorf("renewal %s + watchdog %s + kill %s = %s is not less than the lease of %s", f.Renewal, f.Watchdog, f.Kill, sum, f.TTL)
+	}
+	return nil
+}
+
+// Agent is a fleetd that serves its machine. It writes the record itself, bound to a lease of its own: when fleetd
+// has gone, in whatever way, so has the record, while the machine's session lives on as long as its fence renews it.
+type Agent struct {
+	Machine MachineID
+	Session Session   // of the machine
+	Since   time.Time // when this fleetd began to serve, the host's clock
+}
+
+// Absence is a machine that is not as it should be, since when, and what was last known of it. The engine writes it
+// when it finds the machine silent or gone, and removes it when the machine is back or forgotten.
+type Absence struct {
+	Machine MachineID
+	State   MachineState // Silent, Lost or Left
+	Since   time.Time    // the engine's clock
+	Session Session      // the one that fell silent, or ended
+
+	Address  string
+	Metadata map[string]string
+	Version  string
 }
 
 // Capacity is what a machine offers to units: what it has, less what is kept for the host.
@@ -65,10 +112,31 @@ type Settings struct {
 	// Metadata overlays the machine's own: a nil value hides the key.
 	Metadata map[string]*string
 	// Cordoned: the machine is given no further units. What is there stays.
-	Cordoned bool
+	Cordoned      bool
+	CordonedSince time.Time // zero: not known
+	// Drain: the machine is given no further units, and what is there goes elsewhere. Nil: it is not drained.
+	Drain *Drain
+	// Forget has the engine remove all records of a machine that is not present.
+	Forget bool
 	// Capacity overlays the machine's own, by resource: unit.Memory, …, unit.Slots, or a named one.
 	Capacity map[string]int64
 }
+
+// Drain is an operator's request to empty a machine.
+type Drain struct {
+	Since time.Time
+	// Boot is the boot id in which the machine is drained, to be rebooted when it is empty; under another
+	// boot id the drain is over. Empty: until somebody ends it.
+	Boot string
+}
+
+// Draining tells whether the units of the machine are to go elsewhere.
+func (s Settings) Draining(m Machine) bool {
+	return m.Leaving || s.Drain != nil && (s.Drain.Boot == "" || s.Drain.Boot == m.Session.BootID)
+}
+
+// Closed tells whether the machine is to be given no further units.
+func (s Settings) Closed(m Machine) bool { return s.Cordoned || s.Draining(m) }
 
 // Limit returns the capacity that placement sees: the machine's own with the operator's settings
 // laid over it. Neither argument is changed.

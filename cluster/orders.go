@@ -27,4 +27,11 @@ type Order struct {
 	Global     bool         // one copy on every eligible machine, this is one of them
 	Reason     string       // why here, for people
 	Since      time.Time    // when the engine placed the unit on this machine, the engine's clock
+
+	// Fence is the fencing number of a unit that says AtMostOnce: greater than in every order for it before this
+	// one. 0: the unit does not say so.
+	Fence  int64
+	Freeze bool // OnFence=freeze
+	// Takes is the machine that has the unit until it is up here, and gives it up then; empty: none.
+	Takes MachineID
 }

@@ -21,6 +21,10 @@ type Snapshot struct {
 	reports  map[MachineID]Report
 	pending  map[unit.Name]Pending
 	failures map[unit.Name]Failures
+	agents   map[MachineID]Agent
+	absences map[MachineID]Absence
+	alarms   map[AlarmName]Alarm
+	acks     map[AlarmName]Ack
 	corrupt  map[Kind]map[string]string
 
 	copies map[unit.Name]map[MachineID]int // how many of orders and reports of a machine name the unit
@@ -64,6 +68,10 @@ func (s *Snapshot) init() {
 	s.reports = make(map[MachineID]Report)
 	s.pending = make(map[unit.Name]Pending)
 	s.failures = make(map[unit.Name]Failures)
+	s.agents = make(map[MachineID]Agent)
+	s.absences = make(map[MachineID]Absence)
+	s.alarms = make(map[AlarmName]Alarm)
+	s.acks = make(map[AlarmName]Ack)
 	s.corrupt = make(map[Kind]map[string]string)
 	s.copies = make(map[unit.Name]map[MachineID]int)
 }
@@ -124,6 +132,30 @@ func (s *Snapshot) Pending(name unit.Name) (Pending, bool) {
 func (s *Snapshot) Failures(name unit.Name) (Failures, bool) {
 	f, ok := s.failures[name]
 	return f, ok
+}
+
+// Absence returns since when a machine is silent or gone.
+func (s *Snapshot) Absence(id MachineID) (Absence, bool) {
+	a, ok := s.absences[id]
+	return a, ok
+}
+
+// Absent lists the machines of which there is an Absence, silent ones included, sorted.
+func (s *Snapshot) Absent() []MachineID { return slices.Sorted(maps.Keys(s.absences)) }
+
+// Alarms lists what the engine needs people for, by name.
+func (s *Snapshot) Alarms() []Alarm {
+	var all []Alarm
+	for _, name := range slices.Sorted(maps.Keys(s.alarms)) {
+		all = append(all, s.alarms[name])
+	}
+	return all
+}
+
+// Acknowledged tells whether an operator has had the engine go on in spite of the alarm.
+func (s *Snapshot) Acknowledged(a Alarm) bool {
+	ack, ok := s.acks[a.Name]
+	return ok && ack.Since.Equal(a.Since)
 }
 
 // Corrupt returns the error of a record that cannot be read.

@@ -58,6 +58,26 @@ type (
 		Name     unit.Name
 		Failures *Failures
 	}
+	// AgentChanged tells of a fleetd that began to serve its machine, or does no more.
+	AgentChanged struct {
+		ID    MachineID
+		Agent *Agent
+	}
+	// AbsenceChanged tells of a machine that was found silent or gone, or is back.
+	AbsenceChanged struct {
+		ID      MachineID
+		Absence *Absence
+	}
+	// AlarmChanged tells of something that the engine needs people for, or no more.
+	AlarmChanged struct {
+		Name  AlarmName
+		Alarm *Alarm
+	}
+	// AckChanged tells that an operator has acknowledged an alarm.
+	AckChanged struct {
+		Name AlarmName
+		Ack  *Ack
+	}
 	// LeaderChanged tells which machine's engine leads; empty if none does.
 	LeaderChanged struct{ Machine MachineID }
 	// Corrupted tells of a record that is there and cannot be read. What it was about
@@ -82,6 +102,10 @@ const (
 	KindReport   Kind = "reports"
 	KindPending  Kind = "pending"
 	KindFailures Kind = "failures"
+	KindAgent    Kind = "agents"
+	KindAbsence  Kind = "absences"
+	KindAlarm    Kind = "alarms"
+	KindAck      Kind = "acks"
 )
 
 // Decision is what the engine writes in one transaction: the whole new orders
@@ -91,11 +115,14 @@ type Decision struct {
 	Pending  map[unit.Name]*Pending   // nil removes the record
 	Failures map[unit.Name]*Failures  // nil removes the record
 	Collect  map[unit.ContentID]int64 // files to remove, if their revision is still this
+	Absences map[MachineID]*Absence   // nil removes the record
+	Alarms   map[AlarmName]*Alarm     // nil removes the record, and its acknowledgement
+	Forget   []MachineID              // machines of which orders, settings and absence are removed
 }
 
 // Size is the number of records that d writes.
 func (d Decision) Size() int {
-	return len(d.Orders) + len(d.Pending) + len(d.Failures) + len(d.Collect)
+	return len(d.Orders) + len(d.Pending) + len(d.Failures) + len(d.Collect) + len(d.Absences) + 2*len(d.Alarms) + 3*len(d.Forget)
 }
 
 // MaxDecision is the largest Size of one Decision: etcd refuses transactions

@@ -35,6 +35,9 @@ func TestOriginal(t *testing.T) {
 			env.Setenv("TCP_ENDPOINT", "http://"+forwardTCP(env, d.socket))
 			ours, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
 			env.Setenv("OURS", filepath.Join(ours, "fleetctl"))
+			// It writes to a map from several goroutines at once, which one thread without preemption gets away with.
+			env.Setenv("GOMAXPROCS", "1")
+			env.Setenv("GODEBUG", "asyncpreemptoff=1")
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return nil
 		},

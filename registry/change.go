@@ -37,6 +37,12 @@ func decodeChange(kind cluster.Kind, id string, e Event) (cluster.Change, error)
 	case cluster.KindFile:
 		f, err := record(e, func() (*unit.File, error) { return decodeFile(unit.ContentID(id), e.Pair) })
 		return cluster.FileChanged{ID: unit.ContentID(id), File: f, Revision: e.Mod}, err
+	case cluster.KindAlarm:
+		a, err := record(e, func() (*cluster.Alarm, error) { return decodeAlarm(cluster.AlarmName(id), e.Pair) })
+		return cluster.AlarmChanged{Name: cluster.AlarmName(id), Alarm: a}, err
+	case cluster.KindAck:
+		a, err := record(e, func() (*cluster.Ack, error) { return decodeAck(cluster.AlarmName(id), e.Pair) })
+		return cluster.AckChanged{Name: cluster.AlarmName(id), Ack: a}, err
 	}
 	return decodeMachineChange(kind, cluster.MachineID(id), e)
 }
@@ -58,13 +64,19 @@ func decodeMachineChange(kind cluster.Kind, id cluster.MachineID, e Event) (clus
 	case cluster.KindReport:
 		r, err := record(e, func() (*cluster.Report, error) { return decodeReport(id, e.Pair) })
 		return cluster.ReportChanged{ID: id, Report: r}, err
+	case cluster.KindAgent:
+		a, err := record(e, func() (*cluster.Agent, error) { return decodeAgent(id, e.Pair) })
+		return cluster.AgentChanged{ID: id, Agent: a}, err
+	case cluster.KindAbsence:
+		a, err := record(e, func() (*cluster.Absence, error) { return decodeAbsence(id, e.Pair) })
+		return cluster.AbsenceChanged{ID: id, Absence: a}, err
 	}
 	return nil, nil
 }
 
 func isMachineKind(kind cluster.Kind) bool {
 	switch kind {
-	case cluster.KindMachine, cluster.KindSettings, cluster.KindOrders, cluster.KindReport:
+	case cluster.KindMachine, cluster.KindSettings, cluster.KindOrders, cluster.KindReport, cluster.KindAgent, cluster.KindAbsence:
 		return true
 	}
 	return false

@@ -82,6 +82,7 @@ func sampleOrders() cluster.Orders {
 		Machine: "m", Session: cluster.Session{Lease: 1 << 62, BootID: "b"}, Revision: 5,
 		Units: map[unit.Name]cluster.Order{"a.service": {
 			Content: unit.IDOf(nil), Desired: cluster.Loaded, Generation: 3, Restart: 2, Move: 1, Global: true, Reason: "because", Since: sampleTime,
+			Fence: 7, Freeze: true, Takes: "n",
 		}},
 	}
 }
@@ -108,6 +109,7 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 		"failures": ptr(sampleFailures()),
 		"settings": &cluster.Settings{
 			Metadata: map[string]*string{"a": nil, "b": ptr("c")}, Cordoned: true, Capacity: map[string]int64{unit.Memory: 0, "gpu": 2},
+			CordonedSince: sampleTime, Drain: &cluster.Drain{Since: sampleTime, Boot: "b"}, Forget: true,
 		},
 		"machine": &cluster.Machine{
 			ID: "m", Session: cluster.Session{Lease: 1, BootID: "b"}, Address: "10.0.0.1", Metadata: map[string]string{"a": "b"},
@@ -116,7 +118,15 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 				Resources: unit.Resources{Memory: 1 << 39, CPU: 8000, Disk: 1 << 41, Named: map[string]int64{"gpu": 4}},
 			},
 			API: "https://10.0.0.1:7001", Version: "2.0.0", Since: sampleTime,
+			Attends: true, Fence: cluster.Fence{TTL: 4, Renewal: 1, Watchdog: 1, Kill: 1}, Leaving: true,
 		},
+		"agent": &cluster.Agent{Machine: "m", Session: cluster.Session{Lease: 1, BootID: "b"}, Since: sampleTime},
+		"absence": &cluster.Absence{
+			Machine: "m", State: cluster.StateLost, Since: sampleTime, Session: cluster.Session{Lease: 1, BootID: "b"},
+			Address: "10.0.0.1", Metadata: map[string]string{"a": "b"}, Version: "2.0.0",
+		},
+		"alarm": &cluster.Alarm{Name: cluster.MassLoss, Since: sampleTime, Machines: []cluster.MachineID{"m"}, Message: "m"},
+		"ack":   &cluster.Ack{Name: cluster.MassLoss, Since: sampleTime},
 	}
 	for what, want := range sample {
 		requireFull(t, what, reflect.ValueOf(want).Elem())
@@ -187,6 +197,22 @@ func roundTrip(record any) (any, error) {
 	case *cluster.Pending:
 		if value, err = encodePending(*r); err == nil {
 			return decodePending(Pair{Value: value})
+		}
+	case *cluster.Agent:
+		if value, err = encodeAgent(*r); err == nil {
+			return decodeAgent(r.Machine, Pair{Value: value})
+		}
+	case *cluster.Absence:
+		if value, err = encodeAbsence(*r); err == nil {
+			return decodeAbsence(r.Machine, Pair{Value: value})
+		}
+	case *cluster.Alarm:
+		if value, err = encodeAlarm(*r); err == nil {
+			return decodeAlarm(r.Name, Pair{Value: value})
+		}
+	case *cluster.Ack:
+		if value, err = encodeAck(*r); err == nil {
+			return decodeAck(r.Name, Pair{Value: value})
 		}
 	case *cluster.Failures:
 		if value, err = encodeFailures(*r); err == nil {

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"fleet/cluster"
-	"fleet/unit"
 )
 
 // Commit writes a decision in one transaction, if the term still goes on; else
@@ -39,9 +38,9 @@ func (t *Term) Commit(ctx context.Context, d cluster.Decision) (revision int64, 
 // ops are the writes of a decision, in the order of their keys.
 func (t *Term) ops(d cluster.Decision) ([]Op, error) {
 	keys := t.member.registry.keys
-	ops, err := unitOps(nil, d.Failures, keys.failures, encodeFailures)
+	ops, err := recordOps(nil, d.Failures, keys.failures, encodeFailures)
 	if err != nil {
-		return nil, fmt.Errorf("encode failures of %w", err)
+		return nil, fmt.Errorf("encode failures of unit %w", err)
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.Orders)) {
 		value, err := encodeOrders(d.Orders[id])
@@ -50,15 +49,37 @@ func (t *Term) ops(d cluster.Decision) ([]Op, error) {
 		}
 		ops = append(ops, Put(keys.orders(id), value, 0))
 	}
-	ops, err = unitOps(ops, d.Pending, keys.pending, encodePending)
+	ops, err = recordOps(ops, d.Pending, keys.pending, encodePending)
 	if err != nil {
-		return nil, fmt.Errorf("encode pending %w", err)
+		return nil, fmt.Errorf("encode pending unit %w", err)
+	}
+	return t.machineOps(ops, d)
+}
+
+// machineOps adds the writes about absent machines and alarms.
+func (t *Term) machineOps(ops []Op, d cluster.Decision) ([]Op, error) {
+	keys := t.member.registry.keys
+	ops, err := recordOps(ops, d.Absences, keys.absence, encodeAbsence)
+	if err != nil {
+		return nil, fmt.Errorf("encode the absence of machine %w", err)
+	}
+	ops, err = recordOps(ops, d.Alarms, keys.alarm, encodeAlarm)
+	if err != nil {
+		return nil, fmt.Errorf("encode alarm %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Alarms)) {
+		if d.Alarms[name] == nil {
+			ops = append(ops, Delete(keys.ack(name)))
+		}
+	}
+	for _, id := range d.Forget {
+		ops = append(ops, Delete(keys.orders(id)), Delete(keys.settings(id)), Delete(keys.absence(id)))
 	}
 	return ops, nil
 }
 
-// unitOps adds the writes of the records that one family has of units; a nil record is removed.
-func unitOps[T any](ops []Op, records map[unit.Name]*T, key func(unit.Name) string, encode func(T) ([]byte, error)) ([]Op, error) {
+// recordOps adds the writes of the records of one family; a nil record is removed.
+func recordOps[K ~string, T any](ops []Op, records map[K]*T, key func(K) string, encode func(T) ([]byte, error)) ([]Op, error) {
 	for _, name := range slices.Sorted(maps.Keys(records)) {
 		if records[name] == nil {
 			ops = append(ops, Delete(key(name)))
@@ -66,7 +87,7 @@ func unitOps[T any](ops []Op, records map[unit.Name]*T, key func(unit.Name) stri
 		}
 		value, err := encode(*records[name])
 		if err != nil {
-			return nil, fmt.Errorf("unit %s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		ops = append(ops, Put(key(name), value, 0))
 	}

@@ -84,6 +84,9 @@ func decodeMachine(id cluster.MachineID, p Pair) (*cluster.Machine, error) {
 		Capacity: capacity,
 		Version:  r.Version,
 		Since:    r.Since,
+		Attends:  r.Attends,
+		Fence:    cluster.Fence(r.Fence),
+		Leaving:  r.Leaving,
 	}, nil
 }
 
@@ -95,7 +98,14 @@ func decodeSettings(p Pair) (*cluster.Settings, error) {
 	if err := checkAmounts(r.Capacity); err != nil {
 		return nil, err
 	}
-	return &cluster.Settings{Metadata: r.Metadata, Cordoned: r.Cordoned, Capacity: r.Capacity}, nil
+	return &cluster.Settings{
+		Metadata:      r.Metadata,
+		Cordoned:      r.Cordoned,
+		CordonedSince: r.CordonedSince,
+		Drain:         (*cluster.Drain)(r.Drain),
+		Forget:        r.Forget,
+		Capacity:      r.Capacity,
+	}, nil
 }
 
 func decodeOrders(id cluster.MachineID, p Pair) (*cluster.Orders, error) {

@@ -35,13 +35,32 @@ type machineRecord struct {
 	Resources *resourcesRecord  `json:"resources,omitempty"`
 	Version   string            `json:"version,omitempty"`
 	Since     time.Time         `json:"since,omitzero"`
+	Attends   bool              `json:"attends,omitempty"`
+	Fence     fenceRecord       `json:"fence,omitzero"`
+	Leaving   bool              `json:"leaving,omitempty"`
+}
+
+// fenceRecord has its times in nanoseconds.
+type fenceRecord struct {
+	TTL      time.Duration `json:"ttl"`
+	Renewal  time.Duration `json:"renewal"`
+	Watchdog time.Duration `json:"watchdog"`
+	Kill     time.Duration `json:"kill"`
 }
 
 type settingsRecord struct {
-	Format   int                `json:"v"`
-	Metadata map[string]*string `json:"metadata"`
-	Cordoned bool               `json:"cordoned"`
-	Capacity map[string]int64   `json:"capacity"`
+	Format        int                `json:"v"`
+	Metadata      map[string]*string `json:"metadata"`
+	Cordoned      bool               `json:"cordoned"`
+	CordonedSince time.Time          `json:"cordonedSince"`
+	Drain         *drainRecord       `json:"drain"`
+	Forget        bool               `json:"forget"`
+	Capacity      map[string]int64   `json:"capacity"`
+}
+
+type drainRecord struct {
+	Since time.Time `json:"since"`
+	Boot  string    `json:"boot,omitempty"`
 }
 
 type ordersRecord struct {
@@ -59,6 +78,9 @@ type orderRecord struct {
 	Global     bool                 `json:"global,omitempty"`
 	Reason     string               `json:"reason,omitempty"`
 	Since      time.Time            `json:"since,omitzero"`
+	Fence      int64                `json:"fence,omitempty"`
+	Freeze     bool                 `json:"freeze,omitempty"`
+	Takes      cluster.MachineID    `json:"takes,omitempty"`
 }
 
 type reportRecord struct {
@@ -97,7 +119,15 @@ func encodeSettings(s cluster.Settings, stored []byte) ([]byte, error) {
 	if err := checkAmounts(s.Capacity); err != nil {
 		return nil, err
 	}
-	return overlay(stored, settingsRecord{Format: format, Metadata: s.Metadata, Cordoned: s.Cordoned, Capacity: s.Capacity})
+	return overlay(stored, settingsRecord{
+		Format:        format,
+		Metadata:      s.Metadata,
+		Cordoned:      s.Cordoned,
+		CordonedSince: s.CordonedSince,
+		Drain:         (*drainRecord)(s.Drain),
+		Forget:        s.Forget,
+		Capacity:      s.Capacity,
+	})
 }
 
 // overlay encodes a record, none of whose fields may be omitted, over what is
@@ -133,6 +163,9 @@ func encodeMachine(m cluster.Machine) ([]byte, error) {
 		Resources: resourcesOf(m.Capacity),
 		Version:   m.Version,
 		Since:     m.Since,
+		Attends:   m.Attends,
+		Fence:     fenceRecord(m.Fence),
+		Leaving:   m.Leaving,
 	})
 }
 

@@ -37,6 +37,16 @@ func (k keyspace) settings(id cluster.MachineID) string {
 
 func (k keyspace) orders(id cluster.MachineID) string { return k.key(cluster.KindOrders, string(id)) }
 
+func (k keyspace) agent(id cluster.MachineID) string { return k.key(cluster.KindAgent, string(id)) }
+
+func (k keyspace) absence(id cluster.MachineID) string {
+	return k.key(cluster.KindAbsence, string(id))
+}
+
+func (k keyspace) alarm(name cluster.AlarmName) string { return k.key(cluster.KindAlarm, string(name)) }
+
+func (k keyspace) ack(name cluster.AlarmName) string { return k.key(cluster.KindAck, string(name)) }
+
 func (k keyspace) report(id cluster.MachineID) string { return k.key(cluster.KindReport, string(id)) }
 
 // candidate is the engine key of the machine that holds a lease.

@@ -23,6 +23,11 @@ var exclusive = [][2]string{
 	{keyGlobal, keySpread},
 	{keyGlobal, keyStrategy},
 	{keyGlobal, keyReschedule},
+	{keyGlobal, keyAtMostOnce},
+	{keyGlobal, keyOnLost},
+	{keyGlobal, keyReplaceAfter},
+	{keyGlobal, keyHandOver},
+	{keyGlobal, keyMaxUnavailable},
 }
 
 // combine looks for rules that cannot be met together, in the words of fleet 1
@@ -46,6 +51,15 @@ func (b *rulesBuilder) combine() {
 	}
 	if x, y, found := contradiction(r.Metadata); found {
 		b.clash(keyMetadata, keyMetadata, fmt.Sprintf("no machine can meet both %s and %s", excerpt(x.String()), excerpt(y.String())))
+	}
+	if r.Freeze && !r.AtMostOnce {
+		b.clash(keyOnFence, keyOnFence, "OnFence=freeze needs AtMostOnce=yes: only such units are fenced")
+	}
+	if r.AtMostOnce && r.HandOver == StartFirst {
+		b.clash(keyAtMostOnce, keyHandOver, "HandOver=start-first cannot be used with AtMostOnce: there would be two copies for a moment")
+	}
+	if r.OnLost == Wait && r.ReplaceAfter != nil {
+		b.clash(keyOnLost, keyReplaceAfter, "ReplaceAfter cannot be used with OnLost=wait, which replaces nothing")
 	}
 	for _, pair := range exclusive {
 		if r.says(pair[0]) && r.says(pair[1]) {
@@ -75,6 +89,16 @@ func (r *Rules) says(key string) bool {
 		return r.Strategy != ""
 	case keyReschedule:
 		return r.Reschedule
+	case keyAtMostOnce:
+		return r.AtMostOnce
+	case keyOnLost:
+		return r.OnLost != ""
+	case keyReplaceAfter:
+		return r.ReplaceAfter != nil
+	case keyHandOver:
+		return r.HandOver != ""
+	case keyMaxUnavailable:
+		return r.MaxUnavailable != (Share{})
 	}
 	return false
 }

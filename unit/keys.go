@@ -49,6 +49,13 @@ const (
 	keyPreempt    = "Preempt"
 	keyMovable    = "Movable"
 	keyReschedule = "Reschedule"
+
+	keyAtMostOnce     = "AtMostOnce"
+	keyOnFence        = "OnFence"
+	keyOnLost         = "OnLost"
+	keyReplaceAfter   = "ReplaceAfter"
+	keyHandOver       = "HandOver"
+	keyMaxUnavailable = "MaxUnavailable"
 )
 
 var keys = []key{
@@ -69,6 +76,12 @@ var keys = []key{
 	{name: keyPreempt, plain: true, split: whole, add: addPreempt},
 	{name: keyMovable, plain: true, split: whole, add: addMovable},
 	{name: keyReschedule, plain: true, split: whole, add: addReschedule},
+	{name: keyAtMostOnce, plain: true, split: whole, add: addAtMostOnce},
+	{name: keyOnFence, plain: true, split: whole, add: addOnFence},
+	{name: keyOnLost, plain: true, split: whole, add: addOnLost},
+	{name: keyReplaceAfter, plain: true, split: whole, add: addReplaceAfter},
+	{name: keyHandOver, plain: true, split: whole, add: addHandOver},
+	{name: keyMaxUnavailable, plain: true, split: whole, add: addMaxUnavailable},
 	{name: "X-ConditionMachineBootID", hidden: true, split: words, add: refuseBootID},
 }
 

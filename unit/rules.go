@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // FleetSection is the section of a unit file that speaks to fleet.
@@ -37,6 +38,15 @@ type Rules struct {
 	Fixed    bool // Movable=no: it is never moved for the sake of others or of balance
 	// Reschedule tells that it is tried on other machines after systemd has given it up (Reschedule=on-failure).
 	Reschedule bool
+
+	// AtMostOnce tells that it must never run on two machines at a time: it is bound to its machine's fence.
+	AtMostOnce bool
+	Freeze     bool   // OnFence=freeze: it is frozen while its fence waits for a renewal
+	OnLost     OnLost // what becomes of it when its machine is lost; empty: as the cluster's setting says
+	// ReplaceAfter is how long its machine has to be lost before it is started elsewhere; nil: as the cluster's setting says.
+	ReplaceAfter   *time.Duration
+	HandOver       HandOver // see StopsFirst
+	MaxUnavailable Share    // how many instances of its template may be down at a time because of a drain
 }
 
 // MatchMachineID tells whether a MachineID= rule means the machine with this

@@ -193,10 +193,22 @@ func showPreferences(b *strings.Builder, r Rules) {
 	for _, flag := range []struct {
 		set  bool
 		says string
-	}{{r.Kept, "never displaced"}, {r.Fixed, "never moved"}, {r.Reschedule, "tried elsewhere when it fails"}} {
+	}{{r.Kept, "never displaced"}, {r.Fixed, "never moved"}, {r.Reschedule, "tried elsewhere when it fails"}, {r.AtMostOnce, "never on two machines at a time"}, {r.Freeze, "frozen by its fence"}} {
 		if flag.set {
 			b.WriteString(flag.says + "\n")
 		}
+	}
+	if r.OnLost != "" {
+		fmt.Fprintf(b, "on lost %s\n", r.OnLost)
+	}
+	if r.ReplaceAfter != nil {
+		fmt.Fprintf(b, "replaced after %s\n", *r.ReplaceAfter)
+	}
+	if r.HandOver != "" {
+		fmt.Fprintf(b, "hand over %s\n", r.HandOver)
+	}
+	if r.MaxUnavailable != (Share{}) {
+		fmt.Fprintf(b, "unavailable of ten at most %d\n", r.MaxUnavailable.Of(10))
 	}
 }
 
