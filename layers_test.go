@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"fleetd/metrics":        {"agent", "agent/reconcile", "engine", "registry"},
 	"fleetd":                {"fleetd/capacity", "fleetd/metrics", "fleetd/presence", "api", "agent", "engine", "engine/schedule", "registry", "registry/etcd", "registry/embedded", "systemd", "cluster", "journal", "unit"},
 	"functional/testbed":    {"api", "cluster", "unit"},
+	"functional/model":      {},
 	"functional/simulation": {},
 	"functional/bench":      {},
 	"functional/cluster":    {"functional/testbed", "api", "cluster", "unit"},
