@@ -32,6 +32,7 @@ type Order struct {
 	// one. 0: the unit does not say so.
 	Fence  int64
 	Freeze bool // OnFence=freeze
-	// Takes is the machine that has the unit until it is up here, and gives it up then; empty: none.
+	// Takes is the machine that has the unit until it is up here, and gives it up then; empty: none. Once that
+	// machine's orders do not name the unit any more it has no meaning.
 	Takes MachineID
 }

@@ -123,15 +123,15 @@ func (st Status) Current() DesiredState {
 	return current
 }
 
-// Machine is the machine that has the unit: the one that was ordered to, or
-// else one that still reports it. It is empty for a global unit, and when there is none.
+// Machine is the machine that has the unit: the one that was ordered to (while it is being handed over
+// the one that hands it over), or else one that still reports it. It is empty for a global unit, and when there is none.
 func (st Status) Machine() MachineID {
 	if st.Unit.Global {
 		return ""
 	}
 	var reports MachineID
 	for _, c := range st.Copies {
-		if c.Live() {
+		if c.Live() && !st.takes(c) {
 			return c.Machine
 		}
 		if c.Report != nil {
@@ -188,7 +188,7 @@ func (st Status) arriving() (Phase, string) {
 		if c.Order == nil && c.Report != nil {
 			return Working, "still leaving " + c.Machine.Short()
 		}
-		if !c.Live() {
+		if !c.Live() || st.takes(c) { // until it is up there, what counts is where it is
 			continue
 		}
 		live++
