@@ -18,40 +18,10 @@ type Client struct {
 	server *Server
 
 	mu     sync.Mutex
-	cut    bool
-	mute   bool
-	healed chan struct{} // closed by Heal; a new one with every Cut
+	faults faults
 }
 
 var _ registry.Store = (*Client)(nil)
-
-// Cut severs the connection: calls wait until it is healed, they time out
-// or their context ends, without having been carried out; watches hear nothing.
-func (c *Client) Cut() { c.sever(true) }
-
-// CutReplies severs only the way back: calls are carried out, but their
-// callers never learn of it.
-func (c *Client) CutReplies() { c.sever(false) }
-
-func (c *Client) sever(both bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.cut && !c.mute {
-		c.healed = make(chan struct{})
-	}
-	c.cut, c.mute = both, !both
-}
-
-// Heal mends the connection. Watches catch up with all they have missed.
-func (c *Client) Heal() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.cut && !c.mute {
-		return
-	}
-	c.cut, c.mute = false, false
-	close(c.healed)
-}
 
 // Range implements registry.Store.
 func (c *Client) Range(ctx context.Context, q registry.Query) (registry.Page, error) {
@@ -60,12 +30,12 @@ func (c *Client) Range(ctx context.Context, q registry.Query) (registry.Page, er
 
 // Txn implements registry.Store.
 func (c *Client) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, error) {
-	return call(ctx, c, "transaction", func() (registry.Outcome, error) { return c.server.txn(t) })
+	return call(ctx, c, "transaction", trapped(c, func() (registry.Outcome, error) { return c.server.txn(t) }))
 }
 
 // Grant implements registry.Store.
 func (c *Client) Grant(ctx context.Context, ttl time.Duration) (int64, error) {
-	return call(ctx, c, "grant lease", func() (int64, error) { return c.server.grant(ttl) })
+	return call(ctx, c, "grant lease", trapped(c, func() (int64, error) { return c.server.grant(ttl) }))
 }
 
 // KeepAlive implements registry.Store.
@@ -81,7 +51,7 @@ func (c *Client) TimeToLive(ctx context.Context, lease int64) (time.Duration, er
 
 // Revoke implements registry.Store.
 func (c *Client) Revoke(ctx context.Context, lease int64) error {
-	_, err := call(ctx, c, "revoke lease", func() (struct{}, error) { return struct{}{}, c.server.revoke(lease) })
+	_, err := call(ctx, c, "revoke lease", trapped(c, func() (struct{}, error) { return struct{}{}, c.server.revoke(lease) }))
 	return err
 }
 
@@ -90,7 +60,7 @@ func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn f
 	w := c.server.watch(keys)
 	defer c.server.unwatch(w)
 	for {
-		if err := c.reach(ctx, false); err != nil {
+		if err := c.reach(ctx, hearing); err != nil {
 			return err
 		}
 		batches, next, err := c.server.fetch(w, from)
@@ -98,8 +68,11 @@ func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn f
 			return err
 		}
 		from = next
+		if err := c.travel(ctx, len(batches) > 0); err != nil {
+			return err
+		}
 		for _, b := range batches {
-			if err := c.reach(ctx, false); err != nil {
+			if err := c.reach(ctx, hearing); err != nil {
 				return err
 			}
 			if err := fn(b); err != nil {
@@ -109,32 +82,10 @@ func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn f
 		select {
 		case <-w.bell:
 		case <-ctx.Done():
+			c.stopped()
 			return ctx.Err()
 		}
 	}
-}
-
-// reach waits until the server can be reached by a request or, for a watch, can be heard.
-func (c *Client) reach(ctx context.Context, request bool) error {
-	for {
-		c.mu.Lock()
-		severed, healed := c.cut || (c.mute && !request), c.healed
-		c.mu.Unlock()
-		if !severed {
-			return ctx.Err()
-		}
-		select {
-		case <-healed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (c *Client) muted() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mute
 }
 
 // call carries out one request under the faults of the connection.
@@ -142,15 +93,47 @@ func call[T any](ctx context.Context, c *Client, what string, do func() (T, erro
 	limited, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var none T
-	if err := c.reach(limited, true); err != nil {
+	if err := c.reach(limited, asking); err != nil {
 		return none, unanswered(ctx, what)
 	}
+	if d := c.slowness(); d > 0 {
+		return slowly(ctx, limited, c, d, what, do)
+	}
 	v, err := do()
-	if c.muted() {
+	if c.mute() {
 		<-limited.Done() // what is lost stays lost, also if the connection heals
+		c.stopped()
 		return none, unanswered(ctx, what)
 	}
 	return v, err
+}
+
+// slowly carries out a request that is under way for d, and its answer for as long. A request is
+// carried out also if its caller has given up by then.
+func slowly[T any](ctx, limited context.Context, c *Client, d time.Duration, what string, do func() (T, error)) (T, error) {
+	type answer struct {
+		v   T
+		err error
+	}
+	answers := make(chan answer, 1)
+	time.AfterFunc(d, func() {
+		if c.dead() {
+			return
+		}
+		v, err := do()
+		if !c.mute() {
+			time.AfterFunc(d, func() { answers <- answer{v, err} })
+		}
+	})
+	var none T
+	select {
+	case a := <-answers:
+		c.stopped()
+		return a.v, a.err
+	case <-limited.Done():
+		c.stopped()
+		return none, unanswered(ctx, what)
+	}
 }
 
 // unanswered is the error of a call whose caller gave up, or that timed out.

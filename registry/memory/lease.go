@@ -28,13 +28,22 @@ func (s *Server) grant(ttl time.Duration) (int64, error) {
 	s.lastLease++
 	id := s.lastLease
 	ttl = ttl.Truncate(time.Second)
-	s.leases[id] = &lease{
+	s.leases[id] = s.newLease(id, ttl)
+	return id, nil
+}
+
+func (s *Server) newLease(id int64, ttl time.Duration) *lease {
+	return &lease{
 		ttl:   ttl,
 		ends:  time.Now().Add(ttl),
 		timer: time.AfterFunc(ttl, func() { s.expire(id) }),
 		keys:  make(map[string]struct{}),
 	}
-	return id, nil
+}
+
+func (l *lease) renew() {
+	l.ends = time.Now().Add(l.ttl)
+	l.timer.Reset(l.ttl)
 }
 
 func (s *Server) keepAlive(id int64) error {
@@ -44,8 +53,7 @@ func (s *Server) keepAlive(id int64) error {
 	if err != nil {
 		return err
 	}
-	l.ends = time.Now().Add(l.ttl)
-	l.timer.Reset(l.ttl)
+	l.renew()
 	return nil
 }
 
@@ -74,7 +82,7 @@ func (s *Server) expire(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.leases[id]
-	if s.closed || l == nil || time.Now().Before(l.ends) {
+	if s.closed || s.halted != nil || l == nil || time.Now().Before(l.ends) {
 		return
 	}
 	s.end(id)

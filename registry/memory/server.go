@@ -21,6 +21,7 @@ type Server struct {
 	lastLease int64
 	watchers  map[*watcher]struct{}
 	closed    bool
+	halted    chan struct{} // closed by Resume; nil if the store answers
 }
 
 // version is a key as one revision left it.
@@ -92,6 +93,7 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.resume()
 	for _, l := range s.leases {
 		l.timer.Stop()
 	}
