@@ -55,7 +55,7 @@ type machine struct {
 	parts  sync.WaitGroup
 
 	mu      sync.Mutex
-	present cluster.Session
+	present registry.Hold
 }
 
 // startMachine has the machine with that number join the cluster.
@@ -111,19 +111,19 @@ func (m *machine) crash() {
 	m.host.Crash()
 }
 
-func (m *machine) session() cluster.Session {
+func (m *machine) session() cluster.Session { return m.Load().Session }
+
+// Load implements presence.Memory.
+func (m *machine) Load() registry.Hold {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.present
 }
 
-// Load implements presence.Memory.
-func (m *machine) Load() cluster.Session { return m.session() }
-
 // Save implements presence.Memory.
-func (m *machine) Save(s cluster.Session) error {
+func (m *machine) Save(h registry.Hold) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.present = s
+	m.present = h
 	return nil
 }

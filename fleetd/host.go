@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -120,34 +119,4 @@ func lockDir(dir string) (unlock func() error, err error) {
 func writeAt(f *os.File, s string) error {
 	_, err := f.WriteAt([]byte(s), 0)
 	return err
-}
-
-// sessionFile remembers the session across restarts of fleetd, not across boots.
-type sessionFile string
-
-// Load returns the session that was last saved, or none. A file that cannot be
-// read costs a new session, no more.
-func (path sessionFile) Load() cluster.Session {
-	var s cluster.Session
-	raw, err := os.ReadFile(string(path))
-	if err != nil || json.Unmarshal(raw, &s) != nil {
-		return cluster.Session{}
-	}
-	return s
-}
-
-// Save writes the session so that a crash leaves either the former or this one.
-func (path sessionFile) Save(s cluster.Session) error {
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("encode session %s: %w", s, err)
-	}
-	next := string(path) + ".next"
-	if err := os.WriteFile(next, raw, 0o600); err != nil {
-		return fmt.Errorf("remember session %s: %w", s, err)
-	}
-	if err := os.Rename(next, string(path)); err != nil {
-		return fmt.Errorf("remember session %s: %w", s, err)
-	}
-	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"fleet/cluster"
 )
 
 func TestOneDaemonPerStateDirectory(t *testing.T) {
@@ -42,25 +40,5 @@ func TestMachineIDMustBeOne(t *testing.T) {
 		if _, err := machineID(path); (err == nil) != good {
 			t.Errorf("machine id %q: error %v", content, err)
 		}
-	}
-}
-
-func TestSessionIsRememberedAndDamageCostsOnlyANewOne(t *testing.T) {
-	file := sessionFile(filepath.Join(t.TempDir(), "session.json"))
-	if got := file.Load(); !got.IsZero() {
-		t.Errorf("without a file: %v", got)
-	}
-	want := cluster.Session{Lease: 0x7d31, BootID: "b00t"}
-	if err := file.Save(want); err != nil {
-		t.Fatal(err)
-	}
-	if got := file.Load(); got != want {
-		t.Errorf("loaded %v, saved %v", got, want)
-	}
-	if err := os.WriteFile(string(file), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := file.Load(); !got.IsZero() {
-		t.Errorf("from a damaged file: %v", got)
 	}
 }

@@ -56,13 +56,15 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
+	reach := storeConfig(s).Endpoints
+	session := openSession(filepath.Join(s.StateDir, "session.json"), reach)
 	member := presence.New(records, worker, presence.Options{
 		Machine:       machine,
 		LeaseTTL:      s.leaseTTL(),
 		DisableEngine: s.DisableEngine,
 		Strategy:      s.PlacementStrategy,
 		Events:        counts.Engine(),
-		Memory:        sessionFile(filepath.Join(s.StateDir, "session.json")),
+		Memory:        session,
 		Status:        func(words string) { notify(log, "STATUS="+words) },
 		Logger:        log,
 	})
@@ -99,6 +101,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 			g.Go(func() error { return server.Run(ctx) })
 			g.Go(func() error { return member.Run(ctx) })
 			g.Go(func() error { return changes.Run(ctx) })
+			g.Go(func() error { return keepEndpoints(ctx, session, reach, store.Members, log) })
 			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), s.APIRequestTimeout, log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })
 			notify(log, "READY=1")

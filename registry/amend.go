@@ -13,7 +13,7 @@ import (
 // it began stay what they are. When the machine's record is no longer the session's
 // the session ends, and the error is cluster.ErrSessionLost.
 func (m *Member) Amend(ctx context.Context, now cluster.Machine) error {
-	now.ID, now.Session, now.Since = m.machine.ID, m.machine.Session, m.machine.Since
+	now.ID, now.Session, now.Since, now.Attends = m.machine.ID, m.machine.Session, m.machine.Since, true
 	value, err := encodeMachine(now)
 	if err != nil {
 		return fmt.Errorf("encode machine %s: %w", now.ID, err)

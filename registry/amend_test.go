@@ -60,7 +60,7 @@ type lateAmendment struct {
 }
 
 func (s *lateAmendment) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, error) {
-	if len(t.Then) == 1 && strings.Contains(t.Then[0].Key, "/machines/") {
+	if len(t.Then) > 0 && strings.Contains(t.Then[0].Key, "/machines/") {
 		if s.puts++; s.puts == 2 {
 			s.late = &t
 			return registry.Outcome{}, cluster.ErrUnavailable

@@ -9,12 +9,19 @@
 //	units/<name>      API     JSON            what a user wants of a unit
 //	files/<sha256>    API     the bytes       a unit file; immutable
 //	settings/<id>     API     JSON            what an operator lays over a machine's record
-//	machines/<id>     agent   JSON, leased    a machine that is present
-//	reports/<id>      agent   JSON, leased    what that machine's systemd says
+//	acks/<name>       API     JSON            an alarm that an operator has acknowledged; removed with the alarm
+//	machines/<id>     agent   JSON, session   a machine that is present
+//	reports/<id>      agent   JSON, session   what that machine's systemd says
+//	agents/<id>       agent   JSON, agent     that a fleetd serves the machine
 //	orders/<id>       engine  JSON            what that machine has to run
 //	pending/<name>    engine  JSON            why a unit has no machine
 //	failures/<name>   engine  JSON            where a unit failed that is tried on other machines
-//	engine/<lease>    engine  id, leased      candidates to lead; the one created first does
+//	absences/<id>     engine  JSON            a machine that is silent or gone, since when
+//	alarms/<name>     engine  JSON            what the engine needs people for
+//	engine/<lease>    engine  id, agent       candidates to lead; the one created first does
+//
+// A machine has two leases. The session's is renewed by its fleetd and by its fence, and lives as long as either
+// does. The agent's is fleetd's own: it ends at once when fleetd is stopped, and by itself when fleetd is killed and not back in time.
 //
 // Keys of other families are left alone.
 //

@@ -14,6 +14,7 @@ import (
 type guarded struct {
 	key     string
 	session func(cluster.MachineID, Pair) (cluster.Session, error) // whose a record is, if it can be read
+	lease   func() int64                                           // that it is bound to
 
 	mu struct {
 		sync.Mutex
@@ -107,18 +108,18 @@ func (m *Member) mend(ctx context.Context, g *guarded) (from int64, err error) {
 	}
 	revision, err = m.registry.commit(ctx, Txn{
 		If:   []Compare{m.present(), there},
-		Then: []Op{Put(g.key, value, m.Session().Lease)},
+		Then: []Op{Put(g.key, value, g.lease())},
 	})
 	if err != nil {
 		return 0, err // cluster.ErrConflict if the session's own writing came in between: nothing was damaged then
 	}
-	m.registry.log.Warn("a record of this machine was damaged, wrote it anew", "machine", m.machine.ID, "key", g.key, "rev", revision)
+	m.registry.log.Warn("a record of this machine was damaged or gone, wrote it anew", "machine", m.machine.ID, "key", g.key, "rev", revision)
 	return revision + 1, nil
 }
 
 // sound tells whether the record is one that this session has written, as far as others can see.
 func (m *Member) sound(g *guarded, p *Pair) bool {
-	if p == nil || p.Lease != m.Session().Lease {
+	if p == nil || p.Lease != g.lease() {
 		return false
 	}
 	session, err := g.session(m.machine.ID, *p)

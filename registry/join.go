@@ -22,12 +22,19 @@ type JoinOptions struct {
 	// TTL is how long the session outlives its last renewal; whole seconds, rounded up. DefaultTTL if 0.
 	TTL time.Duration
 
-	// Resume is the session that Remember was last given, zero if there was none.
-	Resume cluster.Session
+	// Resume is what Remember was last given, zero if that is nothing.
+	Resume Hold
 
-	// Remember is called with a new session before it begins, to make Resume
-	// possible after a restart. If it fails the session begins nevertheless.
-	Remember func(cluster.Session) error
+	// Remember is called with a new session before it begins, and with a new lease of the agent's before that is
+	// used, to make Resume possible after a restart. If it fails the session begins nevertheless.
+	Remember func(Hold) error
+}
+
+// Hold is what a machine stands on in the store: its session, and the lease of the fleetd that serves it.
+type Hold struct {
+	Session cluster.Session
+	Agent   int64         // a lease, 0 for none
+	TTL     time.Duration // of both leases
 }
 
 // InUseError: another machine is present under the same machine id, or this
@@ -54,7 +61,9 @@ func (e *InUseError) Error() string {
 // that cannot be reached does not end a session: what has become of it is
 // unknown until the store answers. Join returns after fn has: nil when ctx has ended, else fn's error.
 //
-// The lease is left to run out, so that a restarted fleetd may resume it.
+// The lease of the session is left to run out, so that a restarted fleetd may resume it. A second lease
+// is the agent's own. It tells that this process serves the machine, the candidacy to lead is bound to it, and
+// Join ends it when it returns. A process that is killed cannot; the next one resumes it as well, if it comes in time.
 func (r *Registry) Join(ctx context.Context, m cluster.Machine, o JoinOptions, fn func(context.Context, *Member) error) error {
 	if err := checkMachineID(m.ID); err != nil {
 		return err
@@ -63,7 +72,8 @@ func (r *Registry) Join(ctx context.Context, m cluster.Machine, o JoinOptions, f
 		o.TTL = DefaultTTL
 	}
 	o.TTL = (o.TTL + time.Second - 1).Truncate(time.Second)
-	j := joining{registry: r, machine: m, options: o, candidate: o.Resume}
+	m.Attends = true
+	j := joining{registry: r, machine: m, options: o, candidate: o.Resume.Session, hold: Hold{Agent: o.Resume.Agent, TTL: o.TTL}, told: o.Resume}
 	member, err := j.join(ctx)
 	if ctx.Err() != nil {
 		return nil
@@ -71,7 +81,7 @@ func (r *Registry) Join(ctx context.Context, m cluster.Machine, o JoinOptions, f
 	if err != nil {
 		return fmt.Errorf("join as machine %s: %w", m.ID, err)
 	}
-	return member.live(ctx, o.TTL, fn)
+	return member.live(ctx, fn)
 }
 
 // joining is one Join before the session begins.
@@ -84,8 +94,11 @@ type joining struct {
 	// a former one to resume, or one whose creation was not answered.
 	candidate cluster.Session
 
-	// lease is the one this Join was granted, 0 before.
+	// lease is the one this Join was granted for the session, 0 before.
 	lease int64
+
+	hold Hold // that the session is to begin with
+	told Hold // what Remember was last given
 }
 
 func (j *joining) join(ctx context.Context) (*Member, error) {
@@ -130,7 +143,7 @@ func (j *joining) attempt(ctx context.Context) (*Member, error) {
 }
 
 func (j *joining) ours(s cluster.Session, p Pair) bool {
-	return (s == j.candidate || s == j.options.Resume) && !s.IsZero() && p.Lease == s.Lease && s.BootID == j.machine.Session.BootID
+	return (s == j.candidate || s == j.options.Resume.Session) && !s.IsZero() && p.Lease == s.Lease && s.BootID == j.machine.Session.BootID
 }
 
 // resume goes on with a session whose record is there, and writes the record anew if the machine has changed.
@@ -139,51 +152,78 @@ func (j *joining) resume(ctx context.Context, was cluster.Machine, p Pair) (*Mem
 	if err := j.registry.store.KeepAlive(ctx, p.Lease); err != nil {
 		return nil, err
 	}
-	lease, err := j.fitting(ctx, p.Lease)
+	fits, err := j.fits(ctx, p.Lease)
 	if err != nil {
 		return nil, err
 	}
 	now := j.machine
 	now.Session, now.Since = was.Session, was.Since
-	now.Session.Lease = lease
-	value, err := encodeMachine(now)
+	if !fits {
+		if err := j.obtainLease(ctx); err != nil {
+			return nil, err
+		}
+		now.Session.Lease = j.lease
+	}
+	member, puts, err := j.member(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	if string(value) != string(p.Value) {
-		_, err := j.registry.commit(ctx, Txn{
-			If:   []Compare{{Key: p.Key, Revision: p.Mod}},
-			Then: []Op{Put(p.Key, value, lease)},
-		})
-		if err != nil {
-			return nil, err
-		}
+	if string(member.presence.expected()) == string(p.Value) {
+		puts = puts[1:]
 	}
-	if lease != p.Lease {
-		// What else the old session holds, such as a candidacy, ends with it.
-		if err := j.registry.store.Revoke(ctx, p.Lease); err != nil {
-			j.registry.log.Warn("cannot revoke the lease of the former session; it runs out", "err", err)
-		}
+	if _, err := j.registry.commit(ctx, Txn{If: []Compare{{Key: p.Key, Revision: p.Mod}}, Then: puts}); err != nil {
+		return nil, err
 	}
-	return newMember(j.registry, now, value, p.Created, sent), nil
+	if !fits {
+		j.revoke(ctx, p.Lease) // what else the old session holds ends with it
+	}
+	member.began(p.Created, sent)
+	return member, nil
 }
 
-// fitting is the session's lease, just renewed, if it lives as long as asked
-// for. If not, because the TTL was changed meanwhile, it is a new one: renewals in step with
-// another TTL would come too late. The store tells what is left of a lease in whole seconds.
-func (j *joining) fitting(ctx context.Context, lease int64) (int64, error) {
-	left, err := j.registry.store.TimeToLive(ctx, lease)
+// fits tells whether a lease, just renewed, lives as long as asked for. If not, because the TTL was changed
+// meanwhile, renewals in step with another TTL would come too late. etcd makes very short leases longer, by up to a second.
+func (j *joining) fits(ctx context.Context, lease int64) (bool, error) {
+	_, granted, err := j.registry.store.TimeToLive(ctx, lease)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	if (left - j.options.TTL).Abs() <= time.Second {
-		return lease, nil
+	fits := (granted - j.options.TTL).Abs() <= time.Second
+	if !fits {
+		j.registry.log.Info("the TTL has changed, a new lease replaces the former one", "machine", j.machine.ID, "was", granted, "ttl", j.options.TTL)
 	}
-	j.registry.log.Info("the TTL has changed, a new session replaces the former one", "machine", j.machine.ID, "was", left, "ttl", j.options.TTL)
-	if err := j.obtainLease(ctx); err != nil {
-		return 0, err
+	return fits, nil
+}
+
+func (j *joining) revoke(ctx context.Context, lease int64) {
+	if err := j.registry.store.Revoke(ctx, lease); err != nil && !errors.Is(err, ErrLeaseNotFound) {
+		j.registry.log.Warn("cannot revoke a former lease; it runs out", "err", err)
 	}
-	return j.lease, nil
+}
+
+// member is the one of the session that now is of, and the writes that make it present: first the
+// machine's record, then the agent's.
+func (j *joining) member(ctx context.Context, now cluster.Machine) (*Member, []Op, error) {
+	if err := j.obtainAgent(ctx); err != nil {
+		return nil, nil, err
+	}
+	j.hold.Session = now.Session
+	machine, err := encodeMachine(now)
+	if err != nil {
+		return nil, nil, err
+	}
+	agent, err := encodeAgent(cluster.Agent{Session: now.Session, Since: j.machine.Since})
+	if err != nil {
+		return nil, nil, err
+	}
+	m := newMember(j, now)
+	m.presence.expect(machine)
+	m.agent.expect(agent)
+	if j.hold != j.told {
+		m.remember(j.hold)
+		j.told = j.hold
+	}
+	return m, []Op{Put(m.presence.key, machine, now.Session.Lease), Put(m.agent.key, agent, j.hold.Agent)}, nil
 }
 
 // begin makes a new session.
@@ -194,20 +234,20 @@ func (j *joining) begin(ctx context.Context) (*Member, error) {
 	}
 	now := j.machine
 	now.Session.Lease = j.lease
-	value, err := encodeMachine(now)
+	member, puts, err := j.member(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	key := j.registry.keys.machine(now.ID)
-	created, err := j.registry.commit(ctx, Txn{If: []Compare{Absent(key)}, Then: []Op{Put(key, value, j.lease)}})
+	created, err := j.registry.commit(ctx, Txn{If: []Compare{Absent(member.presence.key)}, Then: puts})
 	if err != nil {
 		return nil, err
 	}
-	return newMember(j.registry, now, value, created, sent), nil
+	member.began(created, sent)
+	return member, nil
 }
 
 // obtainLease renews the lease of an earlier attempt, whose record may yet
-// arrive in the store, or is granted one and has it remembered.
+// arrive in the store, or is granted one.
 func (j *joining) obtainLease(ctx context.Context) error {
 	if j.lease != 0 {
 		err := j.registry.store.KeepAlive(ctx, j.lease)
@@ -221,12 +261,6 @@ func (j *joining) obtainLease(ctx context.Context) error {
 	}
 	j.lease = lease
 	j.candidate = cluster.Session{Lease: lease, BootID: j.machine.Session.BootID}
-	if j.options.Remember == nil {
-		return nil
-	}
-	if err := j.options.Remember(j.candidate); err != nil {
-		j.registry.log.Warn("cannot remember the session, a restart will have to wait for its end", "session", j.candidate, "err", err)
-	}
 	return nil
 }
 
@@ -238,7 +272,7 @@ func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs stri
 		_, err := j.registry.commit(ctx, Txn{If: []Compare{{Key: p.Key, Revision: p.Mod}}, Then: []Op{Delete(p.Key)}})
 		return cmp.Or(err, cluster.ErrConflict)
 	}
-	ttl, err := j.registry.store.TimeToLive(ctx, p.Lease)
+	ttl, _, err := j.registry.store.TimeToLive(ctx, p.Lease)
 	if errors.Is(err, ErrLeaseNotFound) {
 		ttl, err = 0, nil
 	}

@@ -49,7 +49,7 @@ func (k keyspace) ack(name cluster.AlarmName) string { return k.key(cluster.Kind
 
 func (k keyspace) report(id cluster.MachineID) string { return k.key(cluster.KindReport, string(id)) }
 
-// candidate is the engine key of the machine that holds a lease.
+// candidate is the engine key of the machine whose agent holds a lease.
 func (k keyspace) candidate(lease int64) string {
 	return k.key(kindEngine, strconv.FormatUint(uint64(lease), 16))
 }

@@ -21,16 +21,19 @@ const resignTimeout = 2 * time.Second
 // in the last two cases is cluster.ErrSessionLost or cluster.ErrDeposed, and so is Lead's error.
 // Otherwise Lead returns after fn has: nil when ctx has ended, else fn's error. Before, it gives up the lead.
 // ctx is the session's context or derived from it.
+//
+// The candidacy is bound to the agent's lease, not to the session's: a machine whose fleetd is gone does not
+// lead, although its fence may keep it present.
 func (m *Member) Lead(ctx context.Context, fn func(context.Context, *Term) error) error {
 	term, err := m.elect(ctx)
 	switch {
 	case ctx.Err() != nil:
-		m.resign(ctx)
+		m.resign(ctx, m.registry.keys.candidate(m.agentLease()))
 		return ended(ctx)
 	case err != nil:
 		return fmt.Errorf("campaign of machine %s: %w", m.machine.ID, err)
 	}
-	defer m.resign(ctx, Compare{Key: term.key, Revision: term.revision})
+	defer m.resign(ctx, term.key, Compare{Key: term.key, Revision: term.revision})
 	return term.serve(ctx, fn)
 }
 
@@ -68,12 +71,13 @@ func (m *Member) elect(ctx context.Context) (*Term, error) {
 // last put, not of its creation, is what a term is fenced with, so that a late write of an
 // earlier term of the same session fails. Its place in the queue is that of its creation.
 func (m *Member) campaign(ctx context.Context) (*Term, error) {
-	key := m.registry.keys.candidate(m.Session().Lease)
+	lease := m.agentLease()
+	key := m.registry.keys.candidate(lease)
 	revision, err := m.registry.commit(ctx, Txn{
 		If:   []Compare{m.present()},
-		Then: []Op{Put(key, []byte(m.machine.ID), m.Session().Lease)},
+		Then: []Op{Put(key, []byte(m.machine.ID), lease)},
 	})
-	if errors.Is(err, cluster.ErrConflict) || errors.Is(err, ErrLeaseNotFound) {
+	if errors.Is(err, cluster.ErrConflict) {
 		m.lost()
 		return nil, cluster.ErrSessionLost
 	}
@@ -103,13 +107,19 @@ func (m *Member) campaign(ctx context.Context) (*Term, error) {
 }
 
 // resign gives up the lead or the place in the queue, provided that only holds. If the store cannot be
-// reached the candidacy ends with the lease, unless the session resumes it.
-func (m *Member) resign(ctx context.Context, only ...Compare) {
+// reached the candidacy ends with the lease, unless the next process resumes it. When the session is over
+// nothing is to be done: the candidacy ends with the agent's lease, which Join gives up then.
+func (m *Member) resign(ctx context.Context, key string, only ...Compare) {
+	select {
+	case <-m.over:
+		return
+	default:
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignTimeout)
 	defer cancel()
 	_, err := m.registry.store.Txn(ctx, Txn{
 		If:   only,
-		Then: []Op{Delete(m.registry.keys.candidate(m.Session().Lease))},
+		Then: []Op{Delete(key)},
 	})
 	if err != nil {
 		m.registry.log.Warn("cannot resign", "machine", m.machine.ID, "err", err)

@@ -120,7 +120,7 @@ func deposed(t *testing.T, w world) {
 	defer p.stop(t)
 	c := lead(p)
 	term := receive(t, c.terms)
-	w.remove(t, "engine/"+fmt.Sprintf("%x", p.Session().Lease))
+	w.remove(t, "engine/"+fmt.Sprintf("%x", p.hold.Agent))
 	_, err := term.Commit(t.Context(), orders(p, "deposed"))
 	wantErr(t, err, cluster.ErrDeposed)
 	wantErr(t, receive(t, c.ended), cluster.ErrDeposed)
@@ -143,7 +143,7 @@ func leadResumed(t *testing.T, w world) {
 	w.awaitCandidates(t, 2)
 
 	// As if fleetd had been killed: nothing is given up, a new one resumes.
-	again := join(t, w.registry(t), machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{Resume: first.Session()})
+	again := join(t, w.registry(t), machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{Resume: first.hold})
 	resumed := lead(again)
 	now := receive(t, resumed.terms)
 	_, err := term.Commit(t.Context(), orders(first, "former"))

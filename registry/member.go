@@ -18,23 +18,38 @@ type Member struct {
 	machine  cluster.Machine
 	created  int64 // revision that created the machine's record; the fence of all this member writes
 
+	ttl  time.Duration
+	keep func(Hold) error // may be nil
+	over <-chan struct{}  // is closed when the session's context has ended
+
 	presence guarded // the machine's record
 	report   guarded
+	agent    guarded // that this fleetd serves; bound to the agent's lease, the others to the session's
 
 	mu struct {
 		sync.Mutex
-		renewed time.Time
-		end     context.CancelCauseFunc // of the session's context
+		renewed   time.Time
+		recovered time.Time
+		hold      Hold
+		end       context.CancelCauseFunc // of the session's context
 	}
 }
 
-func newMember(r *Registry, m cluster.Machine, record []byte, created int64, renewed time.Time) *Member {
-	member := &Member{registry: r, machine: m, created: created}
-	member.presence.key, member.presence.session = r.keys.machine(m.ID), machineSession
-	member.presence.expect(record)
-	member.report.key, member.report.session = r.keys.report(m.ID), reportSession
-	member.mu.renewed = renewed
-	return member
+func newMember(j *joining, now cluster.Machine) *Member {
+	r := j.registry
+	m := &Member{registry: r, machine: now, ttl: j.options.TTL, keep: j.options.Remember}
+	m.mu.hold = j.hold
+	session := func() int64 { return now.Session.Lease }
+	m.presence.key, m.presence.session, m.presence.lease = r.keys.machine(now.ID), machineSession, session
+	m.report.key, m.report.session, m.report.lease = r.keys.report(now.ID), reportSession, session
+	m.agent.key, m.agent.session, m.agent.lease = r.keys.agent(now.ID), agentSession, m.agentLease
+	return m
+}
+
+// began takes in at which revision the record was created, and when its lease was last renewed.
+func (m *Member) began(created int64, renewed time.Time) {
+	m.created = created
+	m.mu.renewed = renewed
 }
 
 // Since is when the session began, by this machine's clock.
@@ -51,19 +66,25 @@ func (m *Member) Renewed() time.Time {
 	return m.mu.renewed
 }
 
-// live runs fn and keeps the lease alive until fn has returned.
-func (m *Member) live(ctx context.Context, ttl time.Duration, fn func(context.Context, *Member) error) error {
+// live runs fn and keeps the leases alive until fn has returned.
+func (m *Member) live(ctx context.Context, fn func(context.Context, *Member) error) error {
 	session, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	m.over = session.Done()
 	m.mu.Lock()
 	m.mu.end = end
 	m.mu.Unlock()
 
-	// The lease is renewed while fn cleans up, too.
-	renewal, stop := context.WithCancel(context.WithoutCancel(ctx))
+	// The leases are renewed while fn cleans up, too.
+	renewals, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var renewing sync.WaitGroup
 	renewing.Go(func() {
-		if err := m.renew(renewal, ttl); errors.Is(err, ErrLeaseNotFound) {
+		if err := m.renew(renewals, m.sessionRenewal()); errors.Is(err, ErrLeaseNotFound) {
+			end(cluster.ErrSessionLost)
+		}
+	})
+	renewing.Go(func() {
+		if err := m.renew(renewals, m.agentRenewal()); errors.Is(err, cluster.ErrSessionLost) {
 			end(cluster.ErrSessionLost)
 		}
 	})
@@ -71,12 +92,14 @@ func (m *Member) live(ctx context.Context, ttl time.Duration, fn func(context.Co
 	var guarding sync.WaitGroup
 	guarding.Go(func() { m.guard(guard, &m.presence) })
 	guarding.Go(func() { m.guard(guard, &m.report) })
+	guarding.Go(func() { m.guard(guard, &m.agent) })
 
 	err := fn(session, m)
 	dismiss()
 	guarding.Wait()
 	stop()
 	renewing.Wait()
+	m.retire(ctx)
 
 	switch {
 	case errors.Is(context.Cause(session), cluster.ErrSessionLost):
@@ -85,47 +108,6 @@ func (m *Member) live(ctx context.Context, ttl time.Duration, fn func(context.Co
 		return nil
 	}
 	return err
-}
-
-// renew keeps the lease alive until ctx ends or the store says that there is no such lease.
-//
-// A renewal is due after a third of the TTL, so that two may fail. A try is
-// given a quarter: with several members of the store the next one goes to another of them.
-func (m *Member) renew(ctx context.Context, ttl time.Duration) error {
-	log := m.registry.log.With("machine", m.machine.ID, "session", m.Session())
-	due := m.Renewed().Add(ttl / 3)
-	failed := false
-	for {
-		select {
-		case <-time.After(time.Until(due)):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		sent := time.Now()
-		try, cancel := context.WithTimeout(ctx, ttl/4)
-		err := m.registry.store.KeepAlive(try, m.Session().Lease)
-		cancel()
-		switch {
-		case err == nil:
-			if failed {
-				log.Info("the session is renewed again")
-			}
-			failed = false
-			m.mu.Lock()
-			m.mu.renewed = sent
-			m.mu.Unlock()
-			due = sent.Add(ttl / 3)
-		case errors.Is(err, ErrLeaseNotFound):
-			log.Warn("the session has ended")
-			return err
-		default:
-			if !failed && ctx.Err() == nil {
-				log.Warn("cannot renew the session, trying again", "err", err)
-			}
-			failed = true
-			due = time.Now().Add(ttl / 50)
-		}
-	}
 }
 
 // lost ends the session's context.

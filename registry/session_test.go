@@ -26,15 +26,24 @@ type presence struct {
 	ctx   context.Context // the session's
 	leave context.CancelFunc
 	ended chan error
+	hold  registry.Hold // to be resumed
 }
 
 // join returns when the session has begun.
 func join(t *testing.T, r *registry.Registry, m cluster.Machine, o registry.JoinOptions) *presence {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
-	p := &presence{leave: leave, ended: make(chan error, 1)}
+	p := &presence{leave: leave, ended: make(chan error, 1), hold: o.Resume}
 	if o.TTL == 0 {
 		o.TTL = ttl
+	}
+	remember := o.Remember
+	o.Remember = func(h registry.Hold) error {
+		p.hold = h
+		if remember == nil {
+			return nil
+		}
+		return remember(h)
 	}
 	began := make(chan struct{})
 	go func() {
@@ -68,13 +77,11 @@ func report(n int64) cluster.Report {
 
 func machineLife(t *testing.T, w world) {
 	r := w.registry(t)
-	var remembered cluster.Session
-	p := join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{Remember: func(s cluster.Session) error {
-		remembered = s
+	p := join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{Remember: func(registry.Hold) error {
 		return errors.New("the disk is full")
 	}})
-	if remembered != p.Session() || remembered.BootID != "boot" || remembered.Lease == 0 {
-		t.Errorf("remembered %v of %v", remembered, p.Session())
+	if p.hold.Session != p.Session() || p.Session().BootID != "boot" || p.Session().Lease == 0 || p.hold.Agent == 0 || p.hold.TTL != ttl {
+		t.Errorf("remembered %+v of %v", p.hold, p.Session())
 	}
 	must(t, p.Report(t.Context(), report(1)))
 	leading := make(chan struct{})
@@ -117,9 +124,10 @@ func machineLife(t *testing.T, w world) {
 	}()
 	w.letDie(t, p)
 	u := receive(t, updates)
-	for len(u.Changes) == 1 { // the graceful resignation, if it was in time
-		u = receive(t, updates)
+	if s.Apply(u); !s.Silent("m1") || s.Leader != "" { // fleetd has stopped
+		t.Errorf("of a machine whose fleetd has stopped: silent %v, leader %q", s.Silent("m1"), s.Leader)
 	}
+	u = receive(t, updates)
 	gone := make(map[string]bool)
 	for _, c := range u.Changes {
 		gone[fmt.Sprintf("%T", c)] = true
@@ -151,12 +159,12 @@ func resume(t *testing.T, w world) {
 	started := time.Now()
 	m := machine("m1", "boot", "10.0.0.2")
 	m.Version = "3.0.0"
-	second := join(t, r, m, registry.JoinOptions{Resume: first.Session(), Remember: func(cluster.Session) error {
-		t.Error("a resumed session is made known as a new one")
-		return nil
-	}})
+	second := join(t, r, m, registry.JoinOptions{Resume: first.hold})
 	defer second.stop(t)
-	if second.Session() != first.Session() {
+	if second.hold.Agent == first.hold.Agent {
+		t.Error("the lease of a fleetd that has stopped was resumed")
+	}
+	if second.Session() != first.Session() || second.hold.Session != first.Session() {
 		t.Errorf("session %v was not resumed but is %v", first.Session(), second.Session())
 	}
 	if waited := time.Since(started); waited > ttl {
@@ -178,7 +186,7 @@ func otherBoot(t *testing.T, w world) {
 	first := join(t, r, machine("m1", "boot1", "10.0.0.1"), registry.JoinOptions{})
 	must(t, first.Report(t.Context(), report(1)))
 	first.stop(t)
-	second := join(t, r, machine("m1", "boot2", "10.0.0.1"), registry.JoinOptions{Resume: first.Session()})
+	second := join(t, r, machine("m1", "boot2", "10.0.0.1"), registry.JoinOptions{Resume: first.hold})
 	defer second.stop(t)
 	if second.Session().Lease == first.Session().Lease || second.Session().BootID != "boot2" {
 		t.Errorf("after %v the session is %v", first.Session(), second.Session())
@@ -258,7 +266,7 @@ func damagedRecords(t *testing.T, w world) {
 	p.stop(t)
 	_, err := w.connect(t).Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put(w.prefix+"machines/m1", []byte("garbage"), lease)}})
 	must(t, err)
-	p = join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{Resume: p.Session()})
+	p = join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{Resume: p.hold})
 	if p.Session().Lease != lease || !whole(snapshot(t, r)) {
 		t.Errorf("the session is %s, and was of lease %x", p.Session(), lease)
 	}
@@ -372,7 +380,7 @@ func TestJoinWhoseReplyWasLostKnowsItsRecord(t *testing.T) {
 		// The lease has been granted when Remember is called; the record's reply is lost.
 		p := join(t, registry.New(client, registry.Options{}), machine("m1", "b", "a"), registry.JoinOptions{
 			TTL: 20 * time.Second,
-			Remember: func(cluster.Session) error {
+			Remember: func(registry.Hold) error {
 				client.CutReplies()
 				time.AfterFunc(time.Second, client.Heal)
 				return nil

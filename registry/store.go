@@ -37,8 +37,8 @@ type Store interface {
 	// KeepAlive renews a lease once.
 	KeepAlive(ctx context.Context, lease int64) error
 
-	// TimeToLive is how much longer a lease lives if nobody renews it.
-	TimeToLive(ctx context.Context, lease int64) (time.Duration, error)
+	// TimeToLive is how much longer a lease lives if nobody renews it, and how long it lives from each renewal.
+	TimeToLive(ctx context.Context, lease int64) (left, granted time.Duration, err error)
 
 	// Revoke ends a lease and removes the keys bound to it, all at one revision.
 	Revoke(ctx context.Context, lease int64) error

@@ -25,7 +25,7 @@ func TestChangedTTLHoldsFromTheNextStart(t *testing.T) {
 		must(t, first.Report(t.Context(), report(1)))
 		first.stop(t)
 
-		longer := join(t, r, m, registry.JoinOptions{TTL: time.Minute, Resume: first.Session()})
+		longer := join(t, r, m, registry.JoinOptions{TTL: time.Minute, Resume: first.hold})
 		for range 60 {
 			if longer.ctx.Err() != nil || !present() {
 				t.Fatal("lost, although it was never silent")
@@ -39,7 +39,7 @@ func TestChangedTTLHoldsFromTheNextStart(t *testing.T) {
 			t.Error("lost before the new TTL is over")
 		}
 
-		shorter := join(t, r, m, registry.JoinOptions{TTL: 4 * time.Second, Resume: longer.Session()})
+		shorter := join(t, r, m, registry.JoinOptions{TTL: 4 * time.Second, Resume: longer.hold})
 		shorter.stop(t)
 		time.Sleep(10 * time.Second)
 		if present() {

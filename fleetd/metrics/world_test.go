@@ -93,8 +93,8 @@ func (w *world) join() *machine {
 // forgetful remembers no session.
 type forgetful struct{}
 
-func (forgetful) Load() cluster.Session      { return cluster.Session{} }
-func (forgetful) Save(cluster.Session) error { return nil }
+func (forgetful) Load() registry.Hold      { return registry.Hold{} }
+func (forgetful) Save(registry.Hold) error { return nil }
 
 func (w *world) put(name unit.Name, text string) {
 	w.t.Helper()

@@ -32,8 +32,8 @@ type Options struct {
 
 // Memory keeps the session across restarts of the process, not of the machine.
 type Memory interface {
-	Load() cluster.Session // the session saved last, zero if there is none
-	Save(cluster.Session) error
+	Load() registry.Hold // what was saved last, zero if that is nothing
+	Save(registry.Hold) error
 }
 
 // Presence is one machine's membership. Its methods may be called from several goroutines.
@@ -64,8 +64,14 @@ func New(records *registry.Registry, a *agent.Agent, o Options) *Presence {
 // Change has the cluster told what this machine now offers and is called: within
 // the session, as soon as the store takes it.
 func (p *Presence) Change(metadata map[string]string, capacity cluster.Capacity) {
+	p.Amend(func(m *cluster.Machine) { m.Metadata, m.Capacity = metadata, capacity })
+}
+
+// Amend has the cluster told likewise of any other change of this machine, such as that it has a
+// fence or that its host is shut down.
+func (p *Presence) Amend(change func(*cluster.Machine)) {
 	p.mu.Lock()
-	p.mu.machine.Metadata, p.mu.machine.Capacity = metadata, capacity
+	change(&p.mu.machine)
 	p.mu.Unlock()
 	select {
 	case p.changed <- struct{}{}:

@@ -25,8 +25,8 @@ const (
 // forgetful remembers no session.
 type forgetful struct{}
 
-func (forgetful) Load() cluster.Session      { return cluster.Session{} }
-func (forgetful) Save(cluster.Session) error { return nil }
+func (forgetful) Load() registry.Hold      { return registry.Hold{} }
+func (forgetful) Save(registry.Hold) error { return nil }
 
 // world is one machine that is present.
 type world struct {

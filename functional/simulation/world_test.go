@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -293,18 +294,22 @@ type memoryFile machine
 
 func (m *memoryFile) path() string { return filepath.Join(m.dir, "session.json") }
 
-func (m *memoryFile) Load() cluster.Session {
-	var s cluster.Session
+func (m *memoryFile) Load() registry.Hold {
+	var h registry.Hold
 	raw, err := os.ReadFile(m.path())
 	if err != nil {
-		return s
+		return h
 	}
-	if _, err := fmt.Sscanf(string(raw), "%d %s", &s.Lease, &s.BootID); err != nil {
+	if err := json.Unmarshal(raw, &h); err != nil {
 		m.w.t.Error(err)
 	}
-	return s
+	return h
 }
 
-func (m *memoryFile) Save(s cluster.Session) error {
-	return os.WriteFile(m.path(), fmt.Appendf(nil, "%d %s", s.Lease, s.BootID), 0o600)
+func (m *memoryFile) Save(h registry.Hold) error {
+	raw, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(m.path(), raw, 0o600)
 }

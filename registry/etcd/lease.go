@@ -29,17 +29,17 @@ func (c *Client) Grant(ctx context.Context, ttl time.Duration) (int64, error) {
 
 // TimeToLive implements registry.Store; etcd answers in whole seconds, rounded
 // down, which are rounded up here.
-func (c *Client) TimeToLive(ctx context.Context, lease int64) (time.Duration, error) {
+func (c *Client) TimeToLive(ctx context.Context, lease int64) (left, granted time.Duration, err error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	resp, err := c.etcd.TimeToLive(limited, clientv3.LeaseID(lease))
 	if err != nil {
-		return 0, c.explain(ctx, limited, "ask for a lease", err)
+		return 0, 0, c.explain(ctx, limited, "ask for a lease", err)
 	}
 	if resp.TTL < 0 {
-		return 0, fmt.Errorf("ask for lease %x: %w", lease, registry.ErrLeaseNotFound)
+		return 0, 0, fmt.Errorf("ask for lease %x: %w", lease, registry.ErrLeaseNotFound)
 	}
-	return time.Duration(min(resp.TTL+1, resp.GrantedTTL)) * time.Second, nil
+	return time.Duration(min(resp.TTL+1, resp.GrantedTTL)) * time.Second, time.Duration(resp.GrantedTTL) * time.Second, nil
 }
 
 // Revoke implements registry.Store.

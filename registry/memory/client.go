@@ -45,8 +45,9 @@ func (c *Client) KeepAlive(ctx context.Context, lease int64) error {
 }
 
 // TimeToLive implements registry.Store.
-func (c *Client) TimeToLive(ctx context.Context, lease int64) (time.Duration, error) {
-	return call(ctx, c, "ask for lease", func() (time.Duration, error) { return c.server.timeToLive(lease) })
+func (c *Client) TimeToLive(ctx context.Context, lease int64) (left, granted time.Duration, err error) {
+	times, err := call(ctx, c, "ask for lease", func() ([2]time.Duration, error) { return c.server.timeToLive(lease) })
+	return times[0], times[1], err
 }
 
 // Revoke implements registry.Store.

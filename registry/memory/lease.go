@@ -57,14 +57,15 @@ func (s *Server) keepAlive(id int64) error {
 	return nil
 }
 
-func (s *Server) timeToLive(id int64) (time.Duration, error) {
+// timeToLive returns what is left of a lease, and what it was granted for.
+func (s *Server) timeToLive(id int64) ([2]time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l, err := s.lease(id)
 	if err != nil {
-		return 0, err
+		return [2]time.Duration{}, err
 	}
-	return time.Until(l.ends), nil
+	return [2]time.Duration{time.Until(l.ends), l.ttl}, nil
 }
 
 func (s *Server) revoke(id int64) error {

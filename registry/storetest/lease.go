@@ -17,8 +17,9 @@ func revoke(t *testing.T, b Backend) {
 	before := b.do(t, registry.Put(x, nil, lease), registry.Put(y, nil, lease)).Revision
 	p, _ := b.get(t, x)
 	equal(t, p.Lease, lease)
-	ttl, err := b.Store.TimeToLive(t.Context(), lease)
+	ttl, granted, err := b.Store.TimeToLive(t.Context(), lease)
 	ok(t, err)
+	equal(t, granted, time.Minute)
 	if ttl <= 50*time.Second || ttl > time.Minute {
 		t.Errorf("a lease of a minute has %s", ttl)
 	}
@@ -32,7 +33,7 @@ func revoke(t *testing.T, b Backend) {
 
 func (b Backend) ended(t *testing.T, lease int64) {
 	t.Helper()
-	_, err := b.Store.TimeToLive(t.Context(), lease)
+	_, _, err := b.Store.TimeToLive(t.Context(), lease)
 	for doing, err := range map[string]error{
 		"ask for": err,
 		"renew":   b.Store.KeepAlive(t.Context(), lease),

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"fleet/cluster"
+	"fleet/registry"
+)
+
+// sessionFile holds this machine's session across restarts of fleetd, not across boots, and tells it to the
+// machine's fence, which is a process of its own and renews the session's lease as well.
+type sessionFile struct {
+	path string
+
+	mu struct {
+		sync.Mutex
+		sessionRecord
+	}
+}
+
+// sessionRecord is the file, in JSON. Who reads it takes no notice of fields that it does not know.
+type sessionRecord struct {
+	Lease     int64         `json:"lease"` // of the session
+	Boot      string        `json:"boot"`
+	BootID    string        `json:"bootID"`             // the same, for a fleetd older than the fence
+	Agent     int64         `json:"agent"`              // lease of the fleetd that serves
+	TTL       time.Duration `json:"ttl"`                // of both leases, in nanoseconds
+	Endpoints []string      `json:"endpoints"`          // of etcd: what was configured, and all members
+	Revision  int64         `json:"revision,omitempty"` // highest revision of the store that was seen
+}
+
+// openSession reads the file, if there is one. One that cannot be read costs a new session, no more. What
+// it says of endpoints is kept beside those configured, until etcd itself tells: its member on
+// this host may be down while others are not.
+func openSession(path string, configured []string) *sessionFile {
+	f := &sessionFile{path: path}
+	raw, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(raw, &f.mu.sessionRecord) != nil {
+		f.mu.sessionRecord = sessionRecord{}
+	}
+	if f.mu.Boot == "" {
+		f.mu.Boot = f.mu.BootID
+	}
+	f.mu.Endpoints = union(configured, f.mu.Endpoints)
+	return f
+}
+
+// Load implements presence.Memory.
+func (f *sessionFile) Load() registry.Hold {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return registry.Hold{
+		Session: cluster.Session{Lease: f.mu.Lease, BootID: f.mu.Boot},
+		Agent:   f.mu.Agent,
+		TTL:     f.mu.TTL,
+	}
+}
+
+// Save implements presence.Memory.
+func (f *sessionFile) Save(h registry.Hold) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.Lease, f.mu.Boot, f.mu.BootID = h.Session.Lease, h.Session.BootID, h.Session.BootID
+	f.mu.Agent, f.mu.TTL = h.Agent, h.TTL
+	if err := f.write(); err != nil {
+		return fmt.Errorf("remember session %s: %w", h.Session, err)
+	}
+	return nil
+}
+
+// reach has the fence know at which endpoints etcd can be reached.
+func (f *sessionFile) reach(endpoints []string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if slices.Equal(f.mu.Endpoints, endpoints) {
+		return nil
+	}
+	f.mu.Endpoints = endpoints
+	if f.mu.Lease == 0 {
+		return nil // it is written with the session
+	}
+	if err := f.write(); err != nil {
+		return fmt.Errorf("remember the endpoints of etcd: %w", err)
+	}
+	return nil
+}
+
+// write replaces the file so that a crash leaves either the former or this one.
+func (f *sessionFile) write() error {
+	raw, err := json.Marshal(f.mu.sessionRecord)
+	if err != nil {
+		return err
+	}
+	next := f.path + ".next"
+	if err := os.WriteFile(next, raw, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, f.path)
+}
+
+// How often etcd is asked for its members: ever more rarely. It may refuse, to a user who may not know.
+const (
+	firstMembers = time.Second
+	laterMembers = time.Minute
+)
+
+// keepEndpoints keeps the members of etcd known to the file until ctx ends, so that the fence need not rely on the
+// one that this fleetd was told of, or runs itself.
+func keepEndpoints(ctx context.Context, f *sessionFile, configured []string, members func(context.Context) ([]string, error), log *slog.Logger) error {
+	pause := firstMembers
+	for {
+		all, err := members(ctx)
+		pause = min(2*pause, laterMembers)
+		if err == nil {
+			pause = laterMembers
+			if err := f.reach(union(configured, all)); err != nil {
+				log.Warn("the fence does not know all members of etcd", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// union is a and what of b is not in it.
+func union(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}

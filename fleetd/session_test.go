@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fleet/cluster"
+	"fleet/registry"
+)
+
+var configured = []string{"http://127.0.0.1:2379"}
+
+func TestSessionIsRememberedAndDamageCostsOnlyANewOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "session.json")
+	if got := openSession(path, configured).Load(); got != (registry.Hold{}) {
+		t.Errorf("without a file: %+v", got)
+	}
+	want := registry.Hold{Session: cluster.Session{Lease: 0x7d31, BootID: "b00t"}, Agent: 0x7d32, TTL: 10 * time.Second}
+	if err := openSession(path, configured).Save(want); err != nil {
+		t.Fatal(err)
+	}
+	if got := openSession(path, configured).Load(); got != want {
+		t.Errorf("loaded %+v, saved %+v", got, want)
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := openSession(path, configured).Load(); got != (registry.Hold{}) {
+		t.Errorf("from a damaged file: %+v", got)
+	}
+}
+
+// Whoever upgrades fleetd, or goes back, keeps the session.
+func TestTheSessionIsReadAcrossVersions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "session.json")
+	if err := os.WriteFile(path, []byte(`{"lease":7,"bootID":"b00t"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := openSession(path, configured)
+	session := cluster.Session{Lease: 7, BootID: "b00t"}
+	if got := f.Load().Session; got != session {
+		t.Errorf("of an older fleetd's: %v", got)
+	}
+	if err := f.Save(f.Load()); err != nil {
+		t.Fatal(err)
+	}
+	var old cluster.Session // what an older fleetd reads
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &old); err != nil || old != session {
+		t.Errorf("an older fleetd reads %v, %v", old, err)
+	}
+}
+
+func TestTheFenceLearnsOfAllMembersOfEtcd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "session.json")
+		f := openSession(path, configured)
+		if err := f.Save(registry.Hold{Session: cluster.Session{Lease: 7, BootID: "b00t"}}); err != nil {
+			t.Fatal(err)
+		}
+		var members atomic.Pointer[[]string] // nil: no answer
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- keepEndpoints(ctx, f, configured, func(context.Context) ([]string, error) {
+				if all := members.Load(); all != nil {
+					return *all, nil
+				}
+				return nil, cluster.ErrUnavailable
+			}, slog.New(slog.DiscardHandler))
+		}()
+		expect := func(want ...string) {
+			t.Helper()
+			time.Sleep(2 * time.Minute)
+			if got := openSession(path, nil).mu.Endpoints; !slices.Equal(got, want) {
+				t.Errorf("the fence knows of %q, expected %q", got, want)
+			}
+		}
+		expect("http://127.0.0.1:2379")
+		members.Store(&[]string{"http://10.0.0.1:2379", "http://10.0.0.2:2379"})
+		expect("http://127.0.0.1:2379", "http://10.0.0.1:2379", "http://10.0.0.2:2379")
+		members.Store(nil)
+		expect("http://127.0.0.1:2379", "http://10.0.0.1:2379", "http://10.0.0.2:2379")
+		if got := openSession(path, configured).mu.Endpoints; len(got) != 3 {
+			t.Errorf("the next fleetd begins with %q", got)
+		}
+		members.Store(&[]string{"http://10.0.0.2:2379"})
+		expect("http://127.0.0.1:2379", "http://10.0.0.2:2379")
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
