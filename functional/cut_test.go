@@ -23,6 +23,7 @@ func alone(h *testbed.Host) func(api.Unit) bool {
 func TestAMachineThatIsCutOffRunsOnAndOneOfTwoCopiesStaysWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	w := start(t, testbed.Spec{Name: "cut", Hosts: 4})
+	w.mayRunTwice("a machine that is cut off runs on, and nobody can see it")
 	for _, mode := range []testbed.CutMode{testbed.Drop, testbed.Reject, testbed.Unplug} {
 		for _, index := range []int{4, 1} { // without and with a member of etcd
 			victim := w.host(index)
@@ -79,6 +80,7 @@ func (w *world) exileTo(h *testbed.Host, name unit.Name, text string) {
 func TestTheOriginalStaysWhenItsReplacementIsNotUpYet(t *testing.T) {
 	t.Parallel()
 	w := start(t, testbed.Spec{Name: "orig", Hosts: 4})
+	w.mayRunTwice("a machine that is cut off runs on, and nobody can see it")
 	victim := w.host(4)
 	w.sh(victim, "touch /var/quick")
 	const name = "heavy.service"
@@ -108,12 +110,13 @@ TimeoutStartSec=infinity
 func TestAMachineThatWakesUpAfterItWasLostDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	w := start(t, testbed.Spec{Name: "sleep", Hosts: 4})
+	w.mayRunTwice("awake again, a machine runs on until it hears that it was replaced")
 	for _, c := range []struct {
 		what       string
-		stop, cont func(*testbed.Host) error
+		stop, cont func(w *world, h *testbed.Host)
 	}{
-		{"the whole machine", func(h *testbed.Host) error { return h.Freeze(t.Context()) }, func(h *testbed.Host) error { return h.Thaw(t.Context()) }},
-		{"its fleetd", func(h *testbed.Host) error { return h.PauseFleetd(t.Context()) }, func(h *testbed.Host) error { return h.ResumeFleetd(t.Context()) }},
+		{"the whole machine", (*world).freeze, (*world).thaw},
+		{"its fleetd", (*world).pauseFleetd, (*world).resumeFleetd},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			w := w.in(t)
@@ -121,15 +124,11 @@ func TestAMachineThatWakesUpAfterItWasLostDoesNoHarm(t *testing.T) {
 			const name = "sleepy.service"
 			w.exileTo(victim, name, stamped)
 			lives := map[*testbed.Host]string{victim: w.life(victim, name)}
-			if err := c.stop(victim); err != nil {
-				t.Fatal(err)
-			}
+			c.stop(w, victim)
 			u := w.await(2*soon, name, "it runs elsewhere", runsOff(victim))
 			replacement := w.hostOf(live(u)[0].MachineID)
 			lives[replacement] = w.life(replacement, name)
-			if err := c.cont(victim); err != nil {
-				t.Fatal(err)
-			}
+			c.cont(w, victim)
 			// Which of the two is for the engine to decide: where the machine that slept
 			// led etcd too, the other may have been out of sight as well.
 			one := func(u api.Unit) bool { return runs(u) && len(u.Copies) == 1 }

@@ -207,6 +207,7 @@ func TestAfterAPowerCutOfTheWholeClusterEverythingRunsAgain(t *testing.T) {
 func TestAMachineJoinsLeavesAndComesBack(t *testing.T) {
 	t.Parallel()
 	w := start(t, testbed.Spec{Name: "grow", Hosts: 3})
+	w.mayRunTwice("a machine without fleetd runs on, and nobody can see it")
 	w.put("every.service", stamped+"[X-Fleet]\nGlobal=true\n", cluster.Launched)
 	w.await(soon, "every.service", "it runs on all", runsOnAll(w.Hosts()...))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

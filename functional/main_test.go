@@ -7,7 +7,8 @@
 // Tests that leave their hosts in order share one cluster (shared); the others
 // start one of their own (start). Nothing here sleeps for a fixed time: tests wait
 // for what a user would see, with a deadline, or watch for a while that nothing
-// happens which must not.
+// happens which must not. What ran where and when is written down by package record
+// from what every host's systemd tells; each test ends with a look at it (judge).
 package functional
 
 import (
@@ -20,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"fleet/functional/record"
 	"fleet/functional/testbed"
 )
 
@@ -76,7 +78,7 @@ func oneRun() (*os.File, error) {
 const sharedName = prefix + "shared"
 
 // bringShared boots the shared cluster for the first test that wants it.
-var bringShared = sync.OnceValues(func() (*testbed.Cluster, error) {
+var bringShared = sync.OnceValues(func() (observed, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), testbed.StartDeadline)
 	defer cancel()
 	c, err := testbed.Up(ctx, testbed.Spec{
@@ -84,9 +86,9 @@ var bringShared = sync.OnceValues(func() (*testbed.Cluster, error) {
 		Metadata: map[int]string{1: "disk=ssd,zone=a", 2: "disk=hdd,zone=b", 3: "disk=ssd,zone=b"},
 	}, func(string) {})
 	if err != nil {
-		return nil, err
+		return observed{}, err
 	}
-	return c, c.WaitMachines(ctx)
+	return observe(c), c.WaitMachines(ctx)
 })
 
 // shared returns the cluster of three hosts that tests have in common, without any
@@ -99,8 +101,10 @@ func shared(t testing.TB) *world {
 	}
 	w := newWorld(t, c)
 	w.clear()
+	w.start = record.Now()
 	t.Cleanup(w.clear)
 	t.Cleanup(w.logFailure)
+	t.Cleanup(w.judge)
 	return w
 }
 
@@ -112,5 +116,8 @@ func start(t testing.TB, spec testbed.Spec) *world {
 	if spec.TTL == 0 {
 		spec.TTL = shortTTL
 	}
-	return newWorld(t, testbed.Start(t, spec))
+	w := newWorld(t, observe(testbed.Start(t, spec)))
+	t.Cleanup(w.witness.Close)
+	t.Cleanup(w.judge)
+	return w
 }

@@ -16,6 +16,7 @@ import (
 
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/functional/record"
 	"fleet/functional/testbed"
 	"fleet/unit"
 )
@@ -23,15 +24,21 @@ import (
 // world is a cluster as one test sees it. What goes wrong in its methods ends the
 // test.
 type world struct {
-	*testbed.Cluster
+	observed
 	t       testing.TB
 	began   time.Time
+	start   record.Moment // when the test began, too
+	permits *permits
 	clients map[*testbed.Host]*api.Client
 	nearest **testbed.Host // whom live asked last; a server may lag behind another
 }
 
-func newWorld(t testing.TB, c *testbed.Cluster) *world {
-	return &world{Cluster: c, t: t, began: time.Now(), clients: make(map[*testbed.Host]*api.Client), nearest: new(*testbed.Host)}
+func newWorld(t testing.TB, c observed) *world {
+	return &world{
+		observed: c, t: t, began: time.Now(), start: record.Now(),
+		permits: &permits{twice: make(map[unit.Name]bool), broken: make(map[unit.Name]bool)},
+		clients: make(map[*testbed.Host]*api.Client), nearest: new(*testbed.Host),
+	}
 }
 
 // in is the same cluster in a subtest.

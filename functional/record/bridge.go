@@ -1,0 +1,42 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+)
+
+// bridge is a connection to a host's PID 1, through a small program of systemd's own that runs among the host's
+// processes: PID 1 refuses those that it cannot see. The program ends with the host, or when its input does.
+type bridge struct {
+	io.Reader
+	io.WriteCloser
+	cmd *exec.Cmd
+}
+
+func openBridge(ctx context.Context, h Host) (*bridge, error) {
+	cmd, err := h.Command(ctx, "systemd-stdio-bridge", "--bus-path=unix:path=/run/systemd/private")
+	if err != nil {
+		return nil, err
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("connect to systemd: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("connect to systemd: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("connect to systemd: %w", err)
+	}
+	return &bridge{out, in, cmd}, nil
+}
+
+// Close ends the program and waits for it.
+func (b *bridge) Close() error {
+	b.WriteCloser.Close()
+	b.cmd.Process.Kill()
+	return b.cmd.Wait()
+}
