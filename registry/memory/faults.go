@@ -61,9 +61,9 @@ func (c *Client) Slow(d time.Duration) {
 	c.faults.slow = d
 }
 
-// Stop stops the process that uses the connection, as SIGSTOP would: of what it is about to ask nothing is
+// Pause stops the process that uses the connection, as SIGSTOP would: of what it is about to ask nothing is
 // carried out, and what it waits for does not reach it, however long that takes. Continue ends it.
-func (c *Client) Stop() {
+func (c *Client) Pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.faults.resumed == nil {
@@ -71,7 +71,7 @@ func (c *Client) Stop() {
 	}
 }
 
-// Continue is the end of Stop.
+// Continue is the end of Pause.
 func (c *Client) Continue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

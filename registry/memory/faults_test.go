@@ -22,7 +22,7 @@ func in(t *testing.T, test func(t *testing.T, server *memory.Server, client *mem
 
 func TestAStoppedProcessDoesNothingUntilItGoesOn(t *testing.T) {
 	in(t, func(t *testing.T, server *memory.Server, client *memory.Client) {
-		client.Stop()
+		client.Pause()
 		start := time.Now()
 		time.AfterFunc(time.Minute, client.Continue)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

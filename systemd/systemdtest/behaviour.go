@@ -19,6 +19,7 @@ type behaviour struct {
 	runTime   time.Duration // of the main process; forever for units without one
 	runFail   bool
 	stopTime  time.Duration
+	patience  time.Duration // TimeoutStopSec=
 	oneshot   bool
 	remain    bool // active after the main process ended well
 	process   bool // has a main process
@@ -69,6 +70,10 @@ func (programs programs) behaviourOf(n unit.Name, raw []byte) behaviour {
 	}
 	if n.Type() == unit.Service {
 		b.service(f, programs)
+	}
+	b.patience = 90 * time.Second
+	if d := duration(f, "Service", "TimeoutStopSec"); d > 0 {
+		b.patience = d
 	}
 	b.startTime = longer(b.startTime, duration(f, "X-Test", "StartSec"))
 	b.stopTime = longer(b.stopTime, duration(f, "X-Test", "StopSec"))

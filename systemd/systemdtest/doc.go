@@ -7,13 +7,13 @@
 // make one. It takes its time from package time, so it runs in a bubble of
 // testing/synctest; it starts no goroutine that waits for anything but a
 // timer. Host also plays fate: it crashes, kills processes, fills the disk,
-// cuts the bus.
+// cuts the bus, suspends the whole host; a connection's process can be paused.
 //
 // # How units behave
 //
 // What a unit does follows from its file, read as systemd reads it. Of
 // [Service] these count: Type= (oneshot, or any other), RemainAfterExit=,
-// Restart= (always, on-failure), RestartSec=, ExecStartPre=, ExecStart= and
+// Restart= (always, on-failure), RestartSec=, TimeoutStopSec=, ExecStartPre=, ExecStart= and
 // ExecStop=. Commands are known by their names: true, false, "sleep N" (in
 // systemd's units of time, or infinity), programs that were put on the host
 // (Host.Install), and everything else runs until it is stopped. Units of other

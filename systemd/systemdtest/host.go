@@ -27,6 +27,10 @@ type Host struct {
 		diskFull bool
 		busDown  bool
 		boots    int
+
+		awake chan struct{} // closed when the host goes on; nil unless it is suspended
+		late  []func()      // what became due meanwhile
+		naps  []Nap
 	}
 }
 
@@ -70,6 +74,7 @@ func (h *Host) Manager() *Manager {
 func (h *Host) Crash() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.wake(false)
 	for _, p := range h.mu.units {
 		p.lostPower()
 	}

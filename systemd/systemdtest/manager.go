@@ -23,6 +23,8 @@ type Manager struct {
 	rung    map[unit.Name]struct{}
 	all     bool
 
+	resumed chan struct{} // closed when the process that uses it goes on; nil unless it is stopped
+
 	run sync.Mutex
 }
 
@@ -114,15 +116,19 @@ func (m *Manager) signal() {
 // lock waits for the connection, and returns with the host's lock held.
 func (m *Manager) lock(ctx context.Context) error {
 	for {
+		m.stopped()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		m.host.mu.Lock()
-		if m.online {
+		if m.online && m.resumed == nil && m.host.mu.awake == nil {
 			return nil
 		}
-		changed := m.changed
+		changed, online := m.changed, m.online
 		m.host.mu.Unlock()
+		if online {
+			continue
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -139,6 +145,7 @@ func (m *Manager) Wait(ctx context.Context) (names []unit.Name, all bool, err er
 			return nil, false, ctx.Err()
 		case <-m.wake:
 		}
+		m.stopped()
 		m.host.mu.Lock()
 		all = m.all
 		for n := range m.rung {
@@ -155,6 +162,7 @@ func (m *Manager) Wait(ctx context.Context) (names []unit.Name, all bool, err er
 
 // Files is systemd.Manager's.
 func (m *Manager) Files(ctx context.Context) (map[unit.Name]unit.ContentID, error) {
+	m.stopped()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -127,9 +127,11 @@ func (p *process) then(d time.Duration, do func()) {
 	time.AfterFunc(d, func() {
 		p.host.mu.Lock()
 		defer p.host.mu.Unlock()
-		if p.step == step {
-			do()
-		}
+		p.host.due(func() {
+			if p.step == step {
+				do()
+			}
+		})
 	})
 }
 
@@ -228,6 +230,10 @@ func (p *process) stop() {
 		return
 	}
 	p.set("deactivating", "stop")
+	if p.does.stopTime != forever && p.does.stopTime > p.does.patience {
+		p.then(p.does.patience, func() { p.exited("timeout", 9) })
+		return
+	}
 	p.hold(p.does.stopTime, func() { p.exited("success", 0) })
 }
 
