@@ -28,10 +28,14 @@ type cache struct {
 	// located has every unit that is in a list of units or states.
 	located map[unit.Name]located
 
+	// draining are the machines that are present and drained: what is left to leave depends on more than their own records.
+	draining map[cluster.MachineID]struct{}
+
 	known     sortedKeys[unit.Name] // units that any record names
 	submitted sortedKeys[unit.Name] // of these, units with a record
 	reported  sortedKeys[unit.Name] // of located, those that a present machine reports
 	present   sortedKeys[cluster.MachineID]
+	away      sortedKeys[cluster.MachineID] // not present, and still known
 	pasts     pasts
 	files     fileViews
 	needs     fileNeeds
@@ -53,6 +57,7 @@ func newCache() *cache {
 		history:   newHistory(),
 		now:       time.Now,
 		located:   make(map[unit.Name]located),
+		draining:  make(map[cluster.MachineID]struct{}),
 		pasts:     pasts{maxRows: maxKeptRows},
 	}
 }
@@ -62,7 +67,7 @@ func (c *cache) apply(u cluster.Update) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	ids, leader := c.machinesOf(u), c.snapshot.Leader
+	ids, leader, alarms := c.machinesOf(u), c.snapshot.Leader, c.alarms()
 	before := make(map[cluster.MachineID]machineState, len(ids))
 	for id := range ids {
 		before[id] = c.machineState(id)
@@ -73,17 +78,24 @@ func (c *cache) apply(u cluster.Update) {
 	for id := range c.machinesOf(u) {
 		ids[id] = struct{}{}
 	}
+	step := change{revision: u.Revision, names: names}
 	var happened []Happening
 	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		now := c.machineState(id)
-		happened = append(happened, machineHappened(id, before[id].seen, now.seen)...)
-		if before[id].equal(now) {
-			delete(ids, id)
+		was, now := before[id], c.machineState(id)
+		happened = append(happened, machineHappened(id, was.seen, now.seen)...)
+		switch {
+		case was.equal(now):
+		case was.seen.shown || now.seen.shown:
+			step.ids = append(step.ids, id)
+		default:
+			step.away = append(step.away, id)
 		}
 	}
 	happened = append(happened, leaderHappened(leader, c.snapshot.Leader)...)
+	happened = append(happened, alarmsHappened(alarms, c.alarms())...)
 
 	c.forget(u)
+	c.findDraining(u)
 	for _, name := range names {
 		status := c.snapshot.Status(name)
 		c.locate(status)
@@ -92,7 +104,6 @@ func (c *cache) apply(u cluster.Update) {
 		}
 	}
 	c.remember(u, happened)
-	step := change{u.Revision, names, slices.Sorted(maps.Keys(ids))}
 	if u.Reset {
 		c.log.begin(u.Revision) // what happened in between is not known
 	} else {
@@ -121,14 +132,22 @@ func (c *cache) remember(u cluster.Update, happened []Happening) {
 
 // machineState is what a machine's event is made of, and what tells what has happened to it.
 type machineState struct {
-	machine *Machine
+	machine *Machine                    // as it is told, without what is reserved
 	units   map[unit.Name]cluster.Order // what is reserved follows from their files
 	seen    machinePast
 }
 
 func (c *cache) machineState(id cluster.MachineID) machineState {
-	orders, _ := c.snapshot.Orders(id)
-	return machineState{c.view().bareMachine(id), orders.Units, c.view().machinePast(id)}
+	v := c.view()
+	orders, _ := v.Orders(id)
+	m := v.bareMachine(id)
+	if m == nil {
+		m = v.awayMachine(id)
+	}
+	if m != nil {
+		m.Drain = v.drained(id)
+	}
+	return machineState{m, orders.Units, v.machinePast(id, m)}
 }
 
 func (m machineState) equal(o machineState) bool {
@@ -140,7 +159,7 @@ func (m machineState) equal(o machineState) bool {
 func (c *cache) machinesOf(u cluster.Update) map[cluster.MachineID]struct{} {
 	ids := make(map[cluster.MachineID]struct{})
 	if u.Reset {
-		for _, id := range c.view().machineIDs() {
+		for _, id := range slices.Concat(c.view().machineIDs(), c.snapshot.Away()) {
 			ids[id] = struct{}{}
 		}
 	}
@@ -150,6 +169,10 @@ func (c *cache) machinesOf(u cluster.Update) map[cluster.MachineID]struct{} {
 			ids[change.ID] = struct{}{}
 		case cluster.SettingsChanged:
 			ids[change.ID] = struct{}{}
+		case cluster.AgentChanged:
+			ids[change.ID] = struct{}{}
+		case cluster.AbsenceChanged:
+			ids[change.ID] = struct{}{}
 		case cluster.OrdersChanged:
 			ids[change.ID] = struct{}{}
 		case cluster.LeaderChanged:
@@ -157,13 +180,31 @@ func (c *cache) machinesOf(u cluster.Update) map[cluster.MachineID]struct{} {
 			ids[c.snapshot.Leader] = struct{}{}
 		case cluster.Corrupted:
 			switch change.Kind {
-			case cluster.KindMachine, cluster.KindSettings, cluster.KindOrders:
+			case cluster.KindMachine, cluster.KindSettings, cluster.KindOrders, cluster.KindAgent, cluster.KindAbsence:
 				ids[cluster.MachineID(change.ID)] = struct{}{}
 			}
 		}
 	}
+	for id := range c.draining {
+		ids[id] = struct{}{}
+	}
 	delete(ids, "")
 	return ids
+}
+
+// findDraining keeps track of the machines that are drained.
+func (c *cache) findDraining(u cluster.Update) {
+	if u.Reset {
+		clear(c.draining)
+	}
+	for id := range c.machinesOf(u) {
+		machine, there := c.snapshot.Machine(id)
+		if there && c.snapshot.Settings(id).Draining(machine) {
+			c.draining[id] = struct{}{}
+		} else {
+			delete(c.draining, id)
+		}
+	}
 }
 
 // forget drops what was derived from records that u changed.
@@ -175,6 +216,7 @@ func (c *cache) forget(u cluster.Update) {
 		c.known.stale()
 		c.submitted.stale()
 		c.present.stale()
+		c.away.stale()
 	}
 	for _, change := range u.Changes {
 		switch change := change.(type) {
@@ -188,6 +230,9 @@ func (c *cache) forget(u cluster.Update) {
 		case cluster.Corrupted:
 			c.forgetDamaged(change)
 		}
+	}
+	for id := range c.machinesOf(u) {
+		c.away.put(id, c.view().away(id))
 	}
 }
 
@@ -243,6 +288,13 @@ func (c *cache) filled() bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.told
+}
+
+// clock is the time, in the precision of records.
+func (c *cache) clock() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.now().UTC().Truncate(time.Millisecond)
 }
 
 // await blocks until the cache has reached a revision of the store, or ctx ends.

@@ -24,10 +24,11 @@ type changelog struct {
 type change struct {
 	revision int64
 	names    []unit.Name
-	ids      []cluster.MachineID
+	ids      []cluster.MachineID // machines that are present, or were
+	away     []cluster.MachineID // machines that are known, and were and are not present
 }
 
-func (c change) size() int { return len(c.names) + len(c.ids) }
+func (c change) size() int { return len(c.names) + len(c.ids) + len(c.away) }
 
 // add takes in what changed at a revision that is newer than all before.
 func (l *changelog) add(step change) {
@@ -63,8 +64,8 @@ func (l *changelog) since(revision int64) ([]change, bool) {
 	return slices.Clone(l.steps[first:]), true
 }
 
-// merged returns what has changed in any of the steps, sorted.
-func merged(steps []change) ([]unit.Name, []cluster.MachineID) {
+// merged returns what has changed in any of the steps, sorted; of machines that are not present only if they are asked for.
+func merged(steps []change, absent bool) ([]unit.Name, []cluster.MachineID) {
 	names, ids := make(map[unit.Name]struct{}), make(map[cluster.MachineID]struct{})
 	for _, step := range steps {
 		for _, name := range step.names {
@@ -72,6 +73,11 @@ func merged(steps []change) ([]unit.Name, []cluster.MachineID) {
 		}
 		for _, id := range step.ids {
 			ids[id] = struct{}{}
+		}
+		for _, id := range step.away {
+			if absent {
+				ids[id] = struct{}{}
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(ids))

@@ -43,20 +43,6 @@ func (c *Client) Move(ctx context.Context, name unit.Name, to cluster.MachineID,
 	})
 }
 
-// SetCordoned says of machines whether they are to be given further units.
-func (c *Client) SetCordoned(ctx context.Context, cordoned bool, ids ...cluster.MachineID) error {
-	type operation struct {
-		Op    string `json:"op"`
-		Path  string `json:"path"`
-		Value bool   `json:"value"`
-	}
-	operations := make([]operation, len(ids))
-	for i, id := range ids {
-		operations[i] = operation{Op: "add", Path: "/" + string(id) + "/cordoned", Value: cordoned}
-	}
-	return c.ask(ctx, request{method: http.MethodPatch, path: "machines"}, operations, nil)
-}
-
 // ask sends a body as JSON and reads the answer into out; either may be nil.
 func (c *Client) ask(ctx context.Context, r request, body, out any) error {
 	if body != nil {

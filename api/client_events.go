@@ -15,6 +15,7 @@ type EventsOptions struct {
 	Units    []unit.Name // with Globs, those that either selects; none of both: all units
 	Globs    []unit.Glob
 	Machines bool // machines too
+	Absent   bool // with Machines: also those that are not present and still known
 
 	// Since resumes an earlier stream of the same selection, of any server of the
 	// cluster: only what has changed after this revision is told before EventSync. 0: everything.
@@ -47,6 +48,9 @@ func (c *Client) Events(ctx context.Context, o EventsOptions, fn func(Event) err
 	}
 	if o.Machines {
 		query.Set("machines", strconv.FormatBool(true))
+	}
+	if o.Absent {
+		query.Set(paramAbsent, strconv.FormatBool(true))
 	}
 	told := o.Since
 	r := request{method: http.MethodGet, path: "events", query: query}

@@ -15,7 +15,7 @@ import (
 // ListOptions select what a list has, and in which order. The zero value is everything, in the
 // list's own order. Several values of one field are alternatives, different fields all have to hold.
 //
-// Units and states know all of them. Machines know Machines and Selector, and those that have a unit of Names or Globs.
+// Units and states know all of them. Machines know Machines, Selector and Absent, and those that have a unit of Names or Globs.
 type ListOptions struct {
 	Names    []unit.Name            // units with these names
 	Globs    []unit.Glob            // or that one of these patterns fits
@@ -26,6 +26,7 @@ type ListOptions struct {
 	Sub      []string
 	Phases   []cluster.Phase // units for which the cluster has come so far
 	Global   *bool           // global units only, or only others
+	Absent   bool            // machines that are not present too, as far as they are known
 	Selector []string        // units on machines, or machines, that meet every one of these requirements (disk=ssd, …)
 
 	Sort     string   // a field of the items by its JSON name; "-" before it turns the order round
@@ -48,6 +49,9 @@ func (o ListOptions) query() url.Values {
 	add(query, paramFields, o.Fields)
 	if o.Global != nil {
 		query.Set(paramGlobal, strconv.FormatBool(*o.Global))
+	}
+	if o.Absent {
+		query.Set(paramAbsent, strconv.FormatBool(true))
 	}
 	if o.Sort != "" {
 		query.Set(paramSort, o.Sort)
@@ -87,7 +91,7 @@ func (c *Client) Machines(ctx context.Context) ([]Machine, error) {
 	return c.MachinesWith(ctx, ListOptions{})
 }
 
-// MachinesWith lists machines that are present.
+// MachinesWith lists machines, those that are present unless more is asked for.
 func (c *Client) MachinesWith(ctx context.Context, o ListOptions) ([]Machine, error) {
 	return list(ctx, c, "machines", o, func(p MachinePage) ([]Machine, string) { return p.Machines, p.NextPageToken })
 }

@@ -32,6 +32,10 @@ func concernedBy(s *cluster.Snapshot, u cluster.Update) concerned {
 			by.machines[c.ID] = struct{}{}
 		case cluster.SettingsChanged:
 			by.machines[c.ID] = struct{}{}
+		case cluster.AgentChanged:
+			by.machines[c.ID] = struct{}{}
+		case cluster.AbsenceChanged:
+			by.machines[c.ID] = struct{}{}
 		case cluster.OrdersChanged:
 			by.machines[c.ID] = struct{}{}
 			if c.Orders != nil {
@@ -62,7 +66,7 @@ func (by concerned) damaged(c cluster.Corrupted) {
 		by.units[unit.Name(c.ID)] = struct{}{}
 	case cluster.KindFile:
 		by.files[unit.ContentID(c.ID)] = struct{}{}
-	case cluster.KindMachine, cluster.KindSettings, cluster.KindOrders, cluster.KindReport:
+	case cluster.KindMachine, cluster.KindSettings, cluster.KindOrders, cluster.KindReport, cluster.KindAgent, cluster.KindAbsence:
 		by.machines[cluster.MachineID(c.ID)] = struct{}{}
 	}
 }

@@ -24,6 +24,10 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest("parameter machines: %v", err)
 	}
+	absent, err := boolParameter(query.Get(paramAbsent), false)
+	if err != nil {
+		return badRequest("parameter %s: %v", paramAbsent, err)
+	}
 	units, err := selectedUnits(query)
 	if err != nil {
 		return err
@@ -35,9 +39,9 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	return s.stream(w, r, func(ctx context.Context, out *stream) error {
 		// Who comes from another server may be a moment ahead of this one.
 		s.awaitRevision(ctx, since)
-		l, first := s.cache.listen(units, machines, since)
+		l, first := s.cache.listen(units, machines, absent, since)
 		defer s.cache.unlisten(l)
-		e := &eventStream{stream: out, server: s, told: since}
+		e := &eventStream{stream: out, server: s, absent: absent, told: since}
 		return e.run(ctx, l, first)
 	})
 }
@@ -59,6 +63,7 @@ func revisionParameter(s string) (int64, error) {
 type eventStream struct {
 	*stream
 	server *Server
+	absent bool  // machines that are not present are told of too
 	told   int64 // everything up to here has been told; 0 while not even that is there which is at first
 }
 
@@ -116,7 +121,7 @@ func (e *eventStream) sendBatch(b batch, last ...Event) error {
 		events = events[:0]
 		e.server.cache.read(func(v view) {
 			for _, id := range chunk {
-				events = append(events, machineEvent(v, id))
+				events = append(events, machineEvent(v, id, e.absent))
 			}
 		})
 		if err := send(events); err != nil {
@@ -140,8 +145,8 @@ func (e *eventStream) sendBatch(b batch, last ...Event) error {
 
 func (e *eventStream) send(events ...Event) error { return sendLines(e.stream, events) }
 
-func machineEvent(v view, id cluster.MachineID) Event {
-	if m := v.machine(id); m != nil {
+func machineEvent(v view, id cluster.MachineID, absent bool) Event {
+	if m := v.toldMachine(id); m != nil && (absent || !v.away(id)) {
 		return Event{Type: EventMachine, Machine: m}
 	}
 	return Event{Type: EventMachineGone, Machine: &Machine{ID: id}}

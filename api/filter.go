@@ -22,6 +22,7 @@ type filter struct {
 	active   []string
 	sub      []string
 	selector []unit.Requirement
+	absent   bool // machines that are not present too; units do not go by it
 
 	meets map[cluster.MachineID]bool // what selector said of machines that were asked about
 }

@@ -10,55 +10,117 @@ import (
 // machinePast is a machine as it was last seen.
 type machinePast struct {
 	present  bool
+	shown    bool // it is present, or its record cannot be read: it is in lists
+	known    bool // it has orders, or is known to be absent: it is not new
 	session  cluster.Session
+	state    cluster.MachineState
 	address  string
 	cordoned bool
+	drain    *Drain // nil: it is not drained
+	leaving  bool
 	leads    bool
-	known    bool // it has orders: it is not new
-	units    int  // that it was ordered to have
+	units    int // that it was ordered to have
 	corrupt  string
 }
 
-func (v view) machinePast(id cluster.MachineID) machinePast {
+// machinePast remembers a machine, which was made for telling, or is nil.
+func (v view) machinePast(id cluster.MachineID, told *Machine) machinePast {
 	m, present := v.Machine(id)
-	orders, known := v.Orders(id)
-	corrupt, _ := v.Corrupt(cluster.KindMachine, string(id))
-	return machinePast{
-		present: present, session: m.Session, address: m.Address, cordoned: v.Settings(id).Cordoned,
-		leads: v.Leader == id, known: known, units: len(orders.Units), corrupt: corrupt,
+	orders, ordered := v.Orders(id)
+	_, absent := v.Absence(id)
+	corrupt, damaged := v.Corrupt(cluster.KindMachine, string(id))
+	p := machinePast{
+		present: present, shown: present || damaged, known: ordered || absent, session: m.Session, address: m.Address, leaving: m.Leaving,
+		cordoned: v.Settings(id).Cordoned, leads: v.Leader == id, units: len(orders.Units), corrupt: corrupt,
 	}
+	if told != nil {
+		p.address, p.state, p.drain = told.PrimaryIP, told.State, told.Drain
+	}
+	return p
+}
+
+// machineTeller collects what has happened to one machine.
+type machineTeller struct {
+	id   cluster.MachineID
+	name string
+	told []Happening
+}
+
+func (t *machineTeller) tell(kind HappeningType, severity Severity, format string, args ...any) {
+	message := fmt.Sprintf("machine %s ", t.name) + fmt.Sprintf(format, args...)
+	t.told = append(t.told, Happening{Type: kind, MachineID: t.id, Message: message, Severity: severity})
 }
 
 // machineHappened tells what has happened to a machine between two moments.
 func machineHappened(id cluster.MachineID, was, is machinePast) []Happening {
-	var told []Happening
-	name := machineWords(id, cmp.Or(is.address, was.address))
-	tell := func(kind HappeningType, severity Severity, format string, args ...any) {
-		message := fmt.Sprintf("machine %s ", name) + fmt.Sprintf(format, args...)
-		told = append(told, Happening{Type: kind, MachineID: id, Message: message, Severity: severity})
+	t := machineTeller{id: id, name: machineWords(id, cmp.Or(is.address, was.address))}
+	t.presence(was, is)
+	t.asked(was, is)
+	if is.leads && !was.leads {
+		t.tell(HappenedLeader, SeverityInfo, "leads: its engine places units")
 	}
+	return t.told
+}
+
+// presence tells whether the machine came or went, or its fleetd did.
+func (t *machineTeller) presence(was, is machinePast) {
+	silent := func(p machinePast) bool { return p.state == cluster.StateSilent }
 	switch {
 	case is.corrupt != "" && is.corrupt != was.corrupt:
-		tell(HappenedUnreadable, SeverityWarning, "has a record that cannot be read: %s", is.corrupt)
+		t.tell(HappenedUnreadable, SeverityWarning, "has a record that cannot be read: %s", is.corrupt)
 	case is.corrupt != "" || was.corrupt != "" && is.present:
 		// What has become of it meanwhile is not known.
+	case was.present && !is.present && was.emptied(), was.state == cluster.StateLost && is.state == cluster.StateLeft:
+		t.tell(HappenedLeft, SeverityInfo, "left; nothing is placed there")
 	case was.present && !is.present:
-		tell(HappenedLost, SeverityWarning, "lost%s", placedThere(is.units))
-	case !was.present && is.present && is.known, was.present && is.present && was.session != is.session:
-		tell(HappenedReturned, SeverityInfo, "is back%s", placedThere(is.units))
+		t.tell(HappenedLost, SeverityWarning, "lost%s", placedThere(is.units))
+	case !was.present && is.present && (is.known || was.known), was.present && is.present && was.session != is.session:
+		t.tell(HappenedReturned, SeverityInfo, "is back%s", placedThere(is.units))
 	case !was.present && is.present:
-		tell(HappenedJoined, SeverityInfo, "joined")
+		t.tell(HappenedJoined, SeverityInfo, "joined")
+	case was.present && silent(is) && !silent(was):
+		t.tell(HappenedSilent, SeverityWarning, "is silent, its fleetd is not there: what runs there runs on, and it is given nothing new")
+	case is.present && silent(was) && !silent(is):
+		t.tell(HappenedReturned, SeverityInfo, "is no longer silent: its fleetd serves it again")
+	case was.known && !is.known && !is.present:
+		t.tell(HappenedForgotten, SeverityInfo, "forgotten")
 	}
+}
+
+// emptied tells whether a machine that goes now was told to, and nothing was left there.
+func (p machinePast) emptied() bool { return p.drain != nil && p.units == 0 }
+
+// asked tells what operators have asked of the machine, and what came of it.
+func (t *machineTeller) asked(was, is machinePast) {
 	switch {
 	case is.cordoned && !was.cordoned:
-		tell(HappenedCordoned, SeverityInfo, "cordoned: it is given no further units")
+		t.tell(HappenedCordoned, SeverityInfo, "cordoned: it is given no further units")
 	case was.cordoned && !is.cordoned:
-		tell(HappenedUncordoned, SeverityInfo, "uncordoned")
+		t.tell(HappenedUncordoned, SeverityInfo, "uncordoned")
 	}
-	if is.leads && !was.leads {
-		tell(HappenedLeader, SeverityInfo, "leads: its engine places units")
+	switch {
+	case is.drain != nil && was.drain == nil:
+		t.tell(HappenedDraining, SeverityInfo, "is drained: its units go elsewhere%s", is.then())
+	case is.drain == nil && was.drain != nil && is.present:
+		t.tell(HappenedUndrained, SeverityInfo, "is drained no longer")
+	case is.drain != nil && was.drain != nil && len(was.drain.Moving) > 0 && len(is.drain.Moving) == 0 && is.present:
+		severity, stuck := SeverityInfo, ""
+		if n := len(is.drain.Stuck); n > 0 {
+			severity, stuck = SeverityWarning, fmt.Sprintf(", but for %d that cannot", n)
+		}
+		t.tell(HappenedDrained, severity, "is empty: all units have left it%s", stuck)
 	}
-	return told
+}
+
+// then is what comes after a drain.
+func (p machinePast) then() string {
+	switch {
+	case p.drain.Reboot:
+		return "; then it is rebooted"
+	case p.leaving:
+		return ", as its host is being shut down"
+	}
+	return ""
 }
 
 func placedThere(units int) string {

@@ -24,20 +24,27 @@ type HappeningType string
 // The types of happenings.
 const (
 	// What users and operators asked for.
-	HappenedSubmitted  HappeningType = "submitted"  // a unit is new
-	HappenedReplaced   HappeningType = "replaced"   // a unit has another file
-	HappenedWanted     HappeningType = "wanted"     // a unit is wanted in a state, which may be the one it was wanted in
-	HappenedRestarting HappeningType = "restarting" // a restart was asked for, or systemd restarts what has failed
-	HappenedMoving     HappeningType = "moving"     // a move was asked for
-	HappenedDestroyed  HappeningType = "destroyed"  // a unit is no longer wanted
-	HappenedCordoned   HappeningType = "cordoned"   // a machine is given no further units
-	HappenedUncordoned HappeningType = "uncordoned"
+	HappenedSubmitted    HappeningType = "submitted"  // a unit is new
+	HappenedReplaced     HappeningType = "replaced"   // a unit has another file
+	HappenedWanted       HappeningType = "wanted"     // a unit is wanted in a state, which may be the one it was wanted in
+	HappenedRestarting   HappeningType = "restarting" // a restart was asked for, or systemd restarts what has failed
+	HappenedMoving       HappeningType = "moving"     // a move was asked for
+	HappenedDestroyed    HappeningType = "destroyed"  // a unit is no longer wanted
+	HappenedCordoned     HappeningType = "cordoned"   // a machine is given no further units
+	HappenedUncordoned   HappeningType = "uncordoned"
+	HappenedDraining     HappeningType = "draining" // a machine's units are to go elsewhere
+	HappenedUndrained    HappeningType = "undrained"
+	HappenedForgotten    HappeningType = "machine-forgotten"  // what was known of a machine that is gone was removed
+	HappenedAcknowledged HappeningType = "alarm-acknowledged" // the engine goes on in spite of an alarm
 
 	// What the engine decided.
 	HappenedPlaced    HappeningType = "placed"    // a machine was given a unit
 	HappenedMoved     HappeningType = "moved"     // the same, in place of another machine
 	HappenedWithdrawn HappeningType = "withdrawn" // a machine has no longer to have a unit
 	HappenedPending   HappeningType = "pending"   // a unit is on no machine, or cannot be changed where it is
+	HappenedDrained   HappeningType = "drained"   // of a machine that is drained everything has left that can
+	HappenedAlarm     HappeningType = "alarm"     // the engine needs people
+	HappenedAlarmOver HappeningType = "alarm-over"
 
 	// What a machine's systemd said.
 	HappenedStarted   HappeningType = "started"
@@ -49,6 +56,8 @@ const (
 	// What became of machines.
 	HappenedJoined   HappeningType = "machine-joined"
 	HappenedLost     HappeningType = "machine-lost"
+	HappenedLeft     HappeningType = "machine-left"   // it has gone, and had been emptied
+	HappenedSilent   HappeningType = "machine-silent" // it is there, and its fleetd is not
 	HappenedReturned HappeningType = "machine-returned"
 	HappenedLeader   HappeningType = "leader" // another engine leads, or none
 

@@ -53,7 +53,7 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request, rawName stri
 	if forwarded {
 		return s.localJournal(ctx, name, request, out)
 	}
-	l, _ := s.cache.listen(filter{names: []unit.Name{name}}, false, 0)
+	l, _ := s.cache.listen(filter{names: []unit.Name{name}}, false, false, 0)
 	defer s.cache.unlisten(l)
 	copies, err := s.journalCopies(name, request)
 	if err != nil {

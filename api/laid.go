@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"fleet/cluster"
 )
@@ -14,8 +15,12 @@ type MachineSettings struct {
 	Metadata  map[string]string `json:"metadata,omitempty"` // keys that were set,
 	Hidden    []string          `json:"hidden,omitempty"`   // and keys of the machine's own that were removed, sorted
 	Cordoned  bool              `json:"cordoned,omitempty"` // it is given no further units
-	Capacity  map[string]int64  `json:"capacity,omitempty"` // by resource: memory, cpu, disk, units, or a named one
-	Error     string            `json:"error,omitempty"`    // why the record cannot be read
+
+	CordonedSince time.Time `json:"cordonedSince,omitzero"` // if that is known
+	Drain         *Drain    `json:"drain,omitempty"`        // it was asked to be drained, if only until a reboot that may have been
+
+	Capacity map[string]int64 `json:"capacity,omitempty"` // by resource: memory, cpu, disk, units, or a named one
+	Error    string           `json:"error,omitempty"`    // why the record cannot be read
 }
 
 // SettingsList is the answer of GET settings.
@@ -44,11 +49,16 @@ func (s *Server) getSettings(w http.ResponseWriter, r *http.Request) error {
 func (v view) settings(id cluster.MachineID) *MachineSettings {
 	record := v.Settings(id)
 	damage, damaged := v.Corrupt(cluster.KindSettings, string(id))
-	if len(record.Metadata)+len(record.Capacity) == 0 && !record.Cordoned && !damaged {
+	if len(record.Metadata)+len(record.Capacity) == 0 && !record.Cordoned && record.Drain == nil && !damaged {
 		return nil
 	}
 	// The maps of a record do not change: they may be shared.
-	out := &MachineSettings{MachineID: id, Cordoned: record.Cordoned, Capacity: record.Capacity, Error: damage}
+	out := &MachineSettings{
+		MachineID: id, Cordoned: record.Cordoned, CordonedSince: record.CordonedSince, Capacity: record.Capacity, Error: damage,
+	}
+	if record.Drain != nil {
+		out.Drain = &Drain{Since: record.Drain.Since, Reboot: record.Drain.Boot != ""}
+	}
 	for _, key := range slices.Sorted(maps.Keys(record.Metadata)) {
 		value := record.Metadata[key]
 		if value == nil {

@@ -15,6 +15,7 @@ import (
 type listener struct {
 	units    filter
 	machines bool
+	absent   bool          // machines that are not present too
 	wake     chan struct{} // has one element when there is something to take
 
 	mu    sync.Mutex
@@ -34,10 +35,11 @@ type batch struct {
 // listen begins to collect, and returns what there is to tell at first: what
 // has changed after a revision, or everything if that is zero or lies too far
 // back. Nothing that changes from here on is missed.
-func (c *cache) listen(units filter, machines bool, since int64) (*listener, batch) {
+func (c *cache) listen(units filter, machines, absent bool, since int64) (*listener, batch) {
 	l := &listener{
 		units:    units,
 		machines: machines,
+		absent:   absent,
 		wake:     make(chan struct{}, 1),
 		names:    make(map[unit.Name]struct{}),
 		ids:      make(map[cluster.MachineID]struct{}),
@@ -46,7 +48,7 @@ func (c *cache) listen(units filter, machines bool, since int64) (*listener, bat
 	c.listeners[l] = struct{}{}
 	c.mu.Unlock()
 
-	first := c.changedSince(since)
+	first := c.changedSince(since, absent)
 	first.names = units.told(first.names, first.whole)
 	if !machines {
 		first.ids = nil
@@ -56,15 +58,15 @@ func (c *cache) listen(units filter, machines bool, since int64) (*listener, bat
 
 // changedSince is everything if the revision is zero, or lies too far back. Whatever takes long for many is done without
 // the lock: when a server is started, all its clients come at once, and updates would wait for each of them.
-func (c *cache) changedSince(revision int64) batch {
-	b, steps := c.stepsSince(revision)
+func (c *cache) changedSince(revision int64, absent bool) batch {
+	b, steps := c.stepsSince(revision, absent)
 	if !b.whole {
-		b.names, b.ids = merged(steps)
+		b.names, b.ids = merged(steps, absent)
 	}
 	return b
 }
 
-func (c *cache) stepsSince(revision int64) (batch, []change) {
+func (c *cache) stepsSince(revision int64, absent bool) (batch, []change) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	b := batch{revision: c.snapshot.Revision}
@@ -78,6 +80,9 @@ func (c *cache) stepsSince(revision int64) (batch, []change) {
 		b.reset = "this server does not remember everything since the revision that was asked for"
 	}
 	b.whole, b.names, b.ids = true, c.knownNames(), c.presentMachines()
+	if absent {
+		b.ids = allMachines(b.ids, c.awayMachines())
+	}
 	return b, nil
 }
 
@@ -125,6 +130,11 @@ func (l *listener) tell(step change) {
 	if l.machines {
 		for _, id := range step.ids {
 			l.ids[id] = struct{}{}
+		}
+		for _, id := range step.away {
+			if l.absent {
+				l.ids[id] = struct{}{}
+			}
 		}
 	}
 	if len(l.names)+len(l.ids) == 0 {

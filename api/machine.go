@@ -14,8 +14,8 @@ import (
 type MachineDetail struct {
 	Machine
 
-	// Presence is lost for a machine that has gone and still has units ordered: of such a machine
-	// only those and the settings are known.
+	// Presence is lost for a machine that has gone and is still known: of such a machine only what it was last, the
+	// units that it was told to have, and the settings are known.
 	Presence   cluster.Presence `json:"presence"`
 	Ordered    []Ordered        `json:"ordered,omitempty"`    // what it was told to have, by name
 	UnitStates []UnitState      `json:"unitStates,omitempty"` // what it says that it has, by name
@@ -48,16 +48,11 @@ func (s *Server) getMachine(w http.ResponseWriter, r *http.Request, raw string) 
 // machineDetail returns nil if nothing is known of the machine but, at most, settings.
 func (v view) machineDetail(id cluster.MachineID) *MachineDetail {
 	orders, _ := v.Orders(id)
-	machine := v.machine(id)
-	if machine == nil && len(orders.Units) == 0 {
+	machine := v.toldMachine(id)
+	if machine == nil {
 		return nil
 	}
-	d := &MachineDetail{Presence: v.Presence(id), Settings: v.settings(id)}
-	if machine != nil {
-		d.Machine = *machine
-	} else {
-		d.Machine = Machine{ID: id, Units: len(orders.Units), Cordoned: v.Settings(id).Cordoned}
-	}
+	d := &MachineDetail{Machine: *machine, Presence: v.Presence(id), Settings: v.settings(id)}
 	for _, name := range slices.Sorted(maps.Keys(orders.Units)) {
 		d.Ordered = append(d.Ordered, v.ordered(id, name, orders.Units[name]))
 	}

@@ -2,20 +2,25 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"fleet/cluster"
 	"fleet/unit"
 )
 
-// machineList are the machines that are present.
+// machineList are the machines that are present, and with absent=true those that are still known.
 func machineList() collection[cluster.MachineID, Machine] {
 	return collection[cluster.MachineID, Machine]{
 		name: "machines", page: "machines",
 		keys: func(v view, q *listQuery) []cluster.MachineID {
-			if len(q.machines) > 0 {
-				return common(q.machines, v.past.present)
+			all := v.past.present
+			if q.absent {
+				all = allMachines(all, v.past.away)
 			}
-			return v.past.present
+			if len(q.machines) > 0 {
+				return common(q.machines, all)
+			}
+			return all
 		},
 		items: func(v view, id cluster.MachineID, q *listQuery, _ detail) []Machine {
 			if m := q.machine(v, id); m != nil {
@@ -33,10 +38,16 @@ func (s *Server) listMachines(w http.ResponseWriter, r *http.Request) error {
 
 // machine returns nil if the machine is not selected. Names and patterns select those that have such a unit.
 func (f *filter) machine(v view, id cluster.MachineID) *Machine {
-	if !f.fits(v, id) {
+	if f.ofNames() && !v.hasUnit(id, f.named) {
 		return nil
 	}
-	if f.ofNames() && !v.hasUnit(id, f.named) {
+	if m := v.awayMachine(id); m != nil {
+		if slices.ContainsFunc(f.selector, func(r unit.Requirement) bool { return !r.Match(m.Metadata) }) {
+			return nil
+		}
+		return m
+	}
+	if !f.fits(v, id) {
 		return nil
 	}
 	return v.machine(id)

@@ -20,6 +20,7 @@ type past struct {
 	submitted []unit.Name // the names that a list of units goes by
 	reported  []unit.Name // and a list of states
 	present   []cluster.MachineID
+	away      []cluster.MachineID
 
 	units    map[unit.Name]*cluster.Status
 	machines map[cluster.MachineID]pastMachine
@@ -45,6 +46,10 @@ type pastMachine struct {
 	ordered  bool
 	report   cluster.Report
 	reported bool
+	absence  cluster.Absence
+	absent   bool
+	state    cluster.MachineState
+	since    time.Time // when it came to be in that state
 }
 
 type pastFile struct {
@@ -84,6 +89,8 @@ func machineOf(s *cluster.Snapshot, id cluster.MachineID) pastMachine {
 	m.settings = s.Settings(id)
 	m.orders, m.ordered = s.Orders(id)
 	m.report, m.reported = s.Report(id)
+	m.absence, m.absent = s.Absence(id)
+	m.state, m.since = s.State(id)
 	return m
 }
 

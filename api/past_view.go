@@ -1,6 +1,8 @@
 package api
 
 import (
+	"time"
+
 	"fleet/cluster"
 	"fleet/unit"
 )
@@ -109,6 +111,22 @@ func (v view) Report(id cluster.MachineID) (cluster.Report, bool) {
 		return m.report, m.reported
 	}
 	return v.Snapshot.Report(id)
+}
+
+// Absence returns since when a machine is silent or gone.
+func (v view) Absence(id cluster.MachineID) (cluster.Absence, bool) {
+	if m, kept := v.pastMachine(id); kept {
+		return m.absence, m.absent
+	}
+	return v.Snapshot.Absence(id)
+}
+
+// State is how a machine is, and since when.
+func (v view) State(id cluster.MachineID) (cluster.MachineState, time.Time) {
+	if m, kept := v.pastMachine(id); kept {
+		return m.state, m.since
+	}
+	return v.Snapshot.State(id)
 }
 
 // Corrupt returns the error of a machine's record, or of a file, that cannot be read. Of a unit Status has it.

@@ -40,7 +40,7 @@ func (c *cache) hold(t pageToken) *past {
 	if p == nil {
 		p = &past{
 			version: c.version, revision: c.snapshot.Revision, leader: c.snapshot.Leader,
-			submitted: c.submittedNames(), reported: c.reportedNames(), present: c.presentMachines(),
+			submitted: c.submittedNames(), reported: c.reportedNames(), present: c.presentMachines(), away: c.awayMachines(),
 		}
 		c.pasts.all = append(c.pasts.all, p)
 	}

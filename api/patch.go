@@ -2,11 +2,11 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"fleet/cluster"
@@ -16,7 +16,7 @@ import (
 // patchOperation changes one thing of an operator's settings for one machine.
 type patchOperation struct {
 	Op    string     `json:"op"`   // add, replace or remove
-	Path  string     `json:"path"` // /ID/metadata/KEY, /ID/cordoned or /ID/capacity/RESOURCE
+	Path  string     `json:"path"` // /ID/metadata/KEY, /ID/cordoned, /ID/drain or /ID/capacity/RESOURCE
 	Value patchValue `json:"value,omitzero"`
 }
 
@@ -51,6 +51,7 @@ func (v *patchValue) UnmarshalJSON(raw []byte) error {
 var (
 	metadataPath = regexp.MustCompile(`^/(` + machineIDPattern + `)/metadata/([A-Za-z0-9_.\-]+)$`)
 	cordonedPath = regexp.MustCompile(`^/(` + machineIDPattern + `)/cordoned$`)
+	drainPath    = regexp.MustCompile(`^/(` + machineIDPattern + `)/drain$`)
 	capacityPath = regexp.MustCompile(`^/(` + machineIDPattern + `)/capacity/(.+)$`)
 )
 
@@ -61,30 +62,20 @@ func (s *Server) patchMachines(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decodeV1(r, &operations); err != nil {
 		return err
 	}
-	edits, err := settingsEdits(operations)
+	edits, err := s.settingsEdits(operations)
 	if err != nil {
 		return err
 	}
-	for _, e := range edits {
-		revision, err := s.store.UpdateSettings(r.Context(), e.id, e.apply)
-		if err != nil {
-			return fmt.Errorf("change settings of machine %s: %w", e.id, err)
-		}
-		s.o.Logger.Info("machine settings changed", "machine", e.id, "changes", len(e.changes), "rev", revision)
-		s.awaitRevision(r.Context(), revision)
-	}
-	w.Header().Set("Content-Type", jsonType)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return s.editSettings(w, r, edits)
 }
 
 // settingsEdits checks all operations before any is carried out, and gathers
 // them by machine in the order in which the machines are first named.
-func settingsEdits(operations []patchOperation) ([]settingsEdit, error) {
+func (s *Server) settingsEdits(operations []patchOperation) ([]settingsEdit, error) {
 	var edits []settingsEdit
 	position := make(map[cluster.MachineID]int)
 	for _, o := range operations {
-		id, change, err := o.read()
+		id, change, err := s.settingsOperation(o)
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +90,7 @@ func settingsEdits(operations []patchOperation) ([]settingsEdit, error) {
 	return edits, nil
 }
 
-func (o patchOperation) read() (cluster.MachineID, settingsChange, error) {
+func (s *Server) settingsOperation(o patchOperation) (cluster.MachineID, settingsChange, error) {
 	if o.Op != "add" && o.Op != "remove" && o.Op != "replace" {
 		return "", nil, badRequest("invalid op: expect add, remove, or replace")
 	}
@@ -108,7 +99,11 @@ func (o patchOperation) read() (cluster.MachineID, settingsChange, error) {
 		return cluster.MachineID(parts[1]), change, err
 	}
 	if parts := cordonedPath.FindStringSubmatch(o.Path); parts != nil {
-		change, err := o.cordoned()
+		change, err := o.cordoned(s.cache.clock())
+		return cluster.MachineID(parts[1]), change, err
+	}
+	if parts := drainPath.FindStringSubmatch(o.Path); parts != nil {
+		change, err := s.drain(o, cluster.MachineID(parts[1]))
 		return cluster.MachineID(parts[1]), change, err
 	}
 	if parts := capacityPath.FindStringSubmatch(o.Path); parts != nil {
@@ -134,9 +129,9 @@ func (o patchOperation) metadata(key string) (settingsChange, error) {
 	return setMetadata(key, text), nil
 }
 
-func (o patchOperation) cordoned() (settingsChange, error) {
+func (o patchOperation) cordoned(now time.Time) (settingsChange, error) {
 	if o.Op == "remove" {
-		return setCordoned(false), nil
+		return setCordoned(false, now), nil
 	}
 	if o.Value.text == "" {
 		return nil, errNoValue
@@ -145,7 +140,44 @@ func (o patchOperation) cordoned() (settingsChange, error) {
 	if err != nil {
 		return nil, badRequest("invalid value of cordoned: expect true or false")
 	}
-	return setCordoned(cordoned), nil
+	return setCordoned(cordoned, now), nil
+}
+
+// drain takes "reboot" besides truth values: then the drain is for the boot in which the machine is now.
+func (s *Server) drain(o patchOperation, id cluster.MachineID) (settingsChange, error) {
+	if o.Op == "remove" {
+		return endDrain, nil
+	}
+	switch o.Value.text {
+	case "":
+		return nil, errNoValue
+	case "false":
+		return endDrain, nil
+	case "true":
+		return setDrain("", s.cache.clock()), nil
+	case "reboot":
+		boot, err := s.bootOf(id)
+		return setDrain(boot, s.cache.clock()), err
+	}
+	return nil, badRequest("invalid value of drain: expect true, false or reboot")
+}
+
+// bootOf is the boot of a machine whose fleetd can be told to reboot it.
+func (s *Server) bootOf(id cluster.MachineID) (boot string, err error) {
+	s.cache.read(func(v view) {
+		m, present := v.Machine(id)
+		state, _ := v.State(id)
+		switch {
+		case !present:
+			err = conflict("machine %s is not present: nobody can reboot it", id)
+		case state == cluster.StateSilent:
+			err = conflict("machine %s is silent: its fleetd, which would reboot it, is not there", id)
+		case m.Session.BootID == "":
+			err = conflict("machine %s does not say which boot it is in: it would not be known when it was rebooted", id)
+		}
+		boot = m.Session.BootID
+	})
+	return boot, err
 }
 
 // capacity takes amounts as they are written in unit files.

@@ -114,6 +114,9 @@ func parseFilter(query url.Values) (filter, error) {
 		}
 		f.selector = append(f.selector, requirement)
 	}
+	if f.absent, err = boolParameter(query.Get(paramAbsent), false); err != nil {
+		return f, badRequest("parameter %s: %v", paramAbsent, err)
+	}
 	for _, text := range sent[string](query, paramGlobal) {
 		global, err := boolParameter(text, false)
 		if err != nil || f.global != nil && *f.global != global {
@@ -170,7 +173,7 @@ func (s *Server) pageLimit(text string) (int, error) {
 func canonical(query url.Values) string {
 	decisive := url.Values{}
 	for _, parameter := range []string{
-		paramName, paramGlob, paramMachine, paramDesired, paramLoad, paramActive, paramSub, paramPhase, paramGlobal, paramSelector,
+		paramName, paramGlob, paramMachine, paramDesired, paramLoad, paramActive, paramSub, paramPhase, paramGlobal, paramSelector, paramAbsent,
 	} {
 		if values := sent[string](query, parameter); values != nil {
 			slices.Sort(values)

@@ -24,12 +24,14 @@ type route struct {
 // routes is the whole API. A call that is added here has to be described in openapi.json, or a test fails.
 func (s *Server) routes() []route {
 	return []route{
+		{"alarms", resource{http.MethodGet: s.getAlarms}},
+		{"alarms/{name}/ack", resource{http.MethodPost: with("name", s.postAck)}},
 		{"changes", resource{http.MethodPost: s.postChanges}},
 		{"discovery", resource{http.MethodGet: s.getDiscovery}},
 		{"events", resource{http.MethodGet: s.getEvents}},
 		{"history", resource{http.MethodGet: s.getHistory}},
 		{"machines", resource{http.MethodGet: s.listMachines, http.MethodPatch: s.patchMachines}},
-		{"machines/{id}", resource{http.MethodGet: with("id", s.getMachine)}},
+		{"machines/{id}", resource{http.MethodGet: with("id", s.getMachine), http.MethodDelete: with("id", s.forgetMachine)}},
 		{"openapi.json", resource{http.MethodGet: s.getOpenAPI}},
 		{"plan", resource{http.MethodPost: s.postPlan}},
 		{"rebalance", resource{http.MethodPost: s.postRebalance}},

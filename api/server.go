@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"fleet/cluster"
 	"fleet/unit"
@@ -27,6 +28,8 @@ type Store interface {
 	// UpdateSettings does the same for the operator's settings of a machine.
 	UpdateSettings(ctx context.Context, id cluster.MachineID,
 		change func(cluster.Settings) (cluster.Settings, error)) (revision int64, err error)
+	// Acknowledge records that the engine may go on in spite of the alarm of that name that was raised then.
+	Acknowledge(ctx context.Context, name cluster.AlarmName, since time.Time) (revision int64, err error)
 }
 
 // Options are the settings of a Server. The zero value works.

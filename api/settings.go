@@ -2,6 +2,7 @@ package api
 
 import (
 	"maps"
+	"time"
 
 	"fleet/cluster"
 )
@@ -23,9 +24,31 @@ func hideMetadata(key string) settingsChange {
 	return func(s *cluster.Settings) { s.Metadata[key] = nil }
 }
 
-func setCordoned(cordoned bool) settingsChange {
-	return func(s *cluster.Settings) { s.Cordoned = cordoned }
+// setCordoned keeps since when a machine is cordoned that was already.
+func setCordoned(cordoned bool, now time.Time) settingsChange {
+	return func(s *cluster.Settings) {
+		switch {
+		case !cordoned:
+			s.CordonedSince = time.Time{}
+		case !s.Cordoned:
+			s.CordonedSince = now
+		}
+		s.Cordoned = cordoned
+	}
 }
+
+// setDrain keeps since when a machine is drained that was already, in the same way.
+func setDrain(boot string, now time.Time) settingsChange {
+	return func(s *cluster.Settings) {
+		if s.Drain == nil || s.Drain.Boot != boot {
+			s.Drain = &cluster.Drain{Since: now, Boot: boot}
+		}
+	}
+}
+
+func endDrain(s *cluster.Settings) { s.Drain = nil }
+
+func forget(s *cluster.Settings) { s.Forget = true }
 
 func setCapacity(resource string, amount int64) settingsChange {
 	return func(s *cluster.Settings) { s.Capacity[resource] = amount }
@@ -40,6 +63,7 @@ func (e settingsEdit) apply(current cluster.Settings) (cluster.Settings, error) 
 	edited := current
 	edited.Metadata = make(map[string]*string, len(current.Metadata))
 	maps.Copy(edited.Metadata, current.Metadata)
+	edited.Forget = false // whoever lays something over a machine wants it to be known
 	edited.Capacity = make(map[string]int64, len(current.Capacity))
 	maps.Copy(edited.Capacity, current.Capacity)
 	for _, change := range e.changes {

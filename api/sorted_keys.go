@@ -32,6 +32,16 @@ func (c *cache) reportedNames() []unit.Name {
 // presentMachines are the machines with a record, sorted. The caller holds the lock for reading.
 func (c *cache) presentMachines() []cluster.MachineID { return c.present.get(c.view().machineIDs) }
 
+// awayMachines are those that are not present and still known, sorted. The caller holds the lock for reading.
+func (c *cache) awayMachines() []cluster.MachineID { return c.away.get(c.snapshot.Away) }
+
+// allMachines are those that are present and those that are away, sorted.
+func allMachines(present, away []cluster.MachineID) []cluster.MachineID {
+	all := slices.Concat(present, away)
+	slices.Sort(all)
+	return all
+}
+
 // sortedKeys is a list that is made when it is asked for. What comes and goes after that is put in when it
 // is asked for again: among a hundred thousand names that is a copy, and not another sort. Lists that
 // were handed out do not change.

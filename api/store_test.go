@@ -220,3 +220,12 @@ func (s *fakeStore) UpdateSettings(
 	s.settings[id] = settings
 	return s.writeLocked(cluster.SettingsChanged{ID: id, Settings: &settings}), nil
 }
+
+func (s *fakeStore) Acknowledge(_ context.Context, name cluster.AlarmName, since time.Time) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return 0, s.fail
+	}
+	return s.writeLocked(cluster.AckChanged{Name: name, Ack: &cluster.Ack{Name: name, Since: since}}), nil
+}

@@ -51,10 +51,12 @@ type Copy struct {
 	MachineID cluster.MachineID `json:"machineID"`
 	Address   string            `json:"address,omitempty"` // of the machine
 	Presence  cluster.Presence  `json:"presence"`
-	Ordered   bool              `json:"ordered"`          // the machine's orders have the unit
-	Reason    string            `json:"reason,omitempty"` // why here
-	Since     time.Time         `json:"since,omitzero"`   // when it was placed here
-	Move      int64             `json:"move,omitempty"`   // the last request to move the unit that was carried out or refused
+	Silent    bool              `json:"silent,omitempty"`   // the machine is present and its fleetd is not there: the rest is what it said last
+	AwaySince time.Time         `json:"awaySince,omitzero"` // since when the machine is silent or lost, if that is known
+	Ordered   bool              `json:"ordered"`            // the machine's orders have the unit
+	Reason    string            `json:"reason,omitempty"`   // why here
+	Since     time.Time         `json:"since,omitzero"`     // when it was placed here
+	Move      int64             `json:"move,omitempty"`     // the last request to move the unit that was carried out or refused
 
 	ObservedAt   time.Time      `json:"observedAt,omitzero"` // when the machine said the rest, its clock
 	Hash         string         `json:"hash,omitempty"`      // fleet 1's hash of the file there
@@ -90,6 +92,8 @@ type UnitState struct {
 
 	Reason           string    `json:"reason,omitempty"`           // why on this machine
 	ObservedAt       time.Time `json:"observedAt,omitzero"`        // the machine's clock
+	Silent           bool      `json:"silent,omitempty"`           // the machine's fleetd is not there: this is what it said last
+	AwaySince        time.Time `json:"awaySince,omitzero"`         // since when, if that is known
 	WantedGeneration int64     `json:"wantedGeneration,omitempty"` // the unit's
 	Generation       int64     `json:"generation,omitempty"`       // the last that was carried out here
 	InvocationID     string    `json:"invocationID,omitempty"`     // of the last start
@@ -101,7 +105,7 @@ type UnitState struct {
 	Error            string    `json:"error,omitempty"`            // why the order could not be carried out
 }
 
-// Machine is a machine that is present in fleet's v1 JSON, with what ours adds.
+// Machine is a machine in fleet's v1 JSON, with what ours adds. Of one that is not present only what is still known is said.
 type Machine struct {
 	ID        cluster.MachineID `json:"id,omitempty"`
 	PrimaryIP string            `json:"primaryIP,omitempty"` // where its units are reached
@@ -109,13 +113,22 @@ type Machine struct {
 
 	// What follows is not in v1.
 
-	Endpoint string     `json:"endpoint,omitempty"` // URL at which its fleetd serves the API over TCP
-	Version  string     `json:"version,omitempty"`  // of its fleetd
-	Since    time.Time  `json:"since,omitzero"`     // when it joined, its clock
+	Endpoint string    `json:"endpoint,omitempty"` // URL at which its fleetd serves the API over TCP
+	Version  string    `json:"version,omitempty"`  // of its fleetd
+	Since    time.Time `json:"since,omitzero"`     // when it joined, its clock
+
+	// State is lost, left, silent, returned, draining, cordoned, ready, or unknown if its record cannot be read: the first of these that is true.
+	State      cluster.MachineState `json:"state,omitempty"`
+	StateSince time.Time            `json:"stateSince,omitzero"` // since when it is in that state, if that is known
+	BootID     string               `json:"bootID,omitempty"`    // of the kernel that it runs
+
 	Units    int        `json:"units,omitempty"`    // how many it is ordered to have
 	Capacity *Capacity  `json:"capacity,omitempty"` // the machine's own with the operator's laid over it
 	Reserved *Resources `json:"reserved,omitempty"` // by the units that it is ordered to have
 	Cordoned bool       `json:"cordoned,omitempty"` // it is given no further units
+	Leaving  bool       `json:"leaving,omitempty"`  // its host is being shut down
+	Drain    *Drain     `json:"drain,omitempty"`    // its units are to go elsewhere
+	Fence    *Fence     `json:"fence,omitempty"`    // what guards units that say AtMostOnce; missing: they cannot run there
 	Leader   bool       `json:"leader,omitempty"`   // its engine leads
 	Error    string     `json:"error,omitempty"`    // why its record cannot be read
 }
@@ -160,7 +173,7 @@ type EventType string
 const (
 	EventUnit        EventType = "unit"         // the newest state of a unit
 	EventMachine     EventType = "machine"      // the newest state of a machine
-	EventMachineGone EventType = "machine-gone" // a machine is no longer present; only its id is given
+	EventMachineGone EventType = "machine-gone" // a machine is no longer present, or if absent ones are told of too no longer known; only its id is given
 	EventSync        EventType = "sync"         // everything selected has been told once
 	EventReset       EventType = "reset"        // forget what was told before: everything follows anew, the message says why
 	EventPing        EventType = "ping"         // nothing happened for a while

@@ -98,6 +98,8 @@ func (v view) copied(c cluster.Copy, d detail) Copy {
 		MachineID: c.Machine,
 		Address:   c.Address,
 		Presence:  c.Presence,
+		Silent:    c.Silent,
+		AwaySince: c.Away,
 		Ordered:   c.Order != nil,
 	}
 	if c.Order != nil {
@@ -133,6 +135,8 @@ func (v view) state(st cluster.Status, c cluster.Copy) UnitState {
 		SystemdActiveState: r.Active,
 		SystemdSubState:    r.Sub,
 		ObservedAt:         c.At,
+		Silent:             c.Silent,
+		AwaySince:          c.Away,
 		WantedGeneration:   st.Unit.Generation,
 		Generation:         r.Generation,
 		InvocationID:       r.InvocationID,
@@ -174,11 +178,16 @@ func (v view) bareMachine(id cluster.MachineID) *Machine {
 		Endpoint:  record.API,
 		Version:   record.Version,
 		Since:     record.Since,
+		BootID:    record.Session.BootID,
 		Cordoned:  v.Settings(id).Cordoned,
 		Capacity:  capacityOf(v.Settings(id).Limit(record.Capacity)),
 		Leader:    v.leads(id),
+		Leaving:   record.Leaving,
+		Drain:     v.drain(id),
+		Fence:     fenceOf(record.Fence),
 		Error:     corrupt,
 	}
+	m.State, m.StateSince = v.State(id)
 	if present { // else only what was laid over them is known, and a selector does not go by that
 		m.Metadata = v.Metadata(id)
 	}

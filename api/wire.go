@@ -29,6 +29,7 @@ const (
 	paramPhase    = "phase"
 	paramGlobal   = "global"
 	paramSelector = "selector"
+	paramAbsent   = "absent"
 	paramSort     = "sort"
 	paramFields   = "fields"
 	paramLimit    = "limit"

@@ -143,6 +143,23 @@ func (s *Snapshot) Absence(id MachineID) (Absence, bool) {
 // Absent lists the machines of which there is an Absence, silent ones included, sorted.
 func (s *Snapshot) Absent() []MachineID { return slices.Sorted(maps.Keys(s.absences)) }
 
+// Away lists the machines that are not present and are still known: of which there are orders or an Absence, sorted.
+func (s *Snapshot) Away() []MachineID {
+	ids := make(map[MachineID]struct{}, len(s.absences))
+	for id := range s.absences {
+		ids[id] = struct{}{}
+	}
+	for id := range s.orders {
+		ids[id] = struct{}{}
+	}
+	maps.DeleteFunc(ids, func(id MachineID, _ struct{}) bool {
+		_, there := s.machines[id]
+		_, damaged := s.Corrupt(KindMachine, string(id))
+		return there || damaged
+	})
+	return slices.Sorted(maps.Keys(ids))
+}
+
 // Alarms lists what the engine needs people for, by name.
 func (s *Snapshot) Alarms() []Alarm {
 	var all []Alarm

@@ -24,6 +24,8 @@ type Copy struct {
 	Address  string // empty if the machine is not present
 	Boot     string // boot id of the machine; empty if it is not present
 	Presence Presence
+	Silent   bool        // the machine is present and its fleetd is not there: Report is what it said last
+	Away     time.Time   // since when the machine is silent or lost; zero if it is neither, or that is not known
 	Order    *Order      // nil if the machine's orders do not have the unit
 	Report   *UnitReport // nil if the machine reports nothing of it: unknown, if the machine is lost
 	At       time.Time   // when the report was written
@@ -70,7 +72,12 @@ func (s *Snapshot) copyOf(name unit.Name, id MachineID) Copy {
 	orders := s.orders[id]
 	report, reported := s.reports[id]
 
-	c := Copy{Machine: id, Address: machine.Address, Boot: machine.Session.BootID, Presence: s.Presence(id)}
+	c := Copy{
+		Machine: id, Address: machine.Address, Boot: machine.Session.BootID, Presence: s.Presence(id), Silent: s.Silent(id),
+	}
+	if c.Silent || c.Presence == Lost {
+		c.Away = s.absences[id].Since
+	}
 	if o, ok := orders.Units[name]; ok {
 		c.Order = &o
 	}

@@ -17,6 +17,8 @@ func (s *Snapshot) touch(c Change, into map[unit.Name]struct{}) {
 		s.touchMachine(c.ID, into)
 	case AgentChanged:
 		s.touchMachine(c.ID, into)
+	case AbsenceChanged:
+		s.touchMachine(c.ID, into)
 	case OrdersChanged:
 		s.touchOrders(c, into)
 	case ReportChanged:
@@ -25,7 +27,7 @@ func (s *Snapshot) touch(c Change, into map[unit.Name]struct{}) {
 		switch c.Kind {
 		case KindUnit, KindPending, KindFailures:
 			into[unit.Name(c.ID)] = struct{}{}
-		case KindMachine, KindSettings, KindOrders, KindReport, KindAgent:
+		case KindMachine, KindSettings, KindOrders, KindReport, KindAgent, KindAbsence:
 			s.touchMachine(MachineID(c.ID), into)
 		case KindFile:
 			s.touchFile(unit.ContentID(c.ID), into)
