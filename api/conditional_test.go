@@ -17,7 +17,7 @@ import (
 
 // reads are calls that show something, one of each kind.
 var reads = []string{
-	"discovery", "openapi.json", "settings", "machines", "units", "state", "units?sort=-name&fields=name&limit=1",
+	"discovery", "openapi.json", "settings", "alarms", "machines?absent=true", "machines", "units", "state", "units?sort=-name&fields=name&limit=1",
 	"units/web.service", "units/web.service/file", "units/web.service/explanation", "state/web.service", "state/none.service",
 	"machines/2d1f8c1e5b0a4c0e9a55c0ffee000001", "history",
 }

@@ -83,6 +83,7 @@ func newDocSession(t *testing.T) *docSession {
 		},
 	}
 	api.SetClock(s.api, func() time.Time { return noon })
+	gone := cluster.MachineID("9b5d0000000000000000000000000007")
 	session := cluster.Session{Lease: 1, BootID: "boot"}
 	otherSession := cluster.Session{Lease: 2, BootID: "boot"}
 	web := s.store.submit(t, "web@1.service", "[Service]\nExecStart=/usr/bin/web %i\nMemoryMax=2G\n", cluster.Launched)
@@ -119,6 +120,14 @@ func newDocSession(t *testing.T) *docSession {
 			},
 		}},
 		cluster.LeaderChanged{Machine: id},
+		cluster.AbsenceChanged{ID: gone, Absence: &cluster.Absence{
+			Machine: gone, State: cluster.StateLost, Since: noon, Session: cluster.Session{Lease: 3, BootID: "boot"},
+			Address: "192.0.2.9", Version: "2.0.0",
+		}},
+		cluster.AlarmChanged{Name: cluster.MassLoss, Alarm: &cluster.Alarm{
+			Name: cluster.MassLoss, Since: noon, Machines: []cluster.MachineID{gone},
+			Message: "2 of 3 machines were lost within 60s: their units wait for them",
+		}},
 		cluster.OrdersChanged{ID: id, Orders: &cluster.Orders{
 			Machine: id, Session: session,
 			Units: map[unit.Name]cluster.Order{web.Name: {

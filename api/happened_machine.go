@@ -70,7 +70,7 @@ func (t *machineTeller) presence(was, is machinePast) {
 		t.tell(HappenedUnreadable, SeverityWarning, "has a record that cannot be read: %s", is.corrupt)
 	case is.corrupt != "" || was.corrupt != "" && is.present:
 		// What has become of it meanwhile is not known.
-	case was.present && !is.present && was.emptied(), was.state == cluster.StateLost && is.state == cluster.StateLeft:
+	case was.present && !is.present && was.emptied():
 		t.tell(HappenedLeft, SeverityInfo, "left; nothing is placed there")
 	case was.present && !is.present:
 		t.tell(HappenedLost, SeverityWarning, "lost%s", placedThere(is.units))
@@ -104,11 +104,11 @@ func (t *machineTeller) asked(was, is machinePast) {
 	case is.drain == nil && was.drain != nil && is.present:
 		t.tell(HappenedUndrained, SeverityInfo, "is drained no longer")
 	case is.drain != nil && was.drain != nil && len(was.drain.Moving) > 0 && len(is.drain.Moving) == 0 && is.present:
-		severity, stuck := SeverityInfo, ""
 		if n := len(is.drain.Stuck); n > 0 {
-			severity, stuck = SeverityWarning, fmt.Sprintf(", but for %d that cannot", n)
+			t.tell(HappenedDrained, SeverityWarning, "has nothing left that can leave; %d cannot", n)
+			return
 		}
-		t.tell(HappenedDrained, severity, "is empty: all units have left it%s", stuck)
+		t.tell(HappenedDrained, SeverityInfo, "is empty: all that can leave have left it")
 	}
 }
 

@@ -265,6 +265,7 @@ func drawList(t *rapid.T) string {
 		"units?sort=-name", "units?sort=desiredState", "units?sort=-generation", "units?sort=outcome&glob=*", "units?fields=name,copies",
 		"state?machineID=2222bbbb", "state?unitName=a.service&unitName=d.service", "state?sort=-observedAt", "state?sort=machineID", "state?selector=disk",
 		"machines?sort=-units", "machines?selector=disk=ssd", "machines?unitName=a.service", "machines",
+		"machines?absent=true", "machines?absent=true&sort=-state", "machines?absent=true&selector=disk=ssd",
 	}).Draw(t, "list")
 }
 

@@ -27,8 +27,12 @@ import (
 // store says of the cluster, and requests as they go over the wire; what
 // comes back is written down whole, but for headers that are the same everywhere and hashes in ETags.
 //
-//	machine M1 [ip=A] [metadata=(k=v,…)] [max=N] [memory=N] [physical=N] [version=V]
-//	                                a machine that is present; "gone" removes it
+//	machine M1 [ip=A] [metadata=(k=v,…)] [max=N] [memory=N] [physical=N] [version=V] [attends] [leaving] [fence=KILL]
+//	                                a machine that is present; "gone" removes it; a fence that kills after so many seconds
+//	agent M1 [gone]                 its fleetd is there, or is not
+//	absence M1 [silent|lost|left] [ip=A]  what the engine found; without a word it is as it should be
+//	forgotten M1                    the engine has removed what was known of it
+//	alarm NAME [MINUTE] [M1]        is raised so long after noon; without a minute it is over
 //	                                for machine, orders and report: [session=S] a session other than the first one, [boot=B] of
 //	                                another boot
 //	orders M1                       what the machine has to run: lines "NAME STATE"
@@ -85,6 +89,15 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		changes = append(changes, s.report(t, d))
 	case "pending":
 		changes = append(changes, s.pending(t, d))
+	case "forgotten":
+		id := machineID(d)
+		changes = append(changes, cluster.OrdersChanged{ID: id}, cluster.SettingsChanged{ID: id}, cluster.AbsenceChanged{ID: id})
+	case "agent":
+		changes = append(changes, agentChange(d))
+	case "absence":
+		changes = append(changes, absenceChange(t, d))
+	case "alarm":
+		changes = append(changes, alarmChange(t, d))
 	case "corrupt":
 		kind, id, _ := strings.Cut(d.CmdArgs[0].Key, "/")
 		changes = append(changes, cluster.Corrupted{Kind: cluster.Kind(kind), ID: id, Err: "unexpected end of JSON input"})
@@ -164,6 +177,15 @@ func (s *script) machine(t *testing.T, d *datadriven.TestData) cluster.Change {
 			m.Capacity.PhysicalMemory, _ = strconv.ParseInt(arg.Vals[0], 10, 64)
 		case "version":
 			m.Version = arg.Vals[0]
+		case "attends":
+			m.Attends = true
+		case "leaving":
+			m.Leaving = true
+		case "fence":
+			kill, _ := strconv.Atoi(arg.Vals[0])
+			m.Fence = cluster.Fence{
+				TTL: 30 * time.Second, Renewal: 6 * time.Second, Watchdog: 15 * time.Second, Kill: time.Duration(kill) * time.Second,
+			}
 		case "session", "boot":
 		case "metadata":
 			m.Metadata = make(map[string]string)
@@ -218,6 +240,49 @@ func (s *script) report(t *testing.T, d *datadriven.TestData) cluster.Change {
 		r.Units[unit.Name(words[0])] = ur
 	}
 	return cluster.ReportChanged{ID: id, Report: &r}
+}
+
+func agentChange(d *datadriven.TestData) cluster.Change {
+	id := machineID(d)
+	if d.HasArg("gone") {
+		return cluster.AgentChanged{ID: id}
+	}
+	return cluster.AgentChanged{ID: id, Agent: &cluster.Agent{Machine: id, Session: sessionOf(id), Since: noon}}
+}
+
+func absenceChange(t *testing.T, d *datadriven.TestData) cluster.Change {
+	id := machineID(d)
+	a := cluster.Absence{Machine: id, Since: noon.Add(time.Minute), Session: sessionOf(id), Version: "1.2.3", Metadata: map[string]string{"disk": "ssd"}}
+	for _, arg := range d.CmdArgs[1:] {
+		switch state := cluster.MachineState(arg.Key); {
+		case arg.Key == "ip":
+			a.Address = arg.Vals[0]
+		case slices.Contains([]cluster.MachineState{cluster.StateSilent, cluster.StateLost, cluster.StateLeft}, state):
+			a.State = state
+		default:
+			d.Fatalf(t, "unknown argument %s", arg.Key)
+		}
+	}
+	if a.State == "" {
+		return cluster.AbsenceChanged{ID: id}
+	}
+	return cluster.AbsenceChanged{ID: id, Absence: &a}
+}
+
+func alarmChange(t *testing.T, d *datadriven.TestData) cluster.Change {
+	name := cluster.AlarmName(d.CmdArgs[0].Key)
+	if len(d.CmdArgs) == 1 {
+		return cluster.AlarmChanged{Name: name}
+	}
+	minute, err := strconv.Atoi(d.CmdArgs[1].Key)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	a := cluster.Alarm{Name: name, Since: noon.Add(time.Duration(minute) * time.Minute), Message: "too many machines were lost"}
+	for _, arg := range d.CmdArgs[2:] {
+		a.Machines = append(a.Machines, cluster.MachineID(strings.Repeat(strings.TrimPrefix(arg.Key, "M"), 32)))
+	}
+	return cluster.AlarmChanged{Name: name, Alarm: &a}
 }
 
 // detail sets one more field of what a machine says of a unit.

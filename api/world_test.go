@@ -133,7 +133,7 @@ func (w *world) change(t *rapid.T) {
 	name := rapid.SampledFrom(names).Draw(t, "unit")
 	id := rapid.SampledFrom(machines).Draw(t, "machine")
 	what := rapid.SampledFrom([]string{
-		"submit", "submit", "submit", "destroy", "join", "join", "leave", "order", "order", "order", "report", "report", "report",
+		"submit", "submit", "submit", "destroy", "join", "join", "leave", "agent", "absence", "order", "order", "order", "report", "report", "report",
 		"pending", "settings", "leader", "file gone", "damage", "anew",
 	}).Draw(t, "what")
 	switch what {
@@ -159,7 +159,19 @@ func (w *world) change(t *rapid.T) {
 		disk := rapid.SampledFrom([]string{"ssd", "hdd"}).Draw(t, "disk")
 		w.tell(false, cluster.SettingsChanged{ID: id, Settings: &cluster.Settings{
 			Cordoned: rapid.Bool().Draw(t, "cordoned"), Metadata: map[string]*string{"disk": &disk},
+			Drain: rapid.SampledFrom([]*cluster.Drain{nil, {Since: noon}, {Since: noon, Boot: "boot"}, {Since: noon, Boot: "other"}}).Draw(t, "drain"),
 		}})
+	case "agent":
+		w.tell(false, cluster.AgentChanged{ID: id, Agent: rapid.SampledFrom([]*cluster.Agent{
+			nil, {Machine: id, Session: session(id), Since: noon},
+		}).Draw(t, "agent")})
+	case "absence":
+		a := &cluster.Absence{Machine: id, Since: noon, Session: session(id), Address: "192.0.2.1", Metadata: map[string]string{"disk": "ssd"}}
+		a.State = rapid.SampledFrom([]cluster.MachineState{"", cluster.StateSilent, cluster.StateLost, cluster.StateLeft}).Draw(t, "state")
+		if a.State == "" {
+			a = nil
+		}
+		w.tell(false, cluster.AbsenceChanged{ID: id, Absence: a})
 	case "leader":
 		w.tell(false, cluster.LeaderChanged{Machine: id})
 	case "file gone":
@@ -178,6 +190,7 @@ func session(id cluster.MachineID) cluster.Session {
 func (w *world) machine(t *rapid.T, id cluster.MachineID) *cluster.Machine {
 	return &cluster.Machine{
 		ID: id, Session: session(id), Since: noon, Address: rapid.SampledFrom([]string{"192.0.2.1", "192.0.2.2"}).Draw(t, "address"),
+		Attends:  rapid.Bool().Draw(t, "attends"),
 		Metadata: map[string]string{"disk": rapid.SampledFrom([]string{"ssd", "hdd"}).Draw(t, "disk")},
 	}
 }
@@ -227,6 +240,7 @@ func (w *world) pending(t *rapid.T, name unit.Name) *cluster.Pending {
 func (w *world) damage(t *rapid.T, name unit.Name, id cluster.MachineID) {
 	kind := rapid.SampledFrom([]cluster.Kind{
 		cluster.KindUnit, cluster.KindPending, cluster.KindMachine, cluster.KindSettings, cluster.KindOrders, cluster.KindReport, cluster.KindFile,
+		cluster.KindAgent, cluster.KindAbsence,
 	}).Draw(t, "kind")
 	key := string(id)
 	switch kind {
