@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -70,12 +71,25 @@ func (a *app) setCordoned(cmd *cobra.Command, args []string, cordoned bool) erro
 	}
 	for i := range chosen {
 		a.say("%s", cordonWords(chosen[i], cordoned, isPresent(all, chosen[i].ID)))
-		chosen[i].Cordoned = cordoned
 	}
-	if a.structured() {
-		return entities(a, chosen)
+	return a.showMachines(ctx, c, ids)
+}
+
+// showMachines writes what machines are now, for programs. One that is not known is its id.
+func (a *app) showMachines(ctx context.Context, c *api.Client, ids []cluster.MachineID) error {
+	if !a.structured() {
+		return nil
 	}
-	return nil
+	shown := make([]api.Machine, len(ids))
+	for i, id := range ids {
+		m, err := c.Machine(ctx, id)
+		if err != nil && !errors.Is(err, api.ErrNotFound) {
+			return remote(fmt.Errorf("get machine %s: %w", id, err))
+		}
+		shown[i] = m.Machine
+		shown[i].ID = id
+	}
+	return entities(a, shown)
 }
 
 // cordonWords tells what has become of a machine that was as m is.

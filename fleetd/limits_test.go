@@ -40,6 +40,11 @@ func (empty) UpdateSettings(ctx context.Context, _ cluster.MachineID, _ func(clu
 	return 0, ctx.Err()
 }
 
+func (empty) Acknowledge(ctx context.Context, _ cluster.AlarmName, _ time.Time) (int64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
 // limitedAPI is the API with settings, running until the test ends.
 func limitedAPI(t *testing.T, s Settings) http.Handler {
 	server := api.New(empty{}, api.Options{Limits: s.apiLimits()})

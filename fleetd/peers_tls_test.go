@@ -54,6 +54,11 @@ func (twoRecords) UpdateSettings(context.Context, cluster.MachineID, func(cluste
 	return 0, errors.ErrUnsupported
 }
 
+// Acknowledge implements api.Store.
+func (twoRecords) Acknowledge(context.Context, cluster.AlarmName, time.Time) (int64, error) {
+	return 0, errors.ErrUnsupported
+}
+
 // oneLine is a systemd whose journal has one entry, and then waits.
 type oneLine struct{}
 
