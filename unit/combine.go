@@ -55,6 +55,9 @@ func (b *rulesBuilder) combine() {
 	if r.Freeze && !r.AtMostOnce {
 		b.clash(keyOnFence, keyOnFence, "OnFence=freeze needs AtMostOnce=yes: only such units are fenced")
 	}
+	if t := b.unit.Type(); r.AtMostOnce && !t.Fencible() {
+		b.clash(keyAtMostOnce, keyAtMostOnce, fmt.Sprintf("a %s cannot be fenced: AtMostOnce is for services, sockets, timers, paths and targets", t))
+	}
 	if r.AtMostOnce && r.HandOver == StartFirst {
 		b.clash(keyAtMostOnce, keyHandOver, "HandOver=start-first cannot be used with AtMostOnce: there would be two copies for a moment")
 	}

@@ -2,6 +2,7 @@ package unit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -106,3 +107,13 @@ func (s Share) Of(total int) int {
 
 // StopsFirst tells whether the unit stops on one machine before it starts on another.
 func (r *Rules) StopsFirst() bool { return r.AtMostOnce || r.HandOver == StopFirst }
+
+// FenceService is the service to which units that say AtMostOnce are bound.
+const FenceService Name = "fleet-fence.service"
+
+// fencible are the types of units that can say AtMostOnce: what they are is processes, and what starts them. Whether
+// a file system is still mounted or a slice still populated is not for a fence to end.
+var fencible = []Type{Service, Socket, Timer, Path, Target}
+
+// Fencible tells whether units of this type can say AtMostOnce.
+func (t Type) Fencible() bool { return slices.Contains(fencible, t) }

@@ -30,6 +30,9 @@ type behaviour struct {
 	logs      []string
 	exit      int32 // status of a main process that fails
 	unmet     bool  // a condition of the file does not hold
+
+	atMostOnce bool // it is bound to the fence
+	freeze     bool // OnFence=freeze
 }
 
 // required names, by type, the keys of which systemd wants at least one.
@@ -64,6 +67,9 @@ func (programs programs) behaviourOf(n unit.Name, raw []byte) behaviour {
 		logs:    f.Values("X-Test", "Log"),
 		exit:    1,
 		unmet:   slices.ContainsFunc(f.Values("Unit", "ConditionPathExists"), programs.unmet),
+	}
+	if rules, err := f.Rules(n); err == nil {
+		b.atMostOnce, b.freeze = rules.AtMostOnce, rules.Freeze
 	}
 	if r, ok := required[n.Type()]; ok && !hasAny(f, r.section, r.keys) {
 		b.loadErr = "Unit " + string(n) + " lacks " + strings.Join(r.keys, "= or ") + "=. Refusing."

@@ -19,6 +19,7 @@ type Host struct {
 		units    map[unit.Name]*process
 		host     map[unit.Name]string // units of the host itself, by path
 		programs programs
+		fence    *fence // nil if none is installed
 		managers map[*Manager]struct{}
 		enabled  map[unit.Name]bool
 		runs     []Run
@@ -78,6 +79,7 @@ func (h *Host) Crash() {
 	for _, p := range h.mu.units {
 		p.lostPower()
 	}
+	h.mu.fence.lostPower()
 	for m := range h.mu.managers {
 		m.disconnect()
 	}

@@ -187,6 +187,9 @@ func (m *Manager) States(ctx context.Context, names []unit.Name) (map[unit.Name]
 		if p := m.host.mu.units[n]; p != nil {
 			states[n] = p.state
 		}
+		if n == unit.FenceService && m.host.mu.fence != nil {
+			states[n] = m.host.mu.fence.state
+		}
 	}
 	return states, nil
 }
@@ -231,6 +234,16 @@ func (m *Manager) queue(ctx context.Context, kind string, n unit.Name) (<-chan u
 		return nil, nil, err
 	}
 	defer m.host.mu.Unlock()
+	if f := m.host.mu.fence; f != nil && n == unit.FenceService && kind == "start" {
+		done := make(chan unit.JobResult, 1)
+		f.waiting = append(f.waiting, done)
+		f.start()
+		if f.state.Active == "active" {
+			f.waiting = nil
+			done <- unit.JobDone
+		}
+		return done, m.lost, nil
+	}
 	if kind == "stop" && m.host.mu.units[n] == nil {
 		done := make(chan unit.JobResult, 1)
 		done <- unit.JobDone

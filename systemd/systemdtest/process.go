@@ -20,6 +20,7 @@ type process struct {
 	held    func() // what happens next, but only when somebody says so
 	logs    []string
 	content unit.ContentID // what was read last
+	frozen  bool           // its processes are
 }
 
 // job is what a caller asked of a unit. waiting channels have capacity 1.
@@ -91,6 +92,9 @@ func (p *process) proceed() {
 	case p.job.kind == "stop" && !p.state.Running():
 		p.finish(unit.JobDone)
 	case p.job.kind != "stop" && (!p.state.Running() || p.state.Sub == "auto-restart"):
+		if p.does.atMostOnce && p.awaitsFence() {
+			return
+		}
 		p.start()
 	case p.job.kind == "start" && active == "activating", active == "deactivating":
 		// It is on its way.
@@ -143,7 +147,20 @@ func (p *process) hold(d time.Duration, do func()) {
 	}
 }
 
+// awaitsFence tells whether a start has to wait for the fence.
+func (p *process) awaitsFence() bool {
+	_, wait := p.host.permitted(p.name)
+	return wait
+}
+
 func (p *process) start() {
+	if p.does.atMostOnce {
+		if may, _ := p.host.permitted(p.name); !may {
+			p.rest("inactive", "dead") // the assertion of its drop-in failed
+			p.finish("assert")
+			return
+		}
+	}
 	p.state.Skipped = p.does.unmet
 	if p.does.unmet {
 		p.rest("inactive", "dead")
@@ -253,7 +270,15 @@ func (p *process) rest(active, sub string) {
 	p.set(active, sub)
 }
 
+// fenced is the end of a unit that is killed because its fence has gone. Nothing follows it.
+func (p *process) fenced() {
+	p.state.MainPID, p.state.ExitStatus, p.state.Result = 0, 9, "signal"
+	p.rest("failed", "failed")
+	p.finish(unit.JobDone)
+}
+
 func (p *process) endRun() {
+	p.frozen = false
 	if p.run < 0 {
 		return
 	}
