@@ -41,6 +41,8 @@ var mayImport = map[string][]string{
 	"fleetd":                {"fleetd/capacity", "fleetd/fence", "fleetd/metrics", "fleetd/presence", "api", "agent", "engine", "engine/schedule", "registry", "registry/etcd", "registry/embedded", "systemd", "cluster", "journal", "unit"},
 	"functional/testbed":    {"api", "cluster", "unit"},
 	"functional/model":      {},
+	"functional/chaos":      {"functional/customer", "functional/record", "functional/testbed", "api", "cluster", "unit"},
+	"functional/customer":   {"api", "cluster", "unit"},
 	"functional/record":     {"unit"},
 	"functional/simulation": {},
 	"functional/bench":      {},

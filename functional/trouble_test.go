@@ -13,75 +13,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"fleet/api"
 	"fleet/cluster"
+	"fleet/functional/customer"
 	"fleet/functional/testbed"
 	"fleet/unit"
 )
 
-// customer is somebody who asks for one thing after the other of one unit, and
-// remembers what was asked for last.
-type customer struct {
-	name    unit.Name
-	random  *rand.Rand
-	clients []*api.Client
-
-	version int
-	desired cluster.DesiredState // empty: destroyed
-	history []string
-}
-
-func (c *customer) text() string {
-	return fmt.Sprintf("[Unit]\nStartLimitIntervalSec=0\n%sEnvironment=VERSION=%d\n", stamped, c.version)
-}
-
-// ask asks for something until it is granted.
-func (c *customer) ask(ctx context.Context) error {
-	var what string
-	var request func(*api.Client) error
-	switch dice := c.random.IntN(10); {
-	case c.desired == "" || dice < 2:
-		c.version++
-		c.desired = cluster.Launched
-		what = fmt.Sprintf("put version %d", c.version)
-		request = func(a *api.Client) error {
-			_, err := a.PutFile(ctx, c.name, []byte(c.text()), api.PutFileOptions{Desired: cluster.Launched})
-			return err
-		}
-	case dice < 4:
-		c.desired = ""
-		what = "destroy"
-		request = func(a *api.Client) error {
-			_, err := a.Destroy(ctx, c.name)
-			if errors.Is(err, api.ErrNotFound) {
-				return nil // an earlier try was carried out without an answer
-			}
-			return err
-		}
-	case dice < 5 && c.desired == cluster.Launched:
-		what = "restart"
-		request = func(a *api.Client) error { _, err := a.Restart(ctx, c.name); return err }
-	default:
-		states := []cluster.DesiredState{cluster.Inactive, cluster.Loaded, cluster.Launched, cluster.Launched}
-		c.desired = states[c.random.IntN(len(states))]
-		what = string(c.desired)
-		request = func(a *api.Client) error { _, err := a.SetDesired(ctx, c.name, c.desired); return err }
-	}
-	for {
-		err := request(c.clients[c.random.IntN(len(c.clients))])
-		var answer *api.Error
-		if errors.As(err, &answer) && answer.Code/100 == 4 {
-			return fmt.Errorf("%s %s: %w", what, c.name, err)
-		}
-		if err == nil {
-			c.history = append(c.history, time.Now().Format("05.000 ")+what)
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		pause()
-	}
+// whim is the file of a customer's unit.
+func whim(version int) string {
+	return fmt.Sprintf("[Unit]\nStartLimitIntervalSec=0\n%sEnvironment=VERSION=%d\n", stamped, version)
 }
 
 // While customers change their minds, daemons are killed, paused and restarted
@@ -94,10 +34,11 @@ func TestInAMinuteOfTroubleNothingIsLostAndNothingRunsTwice(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 
-	var customers []*customer
+	var customers []*customer.Customer
 	for i := range 12 {
-		customers = append(customers, &customer{
-			name: unit.Name(fmt.Sprintf("whim%02d.service", i)), random: rand.New(rand.NewPCG(seed, uint64(i))), clients: w.clientsOf(w.Hosts()...),
+		customers = append(customers, &customer.Customer{
+			Name: unit.Name(fmt.Sprintf("whim%02d.service", i)), Text: whim,
+			Random: rand.New(rand.NewPCG(seed, uint64(i))), Clients: w.clientsOf(w.Hosts()...),
 		})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*during)
@@ -107,10 +48,10 @@ func TestInAMinuteOfTroubleNothingIsLostAndNothingRunsTwice(t *testing.T) {
 	for _, c := range customers {
 		group.Go(func() error {
 			for time.Now().Before(end) {
-				if err := c.ask(ctx); err != nil {
+				if err := c.Ask(ctx); err != nil {
 					return err
 				}
-				time.Sleep(time.Duration(c.random.IntN(3000)) * time.Millisecond)
+				time.Sleep(time.Duration(c.Random.IntN(3000)) * time.Millisecond)
 			}
 			return nil
 		})
@@ -123,8 +64,8 @@ func TestInAMinuteOfTroubleNothingIsLostAndNothingRunsTwice(t *testing.T) {
 	asked, ran := 0, 0
 	for _, c := range customers {
 		w.settles(c)
-		asked += len(c.history)
-		ran += len(w.spans(c.name))
+		asked += len(c.History)
+		ran += len(w.spans(c.Name))
 	}
 	t.Logf("%d requests, %d runs", asked, ran)
 	if asked < 100 || ran < 30 {
@@ -132,37 +73,25 @@ func TestInAMinuteOfTroubleNothingIsLostAndNothingRunsTwice(t *testing.T) {
 	}
 	for _, h := range w.Hosts() {
 		for _, file := range w.unitFiles(h) {
-			i := slices.IndexFunc(customers, func(c *customer) bool { return string(c.name) == file })
-			if c := customers[i]; c.desired == "" || c.desired == cluster.Inactive {
-				t.Errorf("%s has the file of %s, which was asked for: %v", h.Name, file, c.history)
+			i := slices.IndexFunc(customers, func(c *customer.Customer) bool { return string(c.Name) == file })
+			if c := customers[i]; c.Desired == "" || c.Desired == cluster.Inactive {
+				t.Errorf("%s has the file of %s, which was asked for: %v", h.Name, file, c.History)
 			}
 		}
 	}
 }
 
 // settles waits until a customer has what was asked for last.
-func (w *world) settles(c *customer) {
+func (w *world) settles(c *customer.Customer) {
 	w.t.Helper()
-	var u api.Unit
-	switch c.desired {
-	case "":
-		w.await(2*soon, c.name, fmt.Sprintf("it is gone after %v", c.history), gone)
-	case cluster.Inactive:
-		w.await(2*soon, c.name, fmt.Sprintf("it is nowhere after %v", c.history), func(u api.Unit) bool { return done(u) && len(u.Copies) == 0 })
-	case cluster.Loaded:
-		u = w.await(2*soon, c.name, fmt.Sprintf("it is loaded after %v", c.history), func(u api.Unit) bool {
-			return done(u) && len(u.Copies) == 1 && (u.Copies[0].Active == "inactive" || u.Copies[0].Active == "failed")
-		})
-	case cluster.Launched:
-		u = w.await(2*soon, c.name, fmt.Sprintf("it runs after %v", c.history), func(u api.Unit) bool { return runs(u) && len(u.Copies) == 1 })
-	}
+	u := w.await(2*soon, c.Name, fmt.Sprintf("it is as was asked for: %v", c.History), c.Settled)
 	if len(u.Copies) > 0 {
 		h := w.hostOf(u.Copies[0].MachineID)
-		if got := w.show(h, c.name, "Environment"); got != fmt.Sprintf("VERSION=%d", c.version) {
-			w.t.Errorf("%s is %s on %s after %v", c.name, got, h.Name, c.history)
+		if got := w.show(h, c.Name, "Environment"); got != fmt.Sprintf("VERSION=%d", c.Version) {
+			w.t.Errorf("%s is %s on %s after %v", c.Name, got, h.Name, c.History)
 		}
 	}
-	w.neverTwo(c.name, nil)
+	w.neverTwo(c.Name, nil)
 }
 
 // trouble makes trouble until then, on one host at a time.

@@ -30,7 +30,7 @@ func verbs() []verb {
 		{"exec", "exec I COMMAND…", "run a command on host I", execute},
 		{"kill", "kill I", "pull the power of host I", each("kill", (*testbed.Host).Kill)},
 		{"boot", "boot I", "switch host I on", each("boot", (*testbed.Host).Boot)},
-		{"cut", "cut [--drop|--reject] I", "cut host I off: unplug it, or drop or reject its packets", cut},
+		{"cut", "cut [--MODE] I", "cut host I off: unplug it, or drop, reject, deaf (what is sent to it), mute (what it sends)", cut},
 		{"heal", "heal I", "end a cut", each("heal", func(h *testbed.Host, ctx context.Context) error { return h.Heal(ctx) })},
 		{"pause", "pause [--host] I", "stop fleetd of host I (SIGSTOP), or all of the host", pause},
 		{"resume", "resume I", "end a pause", each("resume", (*testbed.Host).Resume)},
@@ -73,8 +73,10 @@ func (c command) onHost(ctx context.Context, verb string, args []string, do func
 
 func cut(ctx context.Context, c command, args []string) error {
 	flags := newFlags("cut")
-	drop := flags.Bool("drop", false, "")
-	reject := flags.Bool("reject", false, "")
+	modes := map[testbed.CutMode]*bool{}
+	for _, mode := range []testbed.CutMode{testbed.Unplug, testbed.Drop, testbed.Reject, testbed.Deaf, testbed.Mute} {
+		modes[mode] = flags.Bool(string(mode), false, "")
+	}
 	args, err := parse(flags, args)
 	if err != nil {
 		return err
@@ -82,14 +84,19 @@ func cut(ctx context.Context, c command, args []string) error {
 	if err := only("cut", args, 1); err != nil {
 		return err
 	}
+	var chosen []testbed.CutMode
+	for mode, is := range modes {
+		if *is {
+			chosen = append(chosen, mode)
+		}
+	}
 	mode := testbed.Unplug
-	switch {
-	case *drop && *reject:
-		return misuse("cut: either --drop or --reject")
-	case *drop:
-		mode = testbed.Drop
-	case *reject:
-		mode = testbed.Reject
+	switch len(chosen) {
+	case 0:
+	case 1:
+		mode = chosen[0]
+	default:
+		return misuse("cut: one of --unplug, --drop, --reject, --deaf, --mute")
 	}
 	return c.onHost(ctx, "cut", args, func(h *testbed.Host, ctx context.Context) error { return h.Cut(ctx, mode) })
 }

@@ -21,6 +21,8 @@ const (
 	Unplug CutMode = "unplug" // the cable is out: no carrier
 	Drop   CutMode = "drop"   // packets vanish both ways
 	Reject CutMode = "reject" // connections are refused both ways
+	Deaf   CutMode = "deaf"   // packets to it vanish, its own arrive
+	Mute   CutMode = "mute"   // packets from it vanish, others' arrive
 )
 
 // cut is the failure that a node's network was asked to have. It is kept on disk,
@@ -36,7 +38,7 @@ type cut struct {
 // outlives Kill and Boot, until Heal.
 func (n *node) Cut(ctx context.Context, mode CutMode, peers ...netip.Addr) error {
 	switch mode {
-	case Unplug, Drop, Reject:
+	case Unplug, Drop, Reject, Deaf, Mute:
 	default:
 		return fmt.Errorf("cut %s off: unknown mode %q", n.Name, mode)
 	}
@@ -110,12 +112,11 @@ func (n *node) applyCut(ctx context.Context) error {
 // before deleting it makes the deletion work whether or not it was there.
 func (c cut) ruleset() string {
 	rules := "table inet testbed {}\ndelete table inet testbed\n"
-	if c.Mode != Drop && c.Mode != Reject {
-		return rules
-	}
 	var verdicts []string
 	switch c.Mode {
-	case Drop:
+	default:
+		return rules
+	case Drop, Deaf, Mute:
 		verdicts = []string{"drop"}
 	case Reject:
 		// The refusals themselves have to get through.
@@ -135,8 +136,14 @@ func (c cut) ruleset() string {
 		}
 		return fmt.Sprintf("chain %s {\n%s\n}\n", hook, strings.Join(lines, "\n"))
 	}
-	return rules + "table inet testbed {\n" +
-		chain("input", "iif", "saddr") + chain("output", "oif", "daddr") + "}\n"
+	rules += "table inet testbed {\n"
+	if c.Mode != Mute {
+		rules += chain("input", "iif", "saddr")
+	}
+	if c.Mode != Deaf {
+		rules += chain("output", "oif", "daddr")
+	}
+	return rules + "}\n"
 }
 
 func joinAddresses(addresses []netip.Addr) string {

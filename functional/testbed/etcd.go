@@ -52,6 +52,21 @@ func (e *Etcd) Kill(ctx context.Context) error {
 	return e.group.kill(ctx)
 }
 
+// Freeze has the process stand still; Thaw continues it.
+func (e *Etcd) Freeze(ctx context.Context) error { return e.freeze(ctx, true) }
+
+// Thaw ends a Freeze.
+func (e *Etcd) Thaw(ctx context.Context) error { return e.freeze(ctx, false) }
+
+func (e *Etcd) freeze(ctx context.Context, frozen bool) error {
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return e.group.freeze(ctx, frozen)
+}
+
 // Stop ends the process in order.
 func (e *Etcd) Stop(ctx context.Context) error {
 	unlock, err := e.lock(ctx)

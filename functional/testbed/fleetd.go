@@ -50,15 +50,20 @@ func (h *Host) ResumeFleetd(ctx context.Context) error { return h.signalFleetd(c
 func (h *Host) KillFleetd(ctx context.Context) error { return h.signalFleetd(ctx, syscall.SIGKILL) }
 
 func (h *Host) signalFleetd(ctx context.Context, signal syscall.Signal) error {
-	pid, _, err := h.MainPID(ctx, fleetdUnit)
+	return h.Signal(ctx, fleetdUnit, signal)
+}
+
+// Signal sends a signal to the main process of one of the host's units. After SIGSTOP it has stopped when Signal returns.
+func (h *Host) Signal(ctx context.Context, unit string, signal syscall.Signal) error {
+	pid, _, err := h.MainPID(ctx, unit)
 	if err != nil {
 		return err
 	}
 	if pid == 0 {
-		return fmt.Errorf("send %s to fleetd on %s: it does not run", signal, h.Name)
+		return fmt.Errorf("send %s to %s on %s: it does not run", signal, unit, h.Name)
 	}
 	if err := syscall.Kill(pid, signal); err != nil {
-		return fmt.Errorf("send %s to fleetd on %s: %w", signal, h.Name, err)
+		return fmt.Errorf("send %s to %s on %s: %w", signal, unit, h.Name, err)
 	}
 	if signal != syscall.SIGSTOP {
 		return nil

@@ -180,6 +180,32 @@ func TestCuts(t *testing.T) {
 	if _, err := dialer.DialContext(ctx, "tcp", b.Address.String()+":80"); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("rejected: the build machine got %v", err)
 	}
+	// hears tells whether packets that nobody expects arrive: the kernel counts them.
+	hears := func(from, to *testbed.Host) bool {
+		count := func() string {
+			out, err := to.Exec(ctx, "nstat", "-az", "UdpNoPorts")
+			must(t, err)
+			return out
+		}
+		before := count()
+		_, err := from.Exec(ctx, "bash", "-c", "for i in 1 2 3; do echo >/dev/udp/"+to.Address.String()+"/9 || true; done 2>/dev/null")
+		must(t, err)
+		return count() != before
+	}
+	must(t, b.Cut(ctx, testbed.Deaf))
+	if err := reach(a); !silent(err) {
+		t.Errorf("deaf: want silence, got %v", err)
+	}
+	if hears(a, b) || !hears(b, a) {
+		t.Error("deaf: it hears, or is not heard")
+	}
+	must(t, b.Cut(ctx, testbed.Mute))
+	if err := reach(a); !silent(err) {
+		t.Errorf("mute: want silence, got %v", err)
+	}
+	if hears(b, a) || !hears(a, b) {
+		t.Error("mute: it is heard, or does not hear")
+	}
 	must(t, b.Cut(ctx, testbed.Drop, netip.MustParseAddr("192.0.2.77")))
 	if err := reach(a); err != nil {
 		t.Errorf("cut off from another peer only: %v", err)
