@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
+	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
@@ -33,7 +35,11 @@ type Config struct {
 	CertFile string
 	KeyFile  string
 
-	Logger *slog.Logger // for etcd's warnings and errors; nil discards
+	// Endpoints is told by a Member at which URLs this process reaches the store now: the member's own
+	// while it serves, those of the others while it does not. nil: nobody wants to know.
+	Endpoints func(urls []string) `json:"-"`
+
+	Logger *slog.Logger `json:"-"` // for etcd's warnings and errors; nil discards
 }
 
 // The times of the cluster. They must be the same for all members.
@@ -61,6 +67,9 @@ const (
 	snapshotCount   = 500
 	catchUpEntries  = 250
 	maxRequestBytes = embed.DefaultMaxRequestBytes
+
+	// maxLearners is how many members may be on their way into the cluster at a time.
+	maxLearners = 5
 )
 
 // etcd returns the settings as etcd has them.
@@ -76,18 +85,23 @@ func (c Config) etcd() (*embed.Config, error) {
 	e.QuotaBackendBytes = quota
 	e.SnapshotCount, e.SnapshotCatchUpEntries = snapshotCount, catchUpEntries
 	e.MaxRequestBytes = maxRequestBytes
+	e.MaxLearners = maxLearners
 	e.EnableGRPCGateway = false
 	e.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(c.Logger))
 	if c.Name != "" {
 		e.Name = c.Name
 	}
+	initial, err := c.initial()
+	if err != nil {
+		return nil, err
+	}
+	if len(c.AdvertisePeerURLs) == 0 {
+		c.AdvertisePeerURLs = initial[c.name()].StringSlice()
+	}
 	if err := c.urls(e); err != nil {
 		return nil, err
 	}
-	e.InitialClusterToken = "fleet"
-	if c.InitialClusterToken != "" {
-		e.InitialClusterToken = c.InitialClusterToken
-	}
+	e.InitialClusterToken = c.token()
 	e.InitialCluster = c.InitialCluster
 	if e.InitialCluster == "" {
 		e.InitialCluster = e.InitialClusterFromName(e.Name)
@@ -96,11 +110,26 @@ func (c Config) etcd() (*embed.Config, error) {
 	if c.hasMember() {
 		e.ClusterState = embed.ClusterStateFlagExisting
 	}
-	if c.CertFile != "" {
-		tls := transport.TLSInfo{CertFile: c.CertFile, KeyFile: c.KeyFile, TrustedCAFile: c.CAFile, ClientCertAuth: c.CAFile != ""}
-		e.ClientTLSInfo, e.PeerTLSInfo = tls, tls
-	}
+	e.ClientTLSInfo, e.PeerTLSInfo = c.tls(), c.tls()
 	return e, nil
+}
+
+func (c Config) tls() transport.TLSInfo {
+	if c.CertFile == "" {
+		return transport.TLSInfo{}
+	}
+	return transport.TLSInfo{CertFile: c.CertFile, KeyFile: c.KeyFile, TrustedCAFile: c.CAFile, ClientCertAuth: c.CAFile != ""}
+}
+
+func (c Config) token() string { return cmp.Or(c.InitialClusterToken, "fleet") }
+
+// initial are the peer URLs of the first members by their names.
+func (c Config) initial() (types.URLsMap, error) {
+	initial, err := types.NewURLsMap(c.InitialCluster)
+	if err != nil {
+		return nil, fmt.Errorf("initial cluster %q: %w", c.InitialCluster, err)
+	}
+	return initial, nil
 }
 
 func (c Config) urls(e *embed.Config) error {

@@ -21,6 +21,11 @@ func bridge(log *slog.Logger) *zap.Logger {
 // intended are warnings about what this package does on purpose, and nobody need be woken for.
 var intended = []string{
 	"Running http and grpc server on single port. This is not recommended for production.",
+	"setting up serving from embedded etcd failed.", // what fails otherwise comes from Server.Err
+	"stopping insecure grpc server due to error",
+	"stopped insecure grpc server due to error",
+	"stopping secure grpc server due to error",
+	"stopped secure grpc server due to error",
 	"simple token is not cryptographically signed", // no user can be added to an embedded member's cluster through fleet
 }
 
