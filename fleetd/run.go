@@ -39,6 +39,10 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		return fmt.Errorf("make a client of etcd: %w", err)
 	}
 	defer store.Close()
+	keeper, err := newKeeper(s, machine.Address, store, log)
+	if err != nil {
+		return err
+	}
 	counts := metrics.New(cluster.Version)
 	records := registry.New(counts.Store(store), registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log})
 
@@ -93,7 +97,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		func(ctx context.Context, g *errgroup.Group) {
 			g.Go(func() error { return host.Run(ctx) })
 			if s.Embedded() {
-				g.Go(func() error { return embed(ctx, s, log) })
+				g.Go(func() error { return keeper.member.Run(ctx) })
 			}
 		},
 		func(ctx context.Context, g *errgroup.Group) {
@@ -101,7 +105,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 			g.Go(func() error { return server.Run(ctx) })
 			g.Go(func() error { return member.Run(ctx) })
 			g.Go(func() error { return changes.Run(ctx) })
-			g.Go(func() error { return keepEndpoints(ctx, session, reach, store.Members, log) })
+			g.Go(func() error { return keepEndpoints(ctx, session, reach, keeper.reachable, log) })
 			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), s.APIRequestTimeout, log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })
 			notify(log, "READY=1")

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
@@ -75,34 +72,5 @@ func storeConfig(s Settings) etcd.Config {
 		Username:       s.EtcdUsername,
 		Password:       s.EtcdPassword,
 		RequestTimeout: s.EtcdRequestTimeout,
-	}
-}
-
-// embed runs this machine's member of etcd until ctx ends.
-func embed(ctx context.Context, s Settings, log *slog.Logger) error {
-	member, err := embedded.Start(ctx, embedded.Config{
-		Name:                s.EtcdName,
-		DataDir:             s.EtcdDataDir,
-		ListenPeerURLs:      s.EtcdListenPeerURLs,
-		ListenClientURLs:    s.EtcdListenClientURLs,
-		InitialCluster:      s.EtcdInitialCluster,
-		InitialClusterToken: s.EtcdInitialClusterToken,
-		CAFile:              s.EtcdCAFile,
-		CertFile:            s.EtcdCertFile,
-		KeyFile:             s.EtcdKeyFile,
-		Logger:              log,
-	})
-	if ctx.Err() != nil {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("start the embedded etcd: %w", err)
-	}
-	defer member.Close()
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-member.Err():
-		return fmt.Errorf("the embedded etcd failed: %w", err)
 	}
 }

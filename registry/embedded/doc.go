@@ -1,10 +1,23 @@
 // Package embedded runs a member of an etcd cluster inside the process, for
 // a fleet that was given no etcd of its own.
 //
-// Start returns when the member serves, which for one of several members is when
-// enough of the others are there. The data directory decides whether the
-// member joins a new cluster: if it holds a member's data the member continues
-// where it was, and the settings of the initial cluster are ignored.
+// A Server is one run of a member. A Member is this machine's place among the members, over many of them: it finds out how
+// to begin, and begins anew in the same process when it is recovered, restored, removed or replaced.
+//
+// # How a member begins
+//
+// With data of its own it continues where it was, and the settings of the initial cluster are ignored. Without, it asks the
+// members that the initial cluster names what they know. Nobody answers: it makes the first cluster with them. They expect it, because it was
+// added: it joins, learns what they have without counting, and then counts. They do not, or they know it as one that had data:
+// it waits until it is added, or replaced; a process that has no member that serves uses the others (Config.Endpoints).
+//
+// A member that the others have removed is told so by them. It puts its data aside, for good, and waits as one without.
+//
+// # Recovery
+//
+// Recover makes a member with all that it has the only one of its cluster; Restore makes it one with what a snapshot has. Both
+// let the revision leap, and count all before it as compacted, so that nothing that is derived from it goes backwards and watches begin anew. What is
+// to be done is written down first: a process that ends in the middle goes on with it. Leases outlive a recovery, and none a restore.
 //
 // # Times
 //
@@ -15,7 +28,7 @@
 //
 // # What it does not do
 //
-// It does not change the membership of a cluster, defragment, or make
-// backups; etcdctl does, against Endpoints. It encrypts and authenticates only when given certificates. When etcd
-// finds its own data damaged, it ends the process.
+// It does not defragment; etcdctl does, against Endpoints. It encrypts and authenticates only when given certificates. When etcd
+// finds its own data damaged, it ends the process. It cannot tell a first cluster from one whose members are all out of reach: a member that
+// begins without data and without an answer joins nothing, and finds out when they are back.
 package embedded

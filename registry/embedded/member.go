@@ -22,7 +22,8 @@ type Member struct {
 	orders chan order
 
 	mu        sync.Mutex
-	condition string
+	condition string // empty: it serves
+	id        string
 }
 
 // order is a change to the data, which is made while the member is stopped.
@@ -55,7 +56,9 @@ func NewMember(c Config) (*Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded etcd: %w", err)
 	}
-	return &Member{config: c, asker: asker, log: c.Logger, zap: bridge(c.Logger), orders: make(chan order)}, nil
+	m := &Member{config: c, asker: asker, log: c.Logger, zap: bridge(c.Logger), orders: make(chan order)}
+	m.is("is about to start")
+	return m, nil
 }
 
 // Condition says in words what the member is doing; empty: it serves.
@@ -65,13 +68,27 @@ func (m *Member) Condition() string {
 	return m.condition
 }
 
+// ID is that of the member among all members while it serves; empty: it does not.
+func (m *Member) ID() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.id
+}
+
 // is notes what the member is doing now, and tells whether that is news.
 func (m *Member) is(condition string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	news := m.condition != condition
-	m.condition = condition
+	m.condition, m.id = condition, ""
 	return news
+}
+
+// serves notes that the member serves, as which one.
+func (m *Member) serves(s *Server) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.condition, m.id = "", s.etcd.Server.MemberID().String()
 }
 
 // Run runs the member until ctx ends, or it can neither serve nor wait. It may be called once.
@@ -133,7 +150,7 @@ func (m *Member) life(ctx context.Context, serving func()) (*order, error) {
 	if next, err := m.becomeFull(ctx, s); next != nil || err != nil || ctx.Err() != nil {
 		return next, err
 	}
-	m.is("")
+	m.serves(s)
 	m.config.Endpoints(s.Endpoints())
 	serving()
 	return m.serve(ctx, s)

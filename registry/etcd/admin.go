@@ -1,0 +1,176 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"fleet/cluster"
+)
+
+const (
+	// memberPatience is how long one member may take to say how it is.
+	memberPatience = 2 * time.Second
+
+	// settled is for how long etcd may refuse changes of its members, because it wants to have seen all of
+	// them for 5 s; it refuses at once what it does for another reason.
+	settled      = 12 * time.Second
+	settledRetry = 250 * time.Millisecond
+)
+
+// Use has further requests go to these endpoints. Those under way are not disturbed, streams excepted whose endpoint is not among them.
+func (c *Client) Use(endpoints []string) {
+	if !slices.Equal(c.etcd.Endpoints(), endpoints) {
+		c.etcd.SetEndpoints(endpoints...)
+	}
+}
+
+// Endpoints are those in use.
+func (c *Client) Endpoints() []string { return c.etcd.Endpoints() }
+
+// Store tells who the members are and how each of them is. Without a majority it tells what the members that answer have.
+func (c *Client) Store(ctx context.Context) (cluster.Store, error) {
+	resp, problem := c.memberList(ctx)
+	if resp == nil {
+		return cluster.Store{}, problem
+	}
+	var s cluster.Store
+	if problem != nil {
+		s.Problem = problem.Error()
+	}
+	s.Members = make([]cluster.StoreMember, len(resp.Members))
+	var wg sync.WaitGroup
+	for i, m := range resp.Members {
+		s.Members[i] = cluster.StoreMember{
+			ID: memberID(m.ID), Name: m.Name, PeerURLs: m.PeerURLs, ClientURLs: m.ClientURLs, Learner: m.IsLearner,
+		}
+		wg.Go(func() { c.examine(ctx, &s.Members[i]) })
+	}
+	wg.Wait()
+	return s, nil
+}
+
+func memberID(id uint64) string { return strconv.FormatUint(id, 16) }
+
+// memberList asks for the members as a majority has them, and if there is none as the member has them that answers; the
+// error then says why.
+func (c *Client) memberList(ctx context.Context) (*clientv3.MemberListResponse, error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	resp, err := c.etcd.MemberList(limited)
+	if err == nil {
+		return resp, nil
+	}
+	problem := c.explain(ctx, limited, "list the members of etcd", err)
+	limited, cancel = context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	resp, err = c.etcd.MemberList(limited, clientv3.WithSerializable())
+	if err != nil {
+		return nil, problem
+	}
+	return resp, problem
+}
+
+// examine asks a member itself how it is.
+func (c *Client) examine(ctx context.Context, m *cluster.StoreMember) {
+	if len(m.ClientURLs) == 0 {
+		m.Problem = "it has not started yet"
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, memberPatience)
+	defer cancel()
+	status, err := c.status(limited, m.ClientURLs)
+	if err != nil {
+		m.Problem = c.explain(ctx, limited, "ask it", err).Error()
+		if limited.Err() != nil && ctx.Err() == nil {
+			m.Problem = fmt.Sprintf("no answer within %s", memberPatience)
+		}
+		return
+	}
+	id := strconv.FormatUint(status.Header.MemberId, 16)
+	switch {
+	case id != m.ID:
+		m.Problem = "another member answers at " + m.ClientURLs[0] + ": " + id
+	case status.Leader == 0:
+		m.Problem = "it has no leader: too few of the members reach each other"
+	}
+	m.Leader = status.Leader == status.Header.MemberId
+	m.Version, m.Revision = status.Version, status.Header.Revision
+	m.Size, m.InUse, m.Quota = status.DbSize, status.DbSizeInUse, status.DbSizeQuota
+	m.Alarms = slices.DeleteFunc(status.Errors, func(e string) bool { return e == rpctypes.ErrNoLeader.Error() })
+}
+
+// status asks at the first URL that other machines can use, or else at the first.
+func (c *Client) status(ctx context.Context, urls []string) (*clientv3.StatusResponse, error) {
+	at := urls[0]
+	if i := slices.IndexFunc(urls, reachable); i >= 0 {
+		at = urls[i]
+	}
+	return c.etcd.Status(ctx, at)
+}
+
+// AddMember adds a member that does not count until it has learned what the others have.
+func (c *Client) AddMember(ctx context.Context, peerURL string) (cluster.StoreMember, error) {
+	var added cluster.StoreMember
+	err := c.reconfigure(ctx, "add a member to etcd", func(ctx context.Context) error {
+		resp, err := c.etcd.MemberAddAsLearner(ctx, []string{peerURL})
+		if err == nil {
+			added = cluster.StoreMember{ID: memberID(resp.Member.ID), PeerURLs: resp.Member.PeerURLs, Learner: true, Problem: "it has not started yet"}
+		}
+		return err
+	})
+	return added, err
+}
+
+// RemoveMember removes a member.
+func (c *Client) RemoveMember(ctx context.Context, id string) error {
+	number, err := strconv.ParseUint(id, 16, 64)
+	if err != nil {
+		return fmt.Errorf("remove member %q of etcd: %w", id, err)
+	}
+	return c.reconfigure(ctx, "remove a member of etcd", func(ctx context.Context) error {
+		_, err := c.etcd.MemberRemove(ctx, number)
+		if errors.Is(err, rpctypes.ErrMemberNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+// reconfigure changes the members, as soon as etcd is sure enough of those there are.
+func (c *Client) reconfigure(ctx context.Context, doing string, change func(context.Context) error) error {
+	until := time.Now().Add(settled)
+	for {
+		limited, cancel := context.WithTimeout(ctx, c.timeout)
+		err := change(limited)
+		if err != nil {
+			err = c.explain(ctx, limited, doing, err)
+		}
+		cancel()
+		if !errors.Is(err, rpctypes.ErrUnhealthy) || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(settledRetry):
+		}
+	}
+}
+
+// Snapshot reads everything that etcd has, from one of its members, with a sum at its end.
+func (c *Client) Snapshot(ctx context.Context) (io.ReadCloser, error) {
+	from, err := c.etcd.Snapshot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("take a snapshot of etcd: %w", err)
+	}
+	return from, nil
+}

@@ -1,0 +1,127 @@
+package etcd_test
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fleet/cluster"
+	"fleet/registry"
+	"fleet/registry/embedded"
+	"fleet/registry/etcd"
+	"fleet/registry/storetest"
+)
+
+func ask(t *testing.T, c *etcd.Client) cluster.Store {
+	t.Helper()
+	s, err := c.Store(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestMembersAreToldAddedAndRemoved(t *testing.T) {
+	server := startServer(t)
+	client := dial(t, server.Endpoints()...)
+	s := ask(t, client)
+	if len(s.Members) != 1 || s.Problem != "" {
+		t.Fatalf("the store is %+v", s)
+	}
+	one := s.Members[0]
+	if !one.Leader || one.Problem != "" || one.Size == 0 || one.Quota == 0 || one.Version == "" || one.Revision == 0 || one.Name == "" {
+		t.Errorf("its member is %+v", one)
+	}
+
+	url := storetest.FreeURL(t)
+	added, err := client.AddMember(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = ask(t, client)
+	m, found := s.NamedMember(url)
+	if !found || m.ID != added.ID || !m.Learner || m.Problem == "" {
+		t.Errorf("what was added is %+v", m)
+	}
+	if err := client.RemoveMember(t.Context(), added.ID); err != nil {
+		t.Fatal(err)
+	}
+	if s = ask(t, client); len(s.Members) != 1 {
+		t.Errorf("after the removal the store is %+v", s)
+	}
+	if err := client.RemoveMember(t.Context(), added.ID); err != nil {
+		t.Errorf("what is gone is removed: %v", err)
+	}
+}
+
+func TestASnapshotHasEverything(t *testing.T) {
+	server := startServer(t)
+	client := dial(t, server.Endpoints()...)
+	_, err := client.Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put("unit", []byte("a text to be found again"), 0)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := client.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	data, err := io.ReadAll(from)
+	if err != nil || !bytes.Contains(data, []byte("a text to be found again")) {
+		t.Errorf("it has %d bytes, %v", len(data), err)
+	}
+}
+
+// Members that are lost are named, also when they were the majority.
+func TestTheStoreIsToldWithoutAMajority(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts an etcd")
+	}
+	configs := make([]embedded.Config, 3)
+	var initial []string
+	for i := range configs {
+		configs[i] = embedded.Config{
+			Name: string(rune('a' + i)), DataDir: t.TempDir(),
+			ListenPeerURLs: []string{storetest.FreeURL(t)}, ListenClientURLs: []string{storetest.FreeURL(t)},
+		}
+		initial = append(initial, configs[i].Name+"="+configs[i].ListenPeerURLs[0])
+	}
+	servers := make([]*embedded.Server, len(configs))
+	var wg sync.WaitGroup
+	for i, c := range configs {
+		c.InitialCluster = strings.Join(initial, ",")
+		wg.Go(func() {
+			var err error
+			if servers[i], err = embedded.Start(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	defer servers[0].Close()
+	client, err := etcd.Dial(t.Context(), etcd.Config{Endpoints: configs[0].ListenClientURLs, RequestTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if s := ask(t, client); s.MayLose() != 1 || s.Problem != "" {
+		t.Errorf("with three members the store is %+v", s)
+	}
+	servers[1].Close()
+	servers[2].Close()
+	s := ask(t, client)
+	if s.MayLose() != -2 || s.Problem == "" {
+		t.Errorf("with one of three members the store is %+v", s)
+	}
+	for _, m := range s.Members {
+		if m.Problem == "" {
+			t.Errorf("member %s is said to serve", m.Name)
+		}
+	}
+}
