@@ -27,6 +27,9 @@ const (
 	// rest is how long the cluster may take, everything healed, until everybody has what was asked for last.
 	rest = 2 * time.Minute
 	look = 100 * time.Millisecond
+
+	// patience is that of customers (package customer says why): longer than any fault, and what TCP then takes to try again.
+	patience = 5 * ttl
 )
 
 // chaos is one run.
@@ -73,7 +76,7 @@ func run(ctx context.Context, o options, out io.Writer) (*verdict, error) {
 	defer x.witness.Close()
 	for _, h := range c.Hosts() {
 		x.witness.Follow(h.Name, h)
-		client, err := api.Dial(h.URL(), api.ClientOptions{Timeout: 5 * time.Second})
+		client, err := api.Dial(h.URL(), api.ClientOptions{Timeout: patience})
 		if err != nil {
 			return nil, err
 		}

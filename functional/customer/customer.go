@@ -69,7 +69,7 @@ func (c *Customer) until(ctx context.Context, what string, request func(*api.Cli
 		err := request(c.Clients[c.Random.IntN(len(c.Clients))])
 		var answer *api.Error
 		if errors.As(err, &answer) && answer.Code/100 == 4 {
-			return fmt.Errorf("%s %s: %w", what, c.Name, err)
+			return fmt.Errorf("%s %s after %v: %w", what, c.Name, c.History, err)
 		}
 		if err == nil {
 			c.History = append(c.History, time.Now().Format("05.000 ")+what)
