@@ -13,7 +13,7 @@ import (
 // are s's own, the receiver must not change what they refer to.
 func (s *Snapshot) All() Update {
 	u := Update{Revision: s.Revision, Reset: true}
-	u.Changes = make([]Change, 0, s.records()+1)
+	u.Changes = make([]Change, 0, s.records()+2)
 	tell(&u, s.units, func(name unit.Name, r *Unit) Change { return UnitChanged{Name: name, Unit: r} })
 	tell(&u, s.files, func(id unit.ContentID, f *File) Change {
 		return FileChanged{ID: id, File: f.File, Revision: f.Revision}
@@ -28,6 +28,9 @@ func (s *Snapshot) All() Update {
 	tell(&u, s.absences, func(id MachineID, r *Absence) Change { return AbsenceChanged{ID: id, Absence: r} })
 	tell(&u, s.alarms, func(name AlarmName, r *Alarm) Change { return AlarmChanged{Name: name, Alarm: r} })
 	tell(&u, s.acks, func(name AlarmName, r *Ack) Change { return AckChanged{Name: name, Ack: r} })
+	if epoch := s.Epoch; epoch != (Epoch{}) {
+		u.Changes = append(u.Changes, EpochChanged{Epoch: &epoch})
+	}
 	for _, kind := range slices.Sorted(maps.Keys(s.corrupt)) {
 		tell(&u, s.corrupt[kind], func(id string, err *string) Change { return Corrupted{Kind: kind, ID: id, Err: *err} })
 	}

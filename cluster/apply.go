@@ -88,10 +88,19 @@ func (c AckChanged) apply(s *Snapshot) {
 	set(s.acks, c.Name, c.Ack)
 }
 
+func (c EpochChanged) apply(s *Snapshot) {
+	s.heal(KindEpoch, EpochID)
+	s.Epoch = Epoch{}
+	if c.Epoch != nil {
+		s.Epoch = *c.Epoch
+	}
+}
+
 func (c LeaderChanged) apply(s *Snapshot) { s.Leader = c.Machine }
 
 // apply drops the readable record too, so that what a reader sees does not
-// depend on whether it was there before the record was damaged.
+// depend on whether it was there before the record was damaged. Only of the epoch is kept what is known:
+// stamps must not go back.
 func (c Corrupted) apply(s *Snapshot) {
 	switch c.Kind {
 	case KindUnit:

@@ -12,6 +12,7 @@ import (
 type Snapshot struct {
 	Revision int64
 	Leader   MachineID // whose engine leads; empty if none does
+	Epoch    Epoch     // that the store is in
 
 	units    map[unit.Name]Unit
 	files    map[unit.ContentID]File
@@ -55,6 +56,10 @@ func (s *Snapshot) Apply(u Update) []unit.Name {
 	s.Revision = u.Revision
 	return slices.Sorted(maps.Keys(touched))
 }
+
+// Stamp stands for s's revision: a number that is greater than all generations and fencing numbers
+// of decisions that were made on earlier snapshots, also of a store that was restored since.
+func (s *Snapshot) Stamp() int64 { return s.Epoch.Stamp(s.Revision) }
 
 func (s *Snapshot) init() {
 	if s.units != nil {

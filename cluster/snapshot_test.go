@@ -23,7 +23,7 @@ func drawChange(t *rapid.T) Change {
 	gone := rapid.IntRange(0, 3).Draw(t, "gone") == 0
 	number := rapid.Int64Range(1, 3)
 	session := Session{Lease: number.Draw(t, "lease"), BootID: "boot"}
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 10).Draw(t, "kind") {
 	case 0:
 		if gone {
 			return UnitChanged{Name: name}
@@ -75,6 +75,11 @@ func drawChange(t *rapid.T) Change {
 			return SettingsChanged{ID: id}
 		}
 		return SettingsChanged{ID: id, Settings: &Settings{Cordoned: true, Capacity: map[string]int64{unit.CPU: number.Draw(t, "cpu")}}}
+	case 9:
+		if gone {
+			return Corrupted{Kind: KindEpoch, ID: EpochID, Err: "damaged"}
+		}
+		return EpochChanged{Epoch: &Epoch{Number: number.Draw(t, "epoch"), Offset: 100}}
 	case 8:
 		if gone {
 			return LeaderChanged{}

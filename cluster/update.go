@@ -78,6 +78,8 @@ type (
 		Name AlarmName
 		Ack  *Ack
 	}
+	// EpochChanged tells of the epoch that the store is in; nil: it was never restored.
+	EpochChanged struct{ Epoch *Epoch }
 	// LeaderChanged tells which machine's engine leads; empty if none does.
 	LeaderChanged struct{ Machine MachineID }
 	// Corrupted tells of a record that is there and cannot be read. What it was about
@@ -106,6 +108,7 @@ const (
 	KindAbsence  Kind = "absences"
 	KindAlarm    Kind = "alarms"
 	KindAck      Kind = "acks"
+	KindEpoch    Kind = "epoch"
 )
 
 // Decision is what the engine writes in one transaction: the whole new orders

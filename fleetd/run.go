@@ -44,7 +44,9 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		return err
 	}
 	counts := metrics.New(cluster.Version)
-	records := registry.New(counts.Store(store), registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log})
+	reach := storeConfig(s).Endpoints
+	session := openSession(filepath.Join(s.StateDir, "session.json"), reach)
+	records := registry.New(counts.Store(store), registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log, History: session.history()})
 
 	host, err := systemd.New(systemd.Options{User: s.SystemdUser, UnitsDir: s.unitsDirectory(), Logger: log})
 	if err != nil {
@@ -60,8 +62,6 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	reach := storeConfig(s).Endpoints
-	session := openSession(filepath.Join(s.StateDir, "session.json"), reach)
 	member := presence.New(records, worker, presence.Options{
 		Machine:       machine,
 		LeaseTTL:      s.leaseTTL(),
@@ -105,6 +105,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 			g.Go(func() error { return server.Run(ctx) })
 			g.Go(func() error { return member.Run(ctx) })
 			g.Go(func() error { return changes.Run(ctx) })
+			g.Go(func() error { return keepHistory(ctx, session, records.History, log) })
 			g.Go(func() error { return keepEndpoints(ctx, session, reach, keeper.reachable, log) })
 			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), s.APIRequestTimeout, log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })

@@ -33,7 +33,8 @@ type sessionRecord struct {
 	Agent     int64         `json:"agent"`              // lease of the fleetd that serves
 	TTL       time.Duration `json:"ttl"`                // of both leases, in nanoseconds
 	Endpoints []string      `json:"endpoints"`          // of etcd: what was configured, and all members
-	Revision  int64         `json:"revision,omitempty"` // highest revision of the store that was seen
+	Revision  int64         `json:"revision,omitempty"` // highest of the store's that was seen, in the epoch
+	Epoch     cluster.Epoch `json:"epoch,omitzero"`
 }
 
 // openSession reads the file, if there is one. One that cannot be read costs a new session, no more. What
@@ -73,6 +74,50 @@ func (f *sessionFile) Save(h registry.Hold) error {
 		return fmt.Errorf("remember session %s: %w", h.Session, err)
 	}
 	return nil
+}
+
+// history is what this and former processes have seen of the store's.
+func (f *sessionFile) history() registry.History {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return registry.History{Epoch: f.mu.Epoch, Revision: f.mu.Revision}
+}
+
+// saw keeps what was seen of the store's history.
+func (f *sessionFile) saw(h registry.History) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if h == (registry.History{Epoch: f.mu.Epoch, Revision: f.mu.Revision}) {
+		return nil
+	}
+	f.mu.Epoch, f.mu.Revision = h.Epoch, h.Revision
+	if f.mu.Lease == 0 {
+		return nil // it is written with the session
+	}
+	if err := f.write(); err != nil {
+		return fmt.Errorf("remember the store's revision: %w", err)
+	}
+	return nil
+}
+
+// historyPause is how far behind what the file knows of the store's history may be.
+const historyPause = 2 * time.Second
+
+// keepHistory keeps the store's history known to the file, until ctx ends and then once more: the next
+// fleetd is to notice if the store was restored meanwhile.
+func keepHistory(ctx context.Context, f *sessionFile, now func() registry.History, log *slog.Logger) error {
+	for {
+		if err := f.saw(now()); err != nil {
+			log.Warn("a restoration of the store might not be noticed", "err", err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(historyPause):
+		}
+	}
 }
 
 // reach has the fence know at which endpoints etcd can be reached.

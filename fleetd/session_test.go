@@ -62,6 +62,35 @@ func TestTheSessionIsReadAcrossVersions(t *testing.T) {
 	}
 }
 
+func TestTheHistoryIsKeptAcrossRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "session.json")
+		f := openSession(path, configured)
+		if err := f.Save(registry.Hold{Session: cluster.Session{Lease: 7, BootID: "b00t"}}); err != nil {
+			t.Fatal(err)
+		}
+		var seen atomic.Pointer[registry.History]
+		seen.Store(&registry.History{Revision: 100})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- keepHistory(ctx, f, func() registry.History { return *seen.Load() }, slog.New(slog.DiscardHandler))
+		}()
+		time.Sleep(time.Minute)
+		if got := openSession(path, nil).history(); got != *seen.Load() {
+			t.Errorf("the file knows %+v", got)
+		}
+		seen.Store(&registry.History{Revision: 50, Epoch: cluster.Epoch{Number: 1, Began: 40, Base: 40, Offset: 1000}})
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if got := openSession(path, nil).history(); got != *seen.Load() {
+			t.Errorf("stopped, the file knows %+v", got)
+		}
+	})
+}
+
 func TestTheFenceLearnsOfAllMembersOfEtcd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "session.json")

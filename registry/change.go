@@ -43,6 +43,12 @@ func decodeChange(kind cluster.Kind, id string, e Event) (cluster.Change, error)
 	case cluster.KindAck:
 		a, err := record(e, func() (*cluster.Ack, error) { return decodeAck(cluster.AlarmName(id), e.Pair) })
 		return cluster.AckChanged{Name: cluster.AlarmName(id), Ack: a}, err
+	case cluster.KindEpoch:
+		if id != cluster.EpochID {
+			return nil, nil
+		}
+		epoch, err := record(e, func() (*cluster.Epoch, error) { return decodeEpoch(e.Pair) })
+		return cluster.EpochChanged{Epoch: epoch}, err
 	}
 	return decodeMachineChange(kind, cluster.MachineID(id), e)
 }

@@ -126,6 +126,7 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 			Address: "10.0.0.1", Metadata: map[string]string{"a": "b"}, Version: "2.0.0",
 		},
 		"alarm": &cluster.Alarm{Name: cluster.MassLoss, Since: sampleTime, Machines: []cluster.MachineID{"m"}, Message: "m"},
+		"epoch": &cluster.Epoch{Number: 1, Began: 2, Base: 3, Offset: 4},
 		"ack":   &cluster.Ack{Name: cluster.MassLoss, Since: sampleTime},
 	}
 	for what, want := range sample {
@@ -213,6 +214,10 @@ func roundTrip(record any) (any, error) {
 	case *cluster.Ack:
 		if value, err = encodeAck(*r); err == nil {
 			return decodeAck(r.Name, Pair{Value: value})
+		}
+	case *cluster.Epoch:
+		if value, err = encodeEpoch(*r); err == nil {
+			return decodeEpoch(Pair{Value: value})
 		}
 	case *cluster.Failures:
 		if value, err = encodeFailures(*r); err == nil {

@@ -177,6 +177,14 @@ func decodeReport(id cluster.MachineID, p Pair) (*cluster.Report, error) {
 	return report, nil
 }
 
+// later tells whether a record is one of a later fleet's.
+func later(value []byte) bool {
+	var head struct {
+		Format int `json:"v"`
+	}
+	return json.Unmarshal(value, &head) == nil && head.Format > format
+}
+
 // decode looks at the format first: the other fields of a later one may mean anything.
 func decode(value []byte, record any, got *int) error {
 	var head struct {

@@ -19,6 +19,7 @@
 //	absences/<id>     engine  JSON            a machine that is silent or gone, since when
 //	alarms/<name>     engine  JSON            what the engine needs people for
 //	engine/<lease>    engine  id, agent       candidates to lead; the one created first does
+//	epoch/current     any     JSON            how often the store was restored; by whoever finds that out
 //
 // A machine has two leases. The session's is renewed by its fleetd and by its fence, and lives as long as either
 // does. The agent's is fleetd's own: it ends at once when fleetd is stopped, and by itself when fleetd is killed and not back in time.
@@ -41,7 +42,19 @@
 // machine's record, a decision by the last put of the engine's key. So a
 // machine or an engine that has slept through the end of its role writes nothing.
 //
+// # A store that is restored
+//
+// A Registry notices when its store goes back to an older state: an answer's revision is lower than one seen
+// before, or the epoch's record has another number. Members look for that whenever they renew; Options.History has it
+// noticed across restarts. Whoever finds out first begins a new epoch (cluster.Epoch): generations and fencing
+// numbers go on above all that there were, every session of the restored history is ended, readers are told everything
+// anew with a Reset. No answer of the restored store reaches a role that began before, so no agent obeys orders from the
+// backup, and no unit stops because of them.
+//
 // # What it does not promise
+//
+// A restoration is not noticed by a process that has seen nothing before it, and hardly by one that
+// has been told of no more than a revision or two that were lost. What was submitted since the backup is lost.
 //
 // A write that fails with cluster.ErrUnavailable may have taken place. Updates
 // may be delivered late, by any amount of time. Some time passes between the end of a role in

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,12 +60,15 @@ type follower struct {
 
 // run reads a snapshot and follows it until that fails.
 func (f *follower) run(ctx context.Context, reached func()) error {
+	ctx, leave := f.registry.store.within(ctx)
+	defer leave()
 	revision, err := f.snapshot(ctx)
 	if err != nil {
 		return fmt.Errorf("read all records: %w", err)
 	}
 	reached()
-	return f.registry.store.Watch(ctx, f.registry.keys.all(), revision+1, f.changed)
+	err = f.registry.store.Watch(ctx, f.registry.keys.all(), revision+1, f.changed)
+	return cmp.Or(context.Cause(ctx), err)
 }
 
 func (f *follower) snapshot(ctx context.Context) (int64, error) {

@@ -122,6 +122,19 @@ func (j *joining) join(ctx context.Context) (*Member, error) {
 
 // attempt fails with cluster.ErrConflict or ErrLeaseNotFound when what it stood on has changed under it.
 func (j *joining) attempt(ctx context.Context) (*Member, error) {
+	line := j.registry.store.line()
+	member, err := j.try(ctx)
+	if err != nil {
+		return nil, err
+	}
+	member.line = line
+	return member, nil
+}
+
+func (j *joining) try(ctx context.Context) (*Member, error) {
+	if err := j.registry.store.check(ctx); err != nil {
+		return nil, err
+	}
 	pair, revision, err := j.registry.get(ctx, j.registry.keys.machine(j.machine.ID))
 	if err != nil {
 		return nil, err

@@ -47,6 +47,8 @@ func (k keyspace) alarm(name cluster.AlarmName) string { return k.key(cluster.Ki
 
 func (k keyspace) ack(name cluster.AlarmName) string { return k.key(cluster.KindAck, string(name)) }
 
+func (k keyspace) epoch() string { return k.key(cluster.KindEpoch, cluster.EpochID) }
+
 func (k keyspace) report(id cluster.MachineID) string { return k.key(cluster.KindReport, string(id)) }
 
 // candidate is the engine key of the machine whose agent holds a lease.

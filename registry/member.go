@@ -22,6 +22,8 @@ type Member struct {
 	keep func(Hold) error // may be nil
 	over <-chan struct{}  // is closed when the session's context has ended
 
+	line context.Context // ends when the store is found to have gone back
+
 	presence guarded // the machine's record
 	report   guarded
 	agent    guarded // that this fleetd serves; bound to the agent's lease, the others to the session's
@@ -70,6 +72,7 @@ func (m *Member) Renewed() time.Time {
 func (m *Member) live(ctx context.Context, fn func(context.Context, *Member) error) error {
 	session, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	defer context.AfterFunc(m.line, func() { end(cluster.ErrSessionLost) })()
 	m.over = session.Done()
 	m.mu.Lock()
 	m.mu.end = end
@@ -88,6 +91,7 @@ func (m *Member) live(ctx context.Context, fn func(context.Context, *Member) err
 			end(cluster.ErrSessionLost)
 		}
 	})
+	renewing.Go(func() { m.heed(renewals) })
 	guard, dismiss := context.WithCancel(session)
 	var guarding sync.WaitGroup
 	guarding.Go(func() { m.guard(guard, &m.presence) })

@@ -9,7 +9,8 @@ import (
 
 // FollowOrders calls fn with the newest orders of this machine, at once and
 // whenever they change; zero Orders if there are none. Orders may be addressed to another session.
-// It blocks until ctx ends, whose error it returns, or fn fails, whose error it returns.
+// It blocks until ctx ends, whose error it returns, or fn fails, whose error it returns. When the
+// store is found to have gone back it returns cluster.ErrSessionLost: no orders of another history are obeyed in this session.
 //
 // Orders that cannot be read are logged and kept from fn: nothing may be stopped because of them.
 func (m *Member) FollowOrders(ctx context.Context, fn func(cluster.Orders) error) error {
@@ -33,6 +34,9 @@ func followRecord[T any](ctx context.Context, m *Member, key string, fn func(T) 
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if m.line.Err() != nil {
+			return cluster.ErrSessionLost
 		}
 		var compacted *CompactedError
 		if errors.As(err, &compacted) {
@@ -58,6 +62,8 @@ type recordFollower[T any] struct {
 // run reads the record and follows it until that fails.
 func (f *recordFollower[T]) run(ctx context.Context, reached func()) error {
 	r := f.member.registry
+	ctx, leave := r.store.within(ctx)
+	defer leave()
 	pair, revision, err := r.get(ctx, f.key)
 	if err != nil {
 		return err
@@ -77,6 +83,9 @@ func (f *recordFollower[T]) run(ctx context.Context, reached func()) error {
 
 // deliver gives fn what it was not given yet.
 func (f *recordFollower[T]) deliver(e Event) error {
+	if err := f.member.line.Err(); err != nil {
+		return err // of a restored store: what it says is not for this session
+	}
 	var record T
 	revision := int64(0)
 	if !e.Deleted {

@@ -15,7 +15,7 @@ const DefaultPrefix = "/fleet/"
 
 // Registry is the cluster's records in a store. It may be used from several goroutines at once.
 type Registry struct {
-	store Store
+	store *history
 	keys  keyspace
 	log   *slog.Logger
 }
@@ -24,6 +24,9 @@ type Registry struct {
 type Options struct {
 	Prefix string       // of all keys, DefaultPrefix if empty; a missing last "/" is added
 	Logger *slog.Logger // nil discards
+
+	// History is what Registry.History has told a former process, zero if there was none.
+	History History
 }
 
 // New returns the records in store. It does not reach for the store.
@@ -37,7 +40,8 @@ func New(store Store, o Options) *Registry {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Registry{store: store, keys: keyspace{prefix: o.Prefix}, log: o.Logger}
+	keys := keyspace{prefix: o.Prefix}
+	return &Registry{store: newHistory(store, keys, o.History, o.Logger), keys: keys, log: o.Logger}
 }
 
 // File returns the bytes of a unit file, cluster.ErrNotFound if the store has

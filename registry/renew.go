@@ -38,6 +38,20 @@ func (m *Member) wasRenewed(sent time.Time) {
 	m.mu.renewed = sent
 }
 
+// heed looks from time to time whether the store has gone back. In a quiet cluster nothing else would ask.
+func (m *Member) heed(ctx context.Context) {
+	for {
+		select {
+		case <-time.After(m.ttl / 3):
+		case <-ctx.Done():
+			return
+		}
+		try, cancel := context.WithTimeout(ctx, m.ttl/4)
+		_ = m.registry.store.check(try) // what is found out ends the session; what is not, is looked for again
+		cancel()
+	}
+}
+
 // renew keeps a lease alive until ctx ends, or the lease has and there is to be no other.
 //
 // A renewal is due after a third of the TTL, so that two may fail. A try is

@@ -116,12 +116,11 @@ func machineLife(t *testing.T, w world) {
 	following := make(chan error, 1)
 	go func() {
 		following <- r.Follow(ctx, func(u cluster.Update) error {
-			if !u.Reset {
-				updates <- u
-			}
+			updates <- u
 			return nil
 		})
 	}()
+	receive(t, updates)
 	w.letDie(t, p)
 	u := receive(t, updates)
 	if s.Apply(u); !s.Silent("m1") || s.Leader != "" { // fleetd has stopped

@@ -30,15 +30,18 @@ func (r *Registry) UpdateUnit(ctx context.Context, name unit.Name, change func(c
 	if _, err := unit.ParseName(string(name)); err != nil {
 		return cluster.Unit{}, err
 	}
-	var first *cluster.Unit
-	for attempt := range maxAttempts {
+	var first *storedUnit
+	for range maxAttempts {
 		was, err := r.readUnit(ctx, name)
+		if errors.Is(err, errRestored) {
+			continue // nothing was written yet: it is written in the new epoch
+		}
 		if err != nil {
 			return cluster.Unit{}, fmt.Errorf("read unit %s: %w", name, err)
 		}
-		if attempt == 0 {
-			first = was.unit
-		} else if !sameContent(first, was.unit) {
+		if first == nil {
+			first = &was
+		} else if !sameContent(first.unit, was.unit) {
 			break
 		}
 		edit, err := change(was.given())
@@ -47,7 +50,9 @@ func (r *Registry) UpdateUnit(ctx context.Context, name unit.Name, change func(c
 		}
 		written, err := r.writeUnit(ctx, was, edit)
 		if errors.Is(err, cluster.ErrConflict) {
-			continue
+			if err := r.store.check(ctx); err == nil || errors.Is(err, errRestored) { // it may be the epoch that has changed
+				continue
+			}
 		}
 		if err != nil {
 			return cluster.Unit{}, fmt.Errorf("write unit %s: %w", name, err)
@@ -64,6 +69,8 @@ type storedUnit struct {
 	value    []byte
 	mod      int64 // of the key, 0 if there is no record
 	revision int64 // of the store when it was read
+	epoch    cluster.Epoch
+	still    Compare // holds in that epoch
 }
 
 // given is what a change is called with: a copy, the caller may keep or alter it.
@@ -76,11 +83,15 @@ func (s storedUnit) given() *cluster.Unit {
 }
 
 func (r *Registry) readUnit(ctx context.Context, name unit.Name) (storedUnit, error) {
+	epoch, still, err := r.store.epoch(ctx)
+	if err != nil {
+		return storedUnit{}, err
+	}
 	pair, revision, err := r.get(ctx, r.keys.unit(name))
 	if err != nil {
 		return storedUnit{}, err
 	}
-	s := storedUnit{name: name, revision: revision}
+	s := storedUnit{name: name, revision: revision, epoch: epoch, still: still}
 	if pair == nil {
 		return s, nil
 	}
@@ -112,7 +123,7 @@ func (r *Registry) writeUnit(ctx context.Context, was storedUnit, edit *cluster.
 		return cluster.Unit{}, err
 	}
 	key := r.keys.unit(was.name)
-	txn := Txn{If: []Compare{{Key: key, Revision: was.mod}}, Then: []Op{Put(key, value, 0)}}
+	txn := Txn{If: []Compare{{Key: key, Revision: was.mod}, was.still}, Then: []Op{Put(key, value, 0)}}
 	if edit.File != nil {
 		txn.Then = append(txn.Then, Put(r.keys.file(u.Content), edit.File, 0))
 	}
@@ -133,9 +144,10 @@ func (r *Registry) removeUnit(ctx context.Context, was storedUnit) (cluster.Unit
 
 // next is the record that follows from an edit.
 //
-// A generation is never greater than the revision that writes it, because the
+// A generation is never greater than the stamp of the revision that writes it, because the
 // revision of the read is less than that of the write. So a record that is
-// made after another of its name was removed begins above all of that one's generations.
+// made after another of its name was removed begins above all of that one's generations, and
+// one that is made after the store was restored above all that there were in the history that was lost.
 func (s storedUnit) next(edit *cluster.UnitEdit) (cluster.Unit, error) {
 	var was cluster.Unit
 	if s.unit != nil {
@@ -158,7 +170,7 @@ func (s storedUnit) next(edit *cluster.UnitEdit) (cluster.Unit, error) {
 		Content:    edit.Unit.Content,
 		Desired:    edit.Unit.Desired,
 		Global:     edit.Unit.Global,
-		Generation: max(was.Generation, s.revision) + 1,
+		Generation: max(was.Generation, s.epoch.Stamp(s.revision)) + 1,
 		Restart:    was.Restart,
 		Move:       was.Move,
 		MoveTo:     was.MoveTo,
