@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,9 @@ const service = "[Service]\nExecStart=/usr/bin/server\n"
 // in runs a test in a bubble with a cluster of so many machines.
 func in(t *testing.T, machines int, test func(t *testing.T, w *world)) {
 	t.Helper()
+	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, machines)
+		w := newWorld(t, slog.New(slog.DiscardHandler), dir, machines)
 		defer w.close()
 		w.settle()
 		test(t, w)

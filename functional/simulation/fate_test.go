@@ -111,10 +111,10 @@ func (f *fate) restartOne() unit.Name {
 	return name
 }
 
-var histories = flag.Int("histories", 20, "how many seeds fate is tried with")
+var fates = flag.Int("fates", 20, "how many seeds fate is tried with")
 
 func TestWhateverHappensTheClusterComesToRestRight(t *testing.T) {
-	n := *histories
+	n := *fates
 	if testing.Short() {
 		n = min(n, 5)
 	}

@@ -19,10 +19,15 @@ func (f *fate) rest(t *testing.T) {
 	}
 	s := f.w.snapshot()
 	for name, wanted := range f.wanted {
-		f.fulfilled(t, s, name, wanted)
+		f.w.fulfilled(t, s, name, wanted)
 	}
 	for _, m := range f.w.machines {
-		f.truthful(t, s, m)
+		m.truthful(t, s)
+		for _, name := range m.host.Running() {
+			if f.wanted[name].desired != cluster.Launched {
+				t.Errorf("%s runs on %s and is wanted %q", name, m.id, f.wanted[name].desired)
+			}
+		}
 	}
 	before := f.w.store.Revision()
 	time.Sleep(10 * time.Minute)
@@ -43,10 +48,10 @@ func (f *fate) trying() bool {
 }
 
 // fulfilled: what is wanted is so, or it is said why not.
-func (f *fate) fulfilled(t *testing.T, s *cluster.Snapshot, name unit.Name, wanted wish) {
+func (w *world) fulfilled(t complaints, s *cluster.Snapshot, name unit.Name, wanted wish) {
 	st := s.Status(name)
 	phase, message := st.Outcome()
-	on := f.w.where(name)
+	on := w.where(name)
 	launched := wanted.desired == cluster.Launched
 	var right bool
 	switch phase {
@@ -78,7 +83,7 @@ func (f *fate) fulfilled(t *testing.T, s *cluster.Snapshot, name unit.Name, want
 }
 
 // truthful: a machine has taken in its orders, and its report is what its host says.
-func (f *fate) truthful(t *testing.T, s *cluster.Snapshot, m *machine) {
+func (m *machine) truthful(t complaints, s *cluster.Snapshot) {
 	record, _ := s.Machine(m.id)
 	orders, _ := s.Orders(m.id)
 	report, _ := s.Report(m.id)
@@ -101,11 +106,11 @@ func (f *fate) truthful(t *testing.T, s *cluster.Snapshot, m *machine) {
 			t.Errorf("%s is reported by %s, which is not to have it", name, m.id)
 		}
 	}
-	for _, name := range m.host.Running() {
-		if f.wanted[name].desired != cluster.Launched {
-			t.Errorf("%s runs on %s and is wanted %q", name, m.id, f.wanted[name].desired)
-		}
-	}
+}
+
+// complaints is where is told what is not as it should be.
+type complaints interface {
+	Errorf(format string, args ...any)
 }
 
 // life is one life of a unit on one machine.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -25,14 +26,16 @@ const ttl = 10 * time.Second
 
 // world is a store, some machines and a user.
 type world struct {
-	t        *testing.T
+	t        testing.TB
+	log      *slog.Logger // of all daemons
+	dir      string       // where machines have their files
 	store    *memory.Server
 	user     *registry.Registry
 	machines []*machine
 }
 
-func newWorld(t *testing.T, machines int) *world {
-	w := &world{t: t, store: memory.New()}
+func newWorld(t testing.TB, log *slog.Logger, dir string, machines int) *world {
+	w := &world{t: t, log: log, dir: dir, store: memory.New()}
 	w.user = registry.New(w.store.Client(), registry.Options{})
 	for range machines {
 		w.add()
@@ -46,7 +49,10 @@ func (w *world) add() *machine {
 		w:    w,
 		id:   cluster.MachineID(fmt.Sprintf("%032d", len(w.machines)+1)),
 		host: systemdtest.NewHost(),
-		dir:  w.t.TempDir(),
+		dir:  filepath.Join(w.dir, strconv.Itoa(len(w.machines))),
+	}
+	if err := os.Mkdir(m.dir, 0o700); err != nil {
+		w.t.Fatal(err)
 	}
 	w.machines = append(w.machines, m)
 	m.start()
@@ -194,7 +200,10 @@ type machine struct {
 	boots  int
 	up     bool // has power
 	client *memory.Client
+	bus    *systemdtest.Manager
 	stop   func() // ends the daemon in an orderly way; does nothing if there is none
+	line   line
+	audit  func(step string, name unit.Name) // is told what fleetd is about to stop; nil: nobody is
 }
 
 func (m *machine) bootID() string { return fmt.Sprintf("%s-%d", m.id, m.boots) }
@@ -204,13 +213,15 @@ func (m *machine) start() {
 	m.up = true
 	ctx, cancel := context.WithCancel(context.Background())
 	m.client = m.w.store.Client()
+	m.line.take(m.client)
 	records := registry.New(m.client, registry.Options{})
 	connection := m.host.Manager()
-	worker, err := agent.New(connection, agent.Options{
+	m.bus = connection
+	worker, err := agent.New(&audited{connection, m}, agent.Options{
 		Machine:   m.id,
 		BootID:    m.bootID(),
 		StateFile: filepath.Join(m.dir, "agent.json"),
-		Logger:    slog.New(slog.DiscardHandler),
+		Logger:    m.w.log.With("on", m.id[31:]),
 	})
 	if err != nil {
 		m.w.t.Fatal(err)
@@ -224,7 +235,7 @@ func (m *machine) start() {
 		},
 		LeaseTTL: ttl,
 		Memory:   (*memoryFile)(m),
-		Logger:   slog.New(slog.DiscardHandler),
+		Logger:   m.w.log.With("on", m.id[31:]),
 	})
 	done := make(chan struct{}, 3)
 	for _, run := range []func(context.Context) error{connection.Run, worker.Run, member.Run} {
@@ -246,8 +257,19 @@ func (m *machine) start() {
 
 // kill ends fleetd as SIGKILL would: it says nothing to anybody any more.
 func (m *machine) kill() {
-	m.client.Cut()
+	m.client.Kill()
 	m.stop()
+}
+
+// pause stops fleetd as SIGSTOP would.
+func (m *machine) pause() {
+	m.client.Pause()
+	m.bus.Pause()
+}
+
+func (m *machine) resume() {
+	m.client.Continue()
+	m.bus.Continue()
 }
 
 // crash is a loss of power.

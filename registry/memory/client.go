@@ -118,7 +118,7 @@ func slowly[T any](ctx, limited context.Context, c *Client, d time.Duration, wha
 	}
 	answers := make(chan answer, 1)
 	time.AfterFunc(d, func() {
-		if c.dead() {
+		if c.Dead() {
 			return
 		}
 		v, err := do()

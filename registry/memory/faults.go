@@ -192,7 +192,8 @@ func (c *Client) mute() bool {
 	return c.faults.mute || c.faults.cut
 }
 
-func (c *Client) dead() bool {
+// Dead tells whether the process was killed.
+func (c *Client) Dead() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.faults.died

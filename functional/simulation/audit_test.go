@@ -1,0 +1,123 @@
+package simulation
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"fleet/cluster"
+	"fleet/systemd/systemdtest"
+	"fleet/unit"
+)
+
+// audited is fleetd's connection to systemd, of which is told what stops units.
+type audited struct {
+	*systemdtest.Manager
+	m *machine
+}
+
+func (a *audited) Stop(ctx context.Context, n unit.Name) (unit.JobResult, error) {
+	a.m.stops("stop", n)
+	return a.Manager.Stop(ctx, n)
+}
+
+func (a *audited) Restart(ctx context.Context, n unit.Name) (unit.JobResult, error) {
+	a.m.stops("restart", n)
+	return a.Manager.Restart(ctx, n)
+}
+
+func (m *machine) stops(step string, n unit.Name) {
+	if m.audit != nil {
+		m.audit(step, n)
+	}
+}
+
+// ledger is what the store has said, and when.
+type ledger struct {
+	mu struct {
+		sync.Mutex
+		orders   map[cluster.MachineID][]entry[cluster.Orders]
+		sessions map[cluster.MachineID][]entry[cluster.Session] // zero: none
+		alarms   []entry[*cluster.Alarm]
+	}
+}
+
+// entry is what a record was from some time on.
+type entry[T any] struct {
+	from time.Time
+	is   T
+}
+
+func newLedger() *ledger {
+	l := &ledger{}
+	l.mu.orders = make(map[cluster.MachineID][]entry[cluster.Orders])
+	l.mu.sessions = make(map[cluster.MachineID][]entry[cluster.Session])
+	return l
+}
+
+// take is for registry.Follow.
+func (l *ledger) take(u cluster.Update) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for _, c := range u.Changes {
+		switch c := c.(type) {
+		case cluster.OrdersChanged:
+			if c.Orders != nil {
+				l.mu.orders[c.ID] = append(l.mu.orders[c.ID], entry[cluster.Orders]{now, *c.Orders})
+			}
+		case cluster.MachineChanged:
+			var session cluster.Session
+			if c.Machine != nil {
+				session = c.Machine.Session
+			}
+			l.mu.sessions[c.ID] = append(l.mu.sessions[c.ID], entry[cluster.Session]{now, session})
+		case cluster.AlarmChanged:
+			l.mu.alarms = append(l.mu.alarms, entry[*cluster.Alarm]{now, c.Alarm})
+		}
+	}
+	return nil
+}
+
+// toldToStop: since some time the machine was given orders by which the unit was not to go on as it was.
+func (l *ledger) toldToStop(id cluster.MachineID, name unit.Name, running unit.ContentID, since time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var before cluster.Order
+	for i, o := range l.mu.orders[id] {
+		order, ordered := o.is.Units[name]
+		until := time.Now()
+		if i+1 < len(l.mu.orders[id]) {
+			until = l.mu.orders[id][i+1].from
+		}
+		if until.Before(since) {
+			before = order
+			continue
+		}
+		switch {
+		case !ordered, order.Desired != cluster.Launched, order.Content != running:
+			return true
+		case order.Restart > before.Restart, order.Fence > before.Fence:
+			return true
+		}
+		before = order
+	}
+	return len(l.mu.orders[id]) == 0
+}
+
+// stayed tells whether a machine had one and the same session all that time.
+func (l *ledger) stayed(id cluster.MachineID, from, to time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var was cluster.Session
+	for _, s := range l.mu.sessions[id] {
+		if s.from.After(to) {
+			break
+		}
+		if s.from.After(from) && s.is != was {
+			return false
+		}
+		was = s.is
+	}
+	return !was.IsZero()
+}

@@ -1,0 +1,180 @@
+package simulation
+
+import (
+	"context"
+	"time"
+
+	"fleet/cluster"
+	"fleet/registry/memory"
+)
+
+// deed is something that may happen in a history.
+type deed struct {
+	name   string
+	weight int // how often, compared with the others
+	do     func(s *stage, a act)
+}
+
+// deeds are all of them. Histories are made up from this list: what changes its order or weights gives seeds other histories.
+var deeds = []deed{
+	{"wait", 1, func(*stage, act) {}},
+
+	// Users.
+	{"submit", 5, (*stage).submit},
+	{"want", 5, (*stage).want},
+	{"restart", 4, (*stage).restart},
+	{"destroy", 3, (*stage).destroy},
+	{"move", 2, (*stage).move},
+
+	// Operators.
+	{"cordon", 1, settings(func(a act, s *cluster.Settings) { s.Cordoned = a.pick%2 == 0 })},
+	{"drain", 3, settings(func(a act, s *cluster.Settings) {
+		s.Drain = nil
+		if a.pick%4 != 0 {
+			s.Drain = &cluster.Drain{Since: time.Now()}
+		}
+	})},
+	{"label", 1, settings(func(a act, s *cluster.Settings) {
+		disk := []string{"ssd", "hdd"}[a.pick%2]
+		s.Metadata = map[string]*string{"disk": &disk}
+	})},
+	{"forget", 1, (*stage).forget},
+
+	// The network.
+	{"cut", 7, func(s *stage, a act) { s.cut(s.w.machines[a.on], a.last, (*memory.Client).Cut) }},
+	{"cut all", 3, func(s *stage, a act) {
+		for _, m := range s.w.machines {
+			s.cut(m, a.last, (*memory.Client).Cut)
+		}
+	}},
+	{"cut all others", 3, func(s *stage, a act) {
+		for i, m := range s.w.machines {
+			if i != a.on {
+				s.cut(m, a.last, (*memory.Client).Cut)
+			}
+		}
+	}},
+	{"cut replies", 5, func(s *stage, a act) { s.cut(s.w.machines[a.on], a.last, (*memory.Client).CutReplies) }},
+	{"slow", 4, func(s *stage, a act) {
+		s.cut(s.w.machines[a.on], a.last, slow(time.Duration(a.pick%30+1)*100*time.Millisecond))
+	}},
+
+	// Processes and hosts.
+	{"stop fleetd", 3, (*stage).stopDaemon},
+	{"kill fleetd", 4, func(s *stage, a act) { s.killDaemon(a, nil) }},
+	{"kill fleetd and lose its memory", 1, func(s *stage, a act) { s.killDaemon(a, []string{"agent.json"}) }},
+	{"kill fleetd at a write", 6, (*stage).trapDaemon},
+	{"pause fleetd", 5, (*stage).pauseDaemon},
+	{"suspend the host", 5, (*stage).suspend},
+	{"pull the plug", 5, (*stage).pullThePlug},
+	{"cut the bus", 2, func(s *stage, a act) {
+		m := s.w.machines[a.on]
+		s.fault(m, "bus", a.last, m.host.CutBus, m.host.HealBus)
+	}},
+	{"fill the disk", 1, func(s *stage, a act) {
+		m := s.w.machines[a.on]
+		s.fault(m, "disk", a.last, func() { m.host.FillDisk(true) }, func() { m.host.FillDisk(false) })
+	}},
+	{"kill a unit", 2, (*stage).killUnit},
+	{"start behind fleet's back", 2, (*stage).trigger},
+
+	// The store.
+	{"halt the store", 3, func(s *stage, a act) { s.fault(nil, "store", a.last, s.w.store.Halt, s.w.store.Resume) }},
+	{"elect in the store", 1, func(s *stage, _ act) { s.w.store.Elect() }},
+	{"compact", 2, func(s *stage, a act) { _ = s.w.store.Compact(s.w.store.Revision() - int64(a.pick%4)) }},
+}
+
+// settings is an operator's change of what is laid over a machine's record.
+func settings(change func(a act, s *cluster.Settings)) func(s *stage, a act) {
+	return func(s *stage, a act) {
+		s.set(s.w.machines[a.on].id, func(have *cluster.Settings) { change(a, have) })
+	}
+}
+
+func (s *stage) set(id cluster.MachineID, change func(*cluster.Settings)) {
+	if s.broken("store") {
+		return
+	}
+	s.meddled[id] = true
+	_, err := s.w.user.UpdateSettings(context.Background(), id, func(have cluster.Settings) (cluster.Settings, error) {
+		change(&have)
+		return have, nil
+	})
+	if err != nil {
+		s.w.t.Errorf("settings of %s: %v", id, err)
+	}
+}
+
+// forget is meant for machines that are gone for good; one that is present is not forgotten.
+func (s *stage) forget(a act) {
+	m := s.w.machines[a.on]
+	if _, present := s.w.snapshot().Machine(m.id); present {
+		return
+	}
+	s.set(m.id, func(have *cluster.Settings) { have.Forget = true })
+}
+
+func (s *stage) cut(m *machine, d time.Duration, fault func(*memory.Client)) {
+	s.fault(m, "line", d, func() { m.line.fail(fault) }, m.line.mend)
+}
+
+func (s *stage) stopDaemon(a act) {
+	m := s.w.machines[a.on]
+	s.fault(m, "daemon", a.last, m.stop, m.start)
+}
+
+func (s *stage) killDaemon(a act, lost []string) {
+	m := s.w.machines[a.on]
+	s.fault(m, "daemon", a.last, func() {
+		m.kill()
+		m.forget(lost...)
+	}, m.start)
+}
+
+// trapDaemon has fleetd killed at one of its next writes, if it comes to that.
+func (s *stage) trapDaemon(a act) {
+	m := s.w.machines[a.on]
+	s.fault(m, "daemon", a.last, func() {
+		m.client.Trap(a.pick/2%8, a.pick%2 == 0, func() {})
+	}, func() {
+		m.client.Trap(1<<30, false, func() {})
+		if m.client.Dead() {
+			m.kill()
+			m.start()
+		}
+	})
+}
+
+func (s *stage) pauseDaemon(a act) {
+	m := s.w.machines[a.on]
+	s.fault(m, "daemon", a.last, m.pause, m.resume)
+}
+
+func (s *stage) suspend(a act) {
+	m := s.w.machines[a.on]
+	s.fault(m, "daemon", a.last, func() {
+		m.host.Suspend()
+		m.pause()
+	}, func() {
+		m.resume()
+		m.host.Resume()
+	})
+}
+
+func (s *stage) pullThePlug(a act) {
+	m := s.w.machines[a.on]
+	s.fault(m, "daemon", a.last, m.crash, m.start)
+}
+
+func (s *stage) killUnit(a act) {
+	if s.w.machines[a.on].host.Kill(s.name(a)) == nil {
+		s.killed(s.name(a))
+	}
+}
+
+// trigger starts a unit as a timer would, or somebody who types systemctl start.
+func (s *stage) trigger(a act) {
+	if s.w.machines[a.on].host.Trigger(s.name(a)) == nil {
+		s.killed(s.name(a))
+	}
+}

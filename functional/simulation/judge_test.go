@@ -1,0 +1,227 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/cluster"
+	"fleet/systemd/systemdtest"
+	"fleet/unit"
+)
+
+const (
+	// bound is how long a cluster may take to come to rest.
+	bound = 5 * time.Minute
+	// still is for how long nothing may be written for it to count as come to rest.
+	still = 30 * time.Second
+)
+
+// judge finds out what is wrong after a history, or was.
+func (s *stage) judge() {
+	s.rest("with what operators have asked for", s.steady)
+	for _, m := range s.w.machines {
+		s.set(m.id, func(have *cluster.Settings) {
+			ssd := "ssd"
+			*have = cluster.Settings{Metadata: map[string]*string{"disk": &ssd}}
+		})
+	}
+	s.note("nothing is drained or cordoned")
+	s.rest("with nothing in the way", s.complete)
+	before := s.w.store.Revision()
+	time.Sleep(2 * time.Minute)
+	if after := s.w.store.Revision(); after != before {
+		s.wrong("a quiet cluster wrote %d times", after-before)
+	}
+	s.leftovers()
+	s.overlaps()
+	s.disturbed()
+}
+
+// list collects complaints.
+type list []string
+
+func (l *list) Errorf(format string, args ...any) { *l = append(*l, fmt.Sprintf(format, args...)) }
+
+// rest waits until all is well and nobody writes any more.
+func (s *stage) rest(how string, check func(complaints, *cluster.Snapshot)) {
+	limit := time.Now().Add(bound)
+	for revision := int64(-1); ; {
+		time.Sleep(still)
+		var found list
+		if now := s.w.store.Revision(); now != revision {
+			found.Errorf("it still writes")
+			revision = now
+		}
+		check(&found, s.w.snapshot())
+		if len(found) == 0 {
+			return
+		}
+		if time.Now().After(limit) {
+			for _, f := range found {
+				s.wrong("%s after everything was over, %s: %s", bound, how, f)
+			}
+			return
+		}
+	}
+}
+
+// steady is what holds whatever operators have asked for.
+func (s *stage) steady(t complaints, all *cluster.Snapshot) {
+	for name, wanted := range s.wanted {
+		st := all.Status(name)
+		phase, message := st.Outcome()
+		if on := s.w.where(name); phase == cluster.Working || len(on) > 1 && !wanted.global() {
+			t.Errorf("%s runs on %d machines: %s %s", name, len(on), phase, message)
+		}
+	}
+}
+
+// complete is what holds when every unit may be everywhere.
+func (s *stage) complete(t complaints, all *cluster.Snapshot) {
+	for name, wanted := range s.wanted {
+		wanted.free = s.runnable(wanted)
+		s.w.fulfilled(t, all, name, wanted)
+		if on := s.w.where(name); wanted.global() && wanted.desired == cluster.Launched && !wanted.doubted && len(on) != len(s.w.machines) {
+			t.Errorf("%s runs on %d of %d machines", name, len(on), len(s.w.machines))
+		}
+	}
+	for _, m := range s.w.machines {
+		m.truthful(t, all)
+		for _, name := range m.host.Running() {
+			if s.wanted[name].desired != cluster.Launched {
+				t.Errorf("%s runs on %s and is wanted %q", name, m.id, s.wanted[name].desired)
+			}
+		}
+	}
+}
+
+// runnable tells whether there is a machine for the unit when nothing is drained.
+func (s *stage) runnable(wanted wish) bool {
+	if strings.Contains(wanted.text, "MachineOf=") {
+		leader, ok := s.wanted["u0.service"]
+		return ok && leader.desired != cluster.Inactive
+	}
+	return true
+}
+
+// leftovers are what a unit leaves that was destroyed.
+func (s *stage) leftovers() {
+	all := s.w.snapshot()
+	for _, m := range s.w.machines {
+		for name := range m.seen() {
+			if _, ok := s.wanted[name]; !ok {
+				s.wrong("%s is left over on %s", name, m.id)
+			}
+		}
+	}
+	for _, name := range all.Names() {
+		if _, ok := s.wanted[name]; ok {
+			continue
+		}
+		if st := all.Status(name); st.Exists || len(st.Copies) > 0 || st.Pending != nil {
+			s.wrong("%s is left over in the store: %+v", name, st)
+		}
+	}
+}
+
+// run is one life of a unit on one machine.
+type run struct {
+	systemdtest.Run
+	on *machine
+}
+
+func (r run) String() string {
+	end := "now"
+	if !r.End.IsZero() {
+		end = r.End.Format("15:04:05.000")
+	}
+	return fmt.Sprintf("on %s from %s to %s (%s)", r.on.id[31:], r.Start.Format("15:04:05.000"), end, r.Result)
+}
+
+// end is when it ended, or now.
+func (r run) end() time.Time {
+	if r.End.IsZero() {
+		return time.Now()
+	}
+	return r.End
+}
+
+// runs of all units, by unit in the order in which they began.
+func (s *stage) runs() map[unit.Name][]run {
+	all := make(map[unit.Name][]run)
+	for _, m := range s.w.machines {
+		for _, r := range m.host.Runs() {
+			all[r.Unit] = append(all[r.Unit], run{r, m})
+		}
+	}
+	for _, of := range all {
+		slices.SortStableFunc(of, func(a, b run) int { return a.Start.Compare(b.Start) })
+	}
+	return all
+}
+
+// overlaps: no unit that says AtMostOnce has ever run twice at one time.
+func (s *stage) overlaps() {
+	for name, all := range s.runs() {
+		for i, b := range all {
+			for _, a := range all[:i] {
+				if a.on != b.on && s.contents[a.Content].atMostOnce() && s.contents[b.Content].atMostOnce() && together(a, b) > 0 {
+					s.wrong("%s ran twice for %s: %s, and %s", name, together(a, b), a, b)
+				}
+			}
+		}
+	}
+}
+
+// together is for how long two runs ran at one time. On a host that is suspended nothing runs.
+func together(a, b run) time.Duration {
+	from, to := b.Start, a.end()
+	if b.end().Before(to) {
+		to = b.end()
+	}
+	sum := max(0, to.Sub(from))
+	for _, nap := range slices.Concat(a.on.host.Naps(), b.on.host.Naps()) {
+		began, ended := nap.Start, nap.End
+		if ended.IsZero() || ended.After(to) {
+			ended = to
+		}
+		if began.Before(from) {
+			began = from
+		}
+		sum -= max(0, ended.Sub(began))
+	}
+	return sum
+}
+
+// disturbed: what nobody has touched since it was submitted, on a machine that kept its session, of which no operator wanted anything, runs on.
+func (s *stage) disturbed() {
+	for name, all := range s.runs() {
+		wanted, ok := s.wanted[name]
+		if !ok || len(s.asked[name]) != 1 || strings.Contains(wanted.text, "X-Fleet") || wanted.ends {
+			continue
+		}
+		for _, r := range all {
+			if !r.End.IsZero() && r.Result != "power-loss" && !s.meddled[r.on.id] && s.ledger.stayed(r.on.id, r.Start, r.End) {
+				s.wrong("%s was ended without anybody's wish: %s", name, r)
+			}
+		}
+	}
+}
+
+// stopped is called when fleetd is about to stop a unit.
+func (s *stage) stopped(m *machine, step string, name unit.Name) {
+	runs := lives(m, name)
+	if len(runs) == 0 || !runs[len(runs)-1].End.IsZero() {
+		return // nothing is stopped by it
+	}
+	r := runs[len(runs)-1]
+	if !s.ledger.toldToStop(m.id, name, r.Content, r.Start.Add(-time.Minute)) {
+		s.wrong("%s: %s on %s without an order to", name, step, m.id)
+	}
+}
+
+// follow keeps the ledger.
+func (s *stage) follow(ctx context.Context) { _ = s.w.user.Follow(ctx, s.ledger.take) }
