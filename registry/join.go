@@ -97,6 +97,8 @@ type joining struct {
 	// lease is the one this Join was granted for the session, 0 before.
 	lease int64
 
+	outlived int64 // the record that is known to have outlived its lease once, by its creation; 0 if none is
+
 	hold Hold // that the session is to begin with
 	told Hold // what Remember was last given
 }
@@ -278,7 +280,7 @@ func (j *joining) obtainLease(ctx context.Context) error {
 }
 
 // await waits for the session that holds the record to end, at most as long
-// as its lease lives if nobody renews it. It fails with cluster.ErrConflict when it has ended.
+// as its lease lives if nobody renews it, twice. It fails with cluster.ErrConflict when it has ended.
 func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs string) error {
 	if p.Lease == 0 {
 		// Presence is bound to a lease; a record without one would be present for ever.
@@ -309,6 +311,11 @@ func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs stri
 	case err != nil:
 		return err
 	case now == nil || now.Created != p.Created:
+		return cluster.ErrConflict
+	}
+	if j.outlived != p.Created {
+		// The store may have prolonged all leases, as it does when another of its members leads.
+		j.outlived = p.Created
 		return cluster.ErrConflict
 	}
 	return &InUseError{ID: j.machine.ID, Mine: j.machine.Address, Theirs: theirs}

@@ -79,14 +79,17 @@ func (l *ledger) take(u cluster.Update) error {
 	return nil
 }
 
-// toldToStop: since some time the machine was given orders by which the unit was not to go on as it was.
-func (l *ledger) toldToStop(id cluster.MachineID, name unit.Name, running unit.ContentID, since time.Time) bool {
+// toldToStop: between two times the machine had orders by which the unit was not to go on as it was.
+func (l *ledger) toldToStop(id cluster.MachineID, name unit.Name, running unit.ContentID, since, at time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var before cluster.Order
 	for i, o := range l.mu.orders[id] {
+		if o.from.After(at) {
+			break
+		}
 		order, ordered := o.is.Units[name]
-		until := time.Now()
+		until := at
 		if i+1 < len(l.mu.orders[id]) {
 			until = l.mu.orders[id][i+1].from
 		}

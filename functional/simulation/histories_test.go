@@ -20,6 +20,7 @@ var (
 	lasts  = flag.Duration("for", 0, "make up histories for so long, however many that are")
 	seed   = flag.Uint64("seed", 1, "of the first history; those after it have the numbers that follow; 0: another each time")
 	replay = flag.String("replay", "", "a file with a history that TestHistories plays, instead of making some up")
+	times  = flag.Int("times", 10, "how often the history of -replay is played at most until something is wrong")
 	aloud  = flag.Bool("aloud", false, "tell what happened in the history that is replayed, logs included")
 )
 
@@ -113,7 +114,7 @@ func report(t *testing.T, h history, seed uint64, wrong []string) {
 	t.Errorf("a shorter history that fails:\n%s\nplay it again: go test ./functional/simulation -run '^TestHistories$' -replay %s -aloud\nor the whole of it: -seed %d -histories 1", short, file, seed)
 }
 
-// again plays a history of a file, up to ten times until something is wrong.
+// again plays a history of a file until something is wrong.
 func again(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -124,7 +125,7 @@ func again(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 10 {
+	for range *times {
 		dir := files(t)
 		var log buffer
 		wrong, told := play(t, h, slog.NewTextHandler(&log, nil), dir, unchanged)

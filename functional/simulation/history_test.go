@@ -68,7 +68,7 @@ func (h history) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "machines %d\n", h.machines)
 	for _, a := range h.acts {
-		fmt.Fprintf(&b, "after %s %s on %d unit %d for %s pick %d\n", a.after, a.do, a.on, a.unit, a.last, a.pick)
+		fmt.Fprintf(&b, "after %s on %d unit %d for %s pick %d: %s\n", a.after, a.on, a.unit, a.last, a.pick, a.do)
 	}
 	return b.String()
 }
@@ -86,7 +86,9 @@ func parse(text string) (history, error) {
 		}
 		var a act
 		var after, last string
-		if _, err := fmt.Sscanf(line, "after %s %s on %d unit %d for %s pick %d", &after, &a.do, &a.on, &a.unit, &last, &a.pick); err != nil {
+		numbers, do, _ := strings.Cut(line, ": ")
+		a.do = do
+		if _, err := fmt.Sscanf(numbers, "after %s on %d unit %d for %s pick %d", &after, &a.on, &a.unit, &last, &a.pick); err != nil {
 			return h, fmt.Errorf("read %q: %w", line, err)
 		}
 		var err error

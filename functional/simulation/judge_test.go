@@ -38,6 +38,7 @@ func (s *stage) judge() {
 	s.leftovers()
 	s.overlaps()
 	s.disturbed()
+	s.unordered()
 }
 
 // list collects complaints.
@@ -211,15 +212,32 @@ func (s *stage) disturbed() {
 	}
 }
 
+// stop is something that fleetd did by which a unit that ran was to end.
+type stop struct {
+	at   time.Time
+	m    *machine
+	step string
+	name unit.Name
+	run  systemdtest.Run
+}
+
 // stopped is called when fleetd is about to stop a unit.
 func (s *stage) stopped(m *machine, step string, name unit.Name) {
 	runs := lives(m, name)
 	if len(runs) == 0 || !runs[len(runs)-1].End.IsZero() {
 		return // nothing is stopped by it
 	}
-	r := runs[len(runs)-1]
-	if !s.ledger.toldToStop(m.id, name, r.Content, r.Start.Add(-time.Minute)) {
-		s.wrong("%s: %s on %s without an order to", name, step, m.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.stops = append(s.mu.stops, stop{time.Now(), m, step, name, runs[len(runs)-1]})
+}
+
+// unordered: whatever fleetd stopped it was told to.
+func (s *stage) unordered() {
+	for _, stop := range s.mu.stops {
+		if !s.ledger.toldToStop(stop.m.id, stop.name, stop.run.Content, stop.run.Start.Add(-time.Minute), stop.at) {
+			s.wrong("%s %s on %s at %s without an order to", stop.step, stop.name, stop.m.id[31:], stop.at.Format("15:04:05.000"))
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type stage struct {
 		open   map[string]*fault // faults that last, by what they concern
 		log    []string
 		faults []string // what must not be
+		stops  []stop
 	}
 }
 
@@ -113,7 +114,7 @@ func (s *stage) submit(a act) {
 	if s.broken("store") {
 		return
 	}
-	all := slices.Concat(lot, guarded, guarded)
+	all := lot
 	k := all[a.pick%len(all)]
 	if a.unit == 0 && strings.Contains(k.text, "MachineOf=") {
 		k = lot[0]

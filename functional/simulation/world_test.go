@@ -32,10 +32,11 @@ type world struct {
 	store    *memory.Server
 	user     *registry.Registry
 	machines []*machine
+	fencing  fencing
 }
 
 func newWorld(t testing.TB, log *slog.Logger, dir string, machines int) *world {
-	w := &world{t: t, log: log, dir: dir, store: memory.New()}
+	w := &world{t: t, log: log, dir: dir, store: memory.New(), fencing: fencing{none: true}}
 	w.user = registry.New(w.store.Client(), registry.Options{})
 	for range machines {
 		w.add()
@@ -55,6 +56,7 @@ func (w *world) add() *machine {
 		w.t.Fatal(err)
 	}
 	w.machines = append(w.machines, m)
+	m.installFence(w.fencing)
 	m.start()
 	return m
 }

@@ -207,9 +207,11 @@ func (f *fence) then(d time.Duration, do func()) {
 	time.AfterFunc(d, func() {
 		f.host.mu.Lock()
 		defer f.host.mu.Unlock()
-		if f.steps == step {
-			do()
-		}
+		f.host.due(func() {
+			if f.steps == step {
+				do()
+			}
+		})
 	})
 }
 
@@ -250,9 +252,11 @@ func (f *fence) watch() {
 	time.AfterFunc(p.watchdog, func() {
 		f.host.mu.Lock()
 		defer f.host.mu.Unlock()
-		if !p.dead && p.fed == fed && f.process == p && f.state.Active == "active" {
-			f.ended("watchdog")
-		}
+		f.host.due(func() {
+			if !p.dead && p.fed == fed && f.process == p && f.state.Active == "active" {
+				f.ended("watchdog")
+			}
+		})
 	})
 }
 
@@ -288,6 +292,9 @@ func (p *FenceProcess) gate() error {
 	for {
 		p.host.mu.Lock()
 		paused, dead := p.paused, p.dead
+		if paused == nil {
+			paused = p.host.mu.awake
+		}
 		p.host.mu.Unlock()
 		switch {
 		case dead:
@@ -313,7 +320,7 @@ func (p *FenceProcess) enter() error {
 			return err
 		}
 		p.host.mu.Lock()
-		if !p.dead && p.paused == nil {
+		if !p.dead && p.paused == nil && p.host.mu.awake == nil {
 			return nil
 		}
 		p.host.mu.Unlock()
@@ -341,9 +348,11 @@ func (p *FenceProcess) Deadline(at time.Time) error {
 	time.AfterFunc(time.Until(at), func() {
 		p.host.mu.Lock()
 		defer p.host.mu.Unlock()
-		if f := p.host.mu.fence; !p.dead && p.deadline == deadline && f.process == p {
-			f.ended("signal")
-		}
+		p.host.due(func() {
+			if f := p.host.mu.fence; !p.dead && p.deadline == deadline && f.process == p {
+				f.ended("signal")
+			}
+		})
 	})
 	return nil
 }
