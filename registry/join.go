@@ -97,8 +97,6 @@ type joining struct {
 	// lease is the one this Join was granted for the session, 0 before.
 	lease int64
 
-	outlived int64 // the record that is known to have outlived its lease once, by its creation; 0 if none is
-
 	hold Hold // that the session is to begin with
 	told Hold // what Remember was last given
 }
@@ -280,7 +278,7 @@ func (j *joining) obtainLease(ctx context.Context) error {
 }
 
 // await waits for the session that holds the record to end, at most as long
-// as its lease lives if nobody renews it, twice. It fails with cluster.ErrConflict when it has ended.
+// as its lease lives if nobody renews it. It fails with cluster.ErrConflict when it has ended.
 func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs string) error {
 	if p.Lease == 0 {
 		// Presence is bound to a lease; a record without one would be present for ever.
@@ -313,10 +311,37 @@ func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs stri
 	case now == nil || now.Created != p.Created:
 		return cluster.ErrConflict
 	}
-	if j.outlived != p.Created {
-		// The store may have prolonged all leases, as it does when another of its members leads.
-		j.outlived = p.Created
-		return cluster.ErrConflict
+	if err := j.kept(ctx, p.Lease); err != nil {
+		return err
 	}
 	return &InUseError{ID: j.machine.ID, Mine: j.machine.Address, Theirs: theirs}
+}
+
+// kept returns nil if somebody renews a lease, again and again. That a lease lives on does not tell: the store
+// prolongs all of them when another of its members leads. It fails with cluster.ErrConflict when nobody does.
+func (j *joining) kept(ctx context.Context, lease int64) error {
+	const looks = 3
+	for range looks {
+		_, granted, err := j.registry.store.TimeToLive(ctx, lease)
+		late := granted/3 + time.Second + overdueSlack // the store tells whole seconds
+		if err == nil {
+			select {
+			case <-time.After(late + overdueSlack):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			var left time.Duration
+			left, granted, err = j.registry.store.TimeToLive(ctx, lease)
+			if err == nil && granted-left > late {
+				return cluster.ErrConflict
+			}
+		}
+		if errors.Is(err, ErrLeaseNotFound) {
+			return cluster.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -174,6 +174,9 @@ func (s *stage) killUnit(a act) {
 
 // trigger starts a unit as a timer would, or somebody who types systemctl start.
 func (s *stage) trigger(a act) {
+	if s.wanted[s.name(a)].desired != cluster.Launched {
+		return // fleet would not stop it
+	}
 	if s.w.machines[a.on].host.Trigger(s.name(a)) == nil {
 		s.killed(s.name(a))
 	}

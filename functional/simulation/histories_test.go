@@ -100,18 +100,22 @@ func report(t *testing.T, h history, seed uint64, wrong []string) {
 	// The order in which goroutines run is no part of a history: one that has failed may pass.
 	fails := func(h history) bool {
 		for range 3 {
-			if len(listen(t, h, seed, unchanged)) > 0 {
+			if found := listen(t, h, seed, unchanged); len(found) > 0 {
+				wrong = found
 				return true
 			}
 		}
 		return false
 	}
 	short := h.shrink(time.Now().Add(patience), fails)
+	if found := listen(t, short, seed, unchanged); len(found) > 0 {
+		wrong = found
+	}
 	file := filepath.Join(os.TempDir(), fmt.Sprintf("history-%d", seed))
 	if err := os.WriteFile(file, []byte(short.String()), 0o600); err != nil {
 		t.Error(err)
 	}
-	t.Errorf("a shorter history that fails:\n%s\nplay it again: go test ./functional/simulation -run '^TestHistories$' -replay %s -aloud\nor the whole of it: -seed %d -histories 1", short, file, seed)
+	t.Errorf("a shorter history that fails:\n%s\nwrong:\n  %s\nplay it again: go test ./functional/simulation -run '^TestHistories$' -replay %s -aloud\nor the whole of it: -seed %d -histories 1", short, strings.Join(wrong, "\n  "), file, seed)
 }
 
 // again plays a history of a file until something is wrong.
