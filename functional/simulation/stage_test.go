@@ -25,6 +25,7 @@ type stage struct {
 	meddled  map[cluster.MachineID]bool // machines that operators have changed something of
 	ledger   *ledger
 	edition  int
+	guards   bool // whether there are units that say AtMostOnce
 
 	under sync.WaitGroup
 	mu    struct {
@@ -115,6 +116,9 @@ func (s *stage) submit(a act) {
 		return
 	}
 	all := lot
+	if s.guards {
+		all = slices.Concat(lot, guarded, guarded)
+	}
 	k := all[a.pick%len(all)]
 	if a.unit == 0 && strings.Contains(k.text, "MachineOf=") {
 		k = lot[0]
