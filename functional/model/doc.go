@@ -14,10 +14,13 @@
 //
 // What it shows: with R (how old an answered renewal may be), W (the watchdog)
 // and K (the kill delay) there is an overlap if and only if R + W + K >= TTL,
-// where the fence cannot be paused between looking at the age of an answer and
-// feeding. Where it can, W counts twice: a feed that passed the check in time
-// may come just before the watchdog does, a whole W late. Units are started
-// by systemd itself too (Restart=), so a start needs a permit of the fence's
-// own session; and a fence process that went on with another session would
-// vouch for units that were started under the former one.
+// provided that the kernel kills the fence R + W after the last good renewal
+// was sent. Without that deadline W counts twice, as a fence that is stopped
+// between looking at the age of an answer and feeding the watchdog feeds it up
+// to a whole W late; and nobody watches a fence that is not ready yet. Units
+// are started by systemd itself too (Restart=), so a start needs a permit of
+// the fence's own session; a permit that does not tell its session is not
+// enough while the agent may still be writing one for the session before; and
+// a fence process that went on with another session would vouch for units
+// that were started under the former one.
 package model

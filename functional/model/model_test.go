@@ -36,7 +36,7 @@ func explore(p Params) (trace []string, states int) {
 
 // safe is the protocol as it is meant to be, with times for which the inequality just holds.
 func safe() Params {
-	return Params{TTL: 5, Renewal: 1, Watchdog: 2, Kill: 1, Permits: BySession, SlowAgent: true}
+	return Params{TTL: 5, Renewal: 1, Watchdog: 2, Kill: 1, Gap: true, Deadline: true, Permits: BySession, SlowAgent: true}
 }
 
 func holds(t *testing.T, p Params) {
@@ -60,7 +60,7 @@ func fails(t *testing.T, p Params, because string) {
 // There is an overlap if and only if the sum is not less than the TTL: equality does not do.
 func TestAnOverlapNeedsTheInequalityToBeViolated(t *testing.T) {
 	const most = 7
-	for _, gap := range []bool{false, true} {
+	for _, deadline := range []bool{false, true} {
 		for ttl := uint8(2); ttl <= most; ttl++ {
 			for renewal := uint8(1); renewal <= 2; renewal++ {
 				for watchdog := uint8(1); watchdog <= 3; watchdog++ {
@@ -68,8 +68,8 @@ func TestAnOverlapNeedsTheInequalityToBeViolated(t *testing.T) {
 						p := safe()
 						p.TTL, p.Renewal, p.Watchdog, p.Kill = ttl, renewal, watchdog, kill
 						sum := renewal + watchdog + kill
-						if gap {
-							p.Gap, p.Permits = true, ByProcess
+						if !deadline {
+							p.Deadline, p.Permits = false, ByProcess
 							sum += watchdog
 						}
 						if sum < ttl-1 || sum > ttl {
@@ -96,21 +96,21 @@ func TestEqualityDoesNotDo(t *testing.T) {
 	fails(t, p, "the lease may end at the moment of the kill")
 }
 
-// A pause between check and feed makes a feed late by up to the watchdog's time.
-func TestAPauseBeforeTheFeedCountsTheWatchdogTwice(t *testing.T) {
+// Without the kernel's deadline a pause between check and feed makes a feed late by up to the watchdog's time.
+func TestWithoutADeadlineTheWatchdogCountsTwice(t *testing.T) {
 	p := safe()
-	p.Gap, p.Permits = true, ByProcess
+	p.Deadline, p.Permits = false, ByProcess
 	fails(t, p, "a feed may come when the watchdog is about to")
 	p.TTL = p.Renewal + 2*p.Watchdog + p.Kill + 1
 	holds(t, p)
+	p.Permits = BySession
+	fails(t, p, "nobody watches a fence before it is ready: it may be so long after its session has ended")
 }
 
-// Before a fence is ready PID 1 does not watch it: the pause may be of any length.
-func TestAPauseBeforeTheFirstFeedNeedsPermitsForTheProcess(t *testing.T) {
+func TestWithoutPausesThereNeedsToBeNoDeadline(t *testing.T) {
 	p := safe()
-	p.TTL = p.Renewal + 2*p.Watchdog + p.Kill + 1
-	p.Gap = true
-	fails(t, p, "a fence may be ready long after its session has ended")
+	p.Deadline, p.Gap = false, false
+	holds(t, p)
 }
 
 func TestPermitsAreNeeded(t *testing.T) {

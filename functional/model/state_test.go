@@ -6,6 +6,8 @@ type Params struct {
 
 	// Gap: the fence may be paused between the check of a renewal's age and the feeding of the watchdog.
 	Gap bool
+	// Deadline: the kernel kills the fence when Renewal and Watchdog have passed since the last renewal was sent that came back in time.
+	Deadline bool
 	// Switches: a fence process goes on with the next session instead of ending.
 	Switches bool
 	Permits  Permits
@@ -60,6 +62,7 @@ type fence struct {
 	ready    bool
 	vouches  bool  // it has fed the watchdog since it was ready
 	watchdog uint8 // ticks until PID 1 kills it, if it is ready
+	doom     uint8 // one more than the ticks until the kernel kills it; 0 if it does not
 	checked  bool  // it has found a renewal to be in time and is about to feed the watchdog
 	renewal  renewal
 }
@@ -101,6 +104,9 @@ func begin(p Params) state {
 	s.leases[first] = p.TTL + 1
 	s.order, s.file, s.permit = first, first, first
 	s.fence = fence{alive: true, session: first, ready: true, vouches: true, watchdog: p.Watchdog}
+	if p.Deadline {
+		s.fence.doom = p.Renewal + p.Watchdog + 1
+	}
 	s.unit.life = alive
 	return s
 }

@@ -26,9 +26,9 @@ func (p Params) next(s state) []step {
 
 type may = func(name string, change func(*state))
 
-// clock lets a tick pass, unless PID 1 has to do something now.
+// clock lets a tick pass, unless PID 1 or the kernel has to do something now.
 func (p Params) clock(s state, may may) {
-	if s.fence.ready && s.fence.watchdog == 0 || s.unit.life == dying && s.unit.kill == 0 {
+	if s.fence.ready && s.fence.watchdog == 0 || s.fence.doom == 1 || s.unit.life == dying && s.unit.kill == 0 {
 		return
 	}
 	may("a tick passes", func(s *state) {
@@ -39,6 +39,7 @@ func (p Params) clock(s state, may may) {
 		}
 		s.hold = less(s.hold)
 		s.fence.watchdog = less(s.fence.watchdog)
+		s.fence.doom = less(s.fence.doom)
 		s.unit.kill = less(s.unit.kill)
 		if s.fence.renewal.leg != nowhere {
 			s.fence.renewal.age = min(s.fence.renewal.age+1, p.Renewal+1)
@@ -101,6 +102,9 @@ func (p Params) renew(s state, may may) {
 			may("the fence has an answer in time", func(s *state) {
 				s.fence.renewal = renewal{}
 				s.fence.checked = true
+				if p.Deadline {
+					s.fence.doom = p.Renewal + p.Watchdog - r.age + 1
+				}
 				if !p.Gap {
 					p.feed(s)
 				}
