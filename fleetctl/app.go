@@ -20,7 +20,8 @@ type app struct {
 	getenv         func(string) string
 	editing        atomic.Bool // an interrupt is the editor's, which shares the terminal
 
-	endpoint                  string
+	endpoint                  string // the one in use
+	endpoints                 string // all that were given, once one of them was chosen
 	caFile, certFile, keyFile string
 	requestTimeout            seconds
 	debug                     bool

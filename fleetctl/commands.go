@@ -19,7 +19,9 @@ func (a *app) groups() []group {
 			a.listUnitsCommand(), a.listUnitFilesCommand(), a.statusCommand(), a.journalCommand(), a.catCommand(), a.explainCommand(), a.eventsCommand(),
 		}},
 		{"machines", "Machines", []*cobra.Command{
-			a.listMachinesCommand(), a.topCommand(), a.cordonCommand(), a.uncordonCommand(), a.rebalanceCommand(), a.sshCommand(),
+			a.listMachinesCommand(), a.machineCommand(), a.topCommand(), a.alarmsCommand(),
+			a.cordonCommand(), a.uncordonCommand(), a.drainCommand(), a.undrainCommand(), a.labelCommand(), a.forgetCommand(),
+			a.rebalanceCommand(), a.sshCommand(),
 		}},
 		{"files", "Files", []*cobra.Command{
 			a.planCommand(), a.diffCommand(), a.verifyCommand(), a.exportCommand(), a.importCommand(),

@@ -54,11 +54,11 @@ func (a *app) setCordoned(cmd *cobra.Command, args []string, cordoned bool) erro
 	}
 	defer c.Close()
 	ctx := cmd.Context()
-	all, err := a.machines(ctx, c)
+	all, err := a.knownMachines(ctx, c)
 	if err != nil {
 		return err
 	}
-	chosen, err := findMachines(all, args)
+	chosen, err := findKnown(all, args)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (a *app) showMachines(ctx context.Context, c *api.Client, ids []cluster.Mac
 
 // cordonWords tells what has become of a machine that was as m is.
 func cordonWords(m api.Machine, cordoned, present bool) string {
-	name := "Machine " + place(m.ID, m.PrimaryIP, false)
+	name := nameOf(m)
 	switch {
 	case !present && cordoned:
 		return name + " cordoned; it is not present, and will be given no units when it comes"

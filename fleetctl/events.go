@@ -130,9 +130,11 @@ func eventTypes() []string {
 	for _, t := range []api.HappeningType{
 		api.HappenedSubmitted, api.HappenedReplaced, api.HappenedWanted, api.HappenedRestarting, api.HappenedMoving, api.HappenedDestroyed,
 		api.HappenedPlaced, api.HappenedMoved, api.HappenedWithdrawn, api.HappenedPending,
+		api.HappenedDraining, api.HappenedDrained, api.HappenedUndrained, api.HappenedForgotten,
+		api.HappenedAlarm, api.HappenedAcknowledged, api.HappenedAlarmOver,
 		api.HappenedStarted, api.HappenedRestarted, api.HappenedStopped, api.HappenedFailed, api.HappenedGone,
 		api.HappenedCordoned, api.HappenedUncordoned,
-		api.HappenedJoined, api.HappenedLost, api.HappenedReturned, api.HappenedLeader, api.HappenedUnreadable,
+		api.HappenedJoined, api.HappenedLost, api.HappenedLeft, api.HappenedSilent, api.HappenedReturned, api.HappenedLeader, api.HappenedUnreadable,
 	} {
 		words = append(words, string(t))
 	}

@@ -58,9 +58,10 @@ func machineColumns() []column[api.Machine] {
 		{name: "version", cell: text(func(m api.Machine) string { return m.Version })},
 		{
 			name:  "since",
-			cell:  func(m api.Machine, s shape) string { return moment(m.Since, s.now, s.full) },
-			order: func(x, y api.Machine) int { return compareTimes(x.Since, y.Since) },
+			cell:  func(m api.Machine, s shape) string { return moment(inStateSince(m), s.now, s.full) },
+			order: func(x, y api.Machine) int { return compareTimes(inStateSince(x), inStateSince(y)) },
 		},
+		{name: "fence", cell: text(func(m api.Machine) string { return fenceWords(m.Fence) })},
 	}
 }
 
@@ -83,36 +84,12 @@ func compareResources(x, y api.Resources) int {
 	return cmp.Or(cmp.Compare(x.Memory, y.Memory), cmp.Compare(x.CPU, y.CPU), cmp.Compare(x.Disk, y.Disk))
 }
 
-func machineStyle(m api.Machine) style {
-	switch machineState(m) {
-	case "unreadable":
-		return red
-	case "cordoned":
-		return yellow
-	}
-	return green
-}
-
-// machineStates are all that machineState returns.
-var machineStates = []string{"ready", "cordoned", "unreadable"}
-
 func metadataWords(m api.Machine) string {
 	var pairs []string
 	for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
 		pairs = append(pairs, key+"="+m.Metadata[key])
 	}
 	return strings.Join(pairs, ",")
-}
-
-// machineState is what an operator has to know of a machine before all else.
-func machineState(m api.Machine) string {
-	switch {
-	case m.Error != "":
-		return "unreadable"
-	case m.Cordoned:
-		return "cordoned"
-	}
-	return "ready"
 }
 
 // amounts are resources in one cell: "memory=16G,cpu=8,gpu=2,units=100".
@@ -140,6 +117,7 @@ func amounts(r api.Resources, units int, exact bool) string {
 func (a *app) listMachinesCommand() *cobra.Command {
 	var (
 		l                 listing
+		absent            bool
 		states, selectors []string
 	)
 	x := lister[api.Machine]{
@@ -152,14 +130,19 @@ func (a *app) listMachinesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list-machines [MACHINE...]",
 		Short: "List the machines that are present",
-		Long: `List the machines that are present.
+		Long: `List the machines that are present, and with --all those that are gone and still known: lost, or left.
 
 ` + machineArgs + ` Without any, all machines are listed.
 
-With --output wide there are besides: how many units the machine is ordered to have, whether it may be given more
-(ready, cordoned), what it offers to units and how much of that is reserved by those that it has, the version of
-its fleetd, and since when it has been present.`,
+With --output wide there are besides: how many units the machine is ordered to have, its state, what it offers to units
+and how much of that is reserved by those that it has, the version of its fleetd, and since when it has been in its
+state. States are, the first of these from below that is true:
+
+` + machineStateHelp + `
+
+When a machine is lost or silent, or an alarm stands, a line on stderr says so, whatever is listed.`,
 		Example: `  fleetctl list-machines -o wide
+  fleetctl list-machines --all --fields machine,state,since
   fleetctl list-machines --selector disk=ssd --state ready --sort -reserved`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range states {
@@ -171,23 +154,51 @@ its fleetd, and since when it has been present.`,
 			if err != nil {
 				return err
 			}
+			ofAbsent := slices.ContainsFunc(states, func(s string) bool { return isAway(api.Machine{State: cluster.MachineState(s)}) })
+			if absent = absent || ofAbsent; absent && !cmd.Flags().Changed("fields") {
+				l.fields = x.defaults + ",state,since"
+			}
 			x.rows = func(ctx context.Context, c *api.Client) ([]api.Machine, error) {
-				all, err := a.machines(ctx, c)
-				if err == nil && len(args) > 0 {
-					all, err = presentOf(all, args)
+				all, err := a.knownMachines(ctx, c)
+				if err != nil {
+					return nil, err
+				}
+				a.noteMachines(ctx, c, all)
+				if !absent {
+					all = slices.DeleteFunc(all, isAway)
+				}
+				if len(args) > 0 {
+					if all, err = chosenOf(all, absent, args); err != nil {
+						return nil, err
+					}
 				}
 				return slices.DeleteFunc(all, func(m api.Machine) bool {
 					return !meets(m) || len(states) > 0 && !slices.Contains(states, machineState(m))
-				}), err
+				}), nil
 			}
 			return list(cmd, a, &l, x)
 		},
 	}
 	registerListing(cmd, &l, x)
+	cmd.Flags().BoolVarP(&absent, "all", "a", false, "also machines that are gone and still known")
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only machines in this `STATE`: "+strings.Join(machineStates, ", "))
 	listOf(cmd.Flags(), "state", machineStates...)
 	cmd.Flags().StringArrayVar(&selectors, "selector", nil, selectorUsage)
 	return cmd
+}
+
+// chosenOf are the machines that the arguments mean, of those that are present or of all that are known.
+func chosenOf(all []api.Machine, absent bool, args []string) ([]api.Machine, error) {
+	if !absent {
+		return presentOf(all, args)
+	}
+	found, err := findKnown(all, args)
+	for _, m := range found {
+		if !isKnown(all, m.ID) {
+			return nil, noMachine("machine %s is not known", m.ID)
+		}
+	}
+	return found, err
 }
 
 // presentOf are the machines that the arguments mean, if all of them are present.
@@ -201,8 +212,17 @@ func presentOf(all []api.Machine, args []string) ([]api.Machine, error) {
 	return found, err
 }
 
+// knownMachines are those that are present and those that are gone and still known. A fleetd that does not tell of the latter has the former.
+func (a *app) knownMachines(ctx context.Context, c *api.Client) ([]api.Machine, error) {
+	return a.machinesWith(ctx, c, api.ListOptions{Absent: true})
+}
+
 func (a *app) machines(ctx context.Context, c *api.Client) ([]api.Machine, error) {
-	all, err := c.Machines(ctx)
+	return a.machinesWith(ctx, c, api.ListOptions{})
+}
+
+func (a *app) machinesWith(ctx context.Context, c *api.Client, o api.ListOptions) ([]api.Machine, error) {
+	all, err := c.MachinesWith(ctx, o)
 	if err != nil {
 		return nil, remote(fmt.Errorf("list machines: %w", err))
 	}

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"fleet/api"
+	"fleet/cluster"
 )
 
 // unitRow is one unit on one machine.
@@ -18,7 +21,12 @@ type unitRow struct {
 }
 
 func unitColumns() []column[unitRow] {
-	active := func(r unitRow) style { return stateStyle(r.SystemdActiveState) }
+	active := func(r unitRow) style {
+		if r.Silent {
+			return yellow // not as fresh as it looks
+		}
+		return stateStyle(r.SystemdActiveState)
+	}
 	return []column[unitRow]{
 		{name: "unit", cell: text(func(r unitRow) string { return string(r.Name) }), style: func(r unitRow) style {
 			if r.SystemdActiveState == "failed" {
@@ -45,6 +53,11 @@ func unitColumns() []column[unitRow] {
 			name:  "since",
 			cell:  func(r unitRow, s shape) string { return moment(r.StateSince, s.now, s.full) },
 			order: func(x, y unitRow) int { return compareTimes(x.StateSince, y.StateSince) },
+		},
+		{
+			name:  "observed",
+			cell:  func(r unitRow, s shape) string { return moment(r.ObservedAt, s.now, s.full) },
+			order: func(x, y unitRow) int { return compareTimes(x.ObservedAt, y.ObservedAt) },
 		},
 		{
 			name:  "restarts",
@@ -75,6 +88,8 @@ func (a *app) listUnitsCommand() *cobra.Command {
 without a machine is not among them; list-unit-files has it, and explain says why.
 
 ` + unitArgs + ` Without any UNIT, all units are listed. A list in which nothing is left is no failure.
+
+What is listed of a machine that is silent is what it said last, and a line on stderr says so; the column "observed" has since when.
 
 With --output wide there are besides: since when the unit is in its state, how often systemd has restarted
 it by itself, how it ended last, and why it is on this machine of all.`,
@@ -129,5 +144,24 @@ func (a *app) unitRows(ctx context.Context, c *api.Client, f *filters, wanted so
 	slices.SortFunc(rows, func(x, y unitRow) int {
 		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.MachineID, y.MachineID))
 	})
+	a.noteSilent(rows)
 	return rows, nil
+}
+
+// noteSilent says which states are not as fresh as they look.
+func (a *app) noteSilent(rows []unitRow) {
+	now := time.Now()
+	units := make(map[cluster.MachineID]int)
+	last := make(map[cluster.MachineID]unitRow)
+	for _, r := range rows {
+		if r.Silent {
+			units[r.MachineID]++
+			last[r.MachineID] = r
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(units)) {
+		r := last[id]
+		a.note("machine %s is silent%s: what is listed of %s there was so %s ago", place(id, r.address, false), sinceWords(r.AwaySince, now),
+			count(units[id], "unit"), ago(now.Sub(r.ObservedAt)))
+	}
 }

@@ -17,6 +17,11 @@ var wholeMachineID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 // that only one machine has, or a machine as the list commands show it. One that is
 // not present can be meant by its whole id.
 func findMachine(all []api.Machine, arg string) (api.Machine, error) {
+	return findAmong(all, "that is present", arg)
+}
+
+// findAmong calls the machines what they are: those that are present, or known.
+func findAmong(all []api.Machine, which, arg string) (api.Machine, error) {
 	prefix, _, _ := strings.Cut(strings.ToLower(arg), "/")
 	prefix = strings.TrimSuffix(strings.TrimSuffix(prefix, "..."), "…")
 	if prefix == "" {
@@ -36,14 +41,23 @@ func findMachine(all []api.Machine, arg string) (api.Machine, error) {
 	case wholeMachineID.MatchString(prefix):
 		return api.Machine{ID: cluster.MachineID(prefix)}, nil
 	}
-	return api.Machine{}, noMachine("no machine that is present has an id that begins with %q", prefix)
+	return api.Machine{}, noMachine("no machine %s has an id that begins with %q", which, prefix)
 }
 
 // findMachines finds several, each once.
 func findMachines(all []api.Machine, args []string) ([]api.Machine, error) {
+	return findAllAmong(all, "that is present", args)
+}
+
+// findKnown finds several among all that are known, present or not.
+func findKnown(all []api.Machine, args []string) ([]api.Machine, error) {
+	return findAllAmong(all, "that is known", args)
+}
+
+func findAllAmong(all []api.Machine, which string, args []string) ([]api.Machine, error) {
 	var found []api.Machine
 	for _, arg := range args {
-		m, err := findMachine(all, arg)
+		m, err := findAmong(all, which, arg)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +82,12 @@ func idList(machines []api.Machine) string {
 	return strings.Join(ids, ", ")
 }
 
-// isPresent tells whether the machine was found, and not only meant by its whole id.
+// isPresent tells whether the machine was found, is not away, and was not only meant by its whole id.
 func isPresent(all []api.Machine, id cluster.MachineID) bool {
+	return slices.ContainsFunc(all, func(m api.Machine) bool { return m.ID == id && !isAway(m) })
+}
+
+// isKnown tells whether the machine was found, be it away.
+func isKnown(all []api.Machine, id cluster.MachineID) bool {
 	return slices.ContainsFunc(all, func(m api.Machine) bool { return m.ID == id })
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,11 +149,12 @@ const offline = "offline"
 
 // chooseEndpoint finds the first of several endpoints that answers.
 func (a *app) chooseEndpoint(ctx context.Context) error {
-	if !strings.Contains(a.endpoint, ",") {
+	a.endpoints = cmp.Or(a.endpoints, a.endpoint)
+	if !strings.Contains(a.endpoints, ",") {
 		return nil
 	}
 	var silent []error
-	for _, endpoint := range strings.Split(a.endpoint, ",") {
+	for _, endpoint := range strings.Split(a.endpoints, ",") {
 		err := a.try(ctx, strings.TrimSpace(endpoint))
 		var f *fault
 		if err == nil || errors.As(err, &f) && f.code != exitUnreachable {

@@ -210,7 +210,7 @@ func outcomeWords(p cluster.Phase) string {
 func writeCopy(line func(key, format string, args ...any), c api.Copy, s shape, paint painter) {
 	line("Machine", "%s", place(c.MachineID, c.Address, s.full)+aside(cmp.Or(c.Reason, notOrdered(c))))
 	if c.Presence == cluster.Lost {
-		line("Active", "unknown: the machine is lost")
+		line("Active", "unknown: the machine is lost%s", sinceWords(c.AwaySince, s.now))
 		return
 	}
 	if c.ObservedAt.IsZero() {
@@ -218,7 +218,11 @@ func writeCopy(line func(key, format string, args ...any), c api.Copy, s shape, 
 		return
 	}
 	line("Loaded", "%s", cmp.Or(c.Load, "-")+aside(shortHash(c.Hash, s.full)))
-	active := paint(stateStyle(c.Active), cmp.Or(c.Active, "-")+aside(c.Sub))
+	shade := stateStyle(c.Active)
+	if c.Silent {
+		shade = yellow // not as fresh as it looks
+	}
+	active := paint(shade, cmp.Or(c.Active, "-")+aside(c.Sub))
 	if !c.StateSince.IsZero() {
 		since := c.StateSince.Local().Format("Mon 2006-01-02 15:04:05 MST")
 		if s.full {
@@ -251,11 +255,14 @@ func writeCopy(line func(key, format string, args ...any), c api.Copy, s shape, 
 	if c.InvocationID != "" {
 		line("Invocation", "%s", c.InvocationID)
 	}
+	observed := ago(s.now.Sub(c.ObservedAt)) + " ago"
 	if s.full {
-		line("Observed", "%s; %s ago", moment(c.ObservedAt, s.now, true), ago(s.now.Sub(c.ObservedAt)))
-		return
+		observed = moment(c.ObservedAt, s.now, true) + "; " + observed
 	}
-	line("Observed", "%s ago", ago(s.now.Sub(c.ObservedAt)))
+	if c.Silent {
+		observed = paint(yellow, observed+"; the machine is silent"+sinceWords(c.AwaySince, s.now)+", and this may have changed")
+	}
+	line("Observed", "%s", observed)
 }
 
 func notOrdered(c api.Copy) string {

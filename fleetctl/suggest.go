@@ -14,7 +14,8 @@ import (
 // alsoCalled are words for commands that people bring along from systemctl and other tools.
 var alsoCalled = map[string][]string{
 	"cat":             {"get", "download"},
-	"cordon":          {"drain"},
+	"alarms":          {"alerts"},
+	"label":           {"annotate", "set-metadata"},
 	"destroy":         {"rm", "remove", "delete", "disable", "unmask"},
 	"events":          {"watch", "history"},
 	"explain":         {"why", "describe"},

@@ -78,7 +78,7 @@ func (a *app) top(cmd *cobra.Command, t *topping, args []string) error {
 	}
 	defer c.Close()
 	pictures, ended := make(chan picture), make(chan error, 1)
-	go func() { ended <- watchPicture(ctx, c, pictures) }()
+	go func() { ended <- watchPicture(ctx, c.Events, api.EventsOptions{Machines: true}, pictures) }()
 	var first picture
 	limit := time.NewTimer(time.Duration(a.requestTimeout))
 	defer limit.Stop()
@@ -129,19 +129,22 @@ type picture struct {
 // pictureDelay is how long changes are collected before the next picture: a person sees no more of them.
 const pictureDelay = 100 * time.Millisecond
 
+// follower opens an event stream, as api.Client.Events does.
+type follower func(ctx context.Context, o api.EventsOptions, fn func(api.Event) error) error
+
 // watchPicture sends a picture when the stream is in step with the cluster, and after every change. It returns nil when ctx ends.
-func watchPicture(ctx context.Context, c *api.Client, pictures chan<- picture) error {
+func watchPicture(ctx context.Context, events follower, o api.EventsOptions, pictures chan<- picture) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events, broken := make(chan api.Event), make(chan error)
+	told, broken := make(chan api.Event), make(chan error)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- reopen(ctx, func(ctx context.Context, inStep func()) error {
-			return c.Events(ctx, api.EventsOptions{Machines: true}, func(e api.Event) error {
+			return events(ctx, o, func(e api.Event) error {
 				if e.Type == api.EventSync {
 					inStep()
 				}
-				return send(ctx, events, e)
+				return send(ctx, told, e)
 			})
 		}, func(err error) error { return send(ctx, broken, lost(err)) })
 	}()
@@ -150,7 +153,7 @@ func watchPicture(ctx context.Context, c *api.Client, pictures chan<- picture) e
 	var due <-chan time.Time
 	for {
 		select {
-		case e := <-events:
+		case e := <-told:
 			if e.Type == api.EventSync {
 				synced, due = true, time.After(0)
 			}
@@ -237,11 +240,10 @@ func (p picture) rows(keep func(api.Machine) bool) []topRow {
 
 // sum is the cluster in one line.
 func (p picture) sum() string {
-	cordoned, active, failed, pending := 0, 0, 0, 0
+	active, failed, pending := 0, 0, 0
+	states := make(map[string]int)
 	for _, m := range p.machines {
-		if m.Cordoned {
-			cordoned++
-		}
+		states[machineState(m)]++
 	}
 	for _, u := range p.units {
 		is := func(active string) bool {
@@ -257,8 +259,14 @@ func (p picture) sum() string {
 		}
 	}
 	machines := count(len(p.machines), "machine")
-	if cordoned > 0 {
-		machines += fmt.Sprintf(" (%d cordoned)", cordoned)
+	var conditions []string
+	for _, state := range machineStates {
+		if n := states[state]; n > 0 && state != string(cluster.StateReady) {
+			conditions = append(conditions, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	if len(conditions) > 0 {
+		machines += " (" + strings.Join(conditions, ", ") + ")"
 	}
 	units := []string{fmt.Sprintf("%d active", active)}
 	if failed > 0 {
