@@ -280,7 +280,7 @@ func (a *app) eventLine(e eventing, h api.Happening) string {
 
 func eventStyle(h api.Happening) style {
 	switch {
-	case h.Type == api.HappenedFailed || h.Type == api.HappenedLost || h.Type == api.HappenedUnreadable:
+	case h.Type == api.HappenedFailed || h.Type == api.HappenedLost || h.Type == api.HappenedAlarm || h.Type == api.HappenedUnreadable:
 		return red
 	case h.Type == api.HappenedGap:
 		return bold
