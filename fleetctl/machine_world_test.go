@@ -58,8 +58,8 @@ type machine struct {
 	present registry.Hold
 }
 
-// startMachine has the machine with that number join the cluster.
-func startMachine(store *memory.Server, id cluster.MachineID, number int) *machine {
+// startMachine has the machine with that number join the cluster, in a boot of that id.
+func startMachine(store *memory.Server, id cluster.MachineID, number int, boot string) *machine {
 	m := &machine{id: id, host: systemdtest.NewHost(), client: store.Client()}
 	for path, p := range programs(id) {
 		m.host.Install(path, p)
@@ -70,13 +70,13 @@ func startMachine(store *memory.Server, id cluster.MachineID, number int) *machi
 	if err != nil {
 		panic(fmt.Sprintf("listen on the loopback interface: %v", err))
 	}
-	worker, err := agent.New(connection, agent.Options{Machine: id, BootID: "boot"})
+	worker, err := agent.New(connection, agent.Options{Machine: id, BootID: boot})
 	if err != nil {
 		panic(err)
 	}
 	m.member = presence.New(registry.New(m.client, registry.Options{}), worker, presence.Options{
 		Machine: cluster.Machine{
-			ID: id, Session: cluster.Session{BootID: "boot"}, Address: fmt.Sprintf("10.0.0.%d", number), Version: "2.0.0",
+			ID: id, Session: cluster.Session{BootID: boot}, Address: fmt.Sprintf("10.0.0.%d", number), Version: "2.0.0",
 			API:      "http://" + l.Addr().String(),
 			Metadata: map[string]string{"zone": fmt.Sprintf("z%d", number), "disk": "hdd"},
 			Capacity: cluster.Capacity{Resources: unit.Resources{Memory: int64(number) << 30, CPU: 4000}},

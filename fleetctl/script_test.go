@@ -57,6 +57,9 @@ const patience = time.Minute
 //	cluster want UNIT STATE       as another user
 //	cluster destroy UNIT          as another user
 //	cluster lose                  the machine 1111aaaa is gone
+//	cluster silence               its fleetd is stopped, and its lease lives on
+//	cluster reboot                it goes down, once nothing is left of what a drain for a reboot has leave it
+//	cluster boot                  it comes up again, in another boot
 //	cluster write UNIT MACHINE SECONDS TEXT
 //	                              what the unit has written on 1111 or 2222, so long after the beginning of March 2026
 //	cluster mute                  the machine 1111aaaa no longer serves the API to the other one
@@ -185,6 +188,12 @@ func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(d.world.destroy(ctx, name))
 	case "lose":
 		ts.Check(d.world.lose(ctx))
+	case "silence":
+		ts.Check(d.world.silence(ctx))
+	case "reboot":
+		ts.Check(d.world.reboot(ctx))
+	case "boot":
+		ts.Check(d.world.boot(ctx))
 	case "write":
 		seconds, err := strconv.Atoi(args[3])
 		ts.Check(err)

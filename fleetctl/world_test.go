@@ -38,9 +38,9 @@ const (
 func newWorld() *world {
 	w := &world{store: memory.New()}
 	w.user = registry.New(w.store.Client(), registry.Options{})
-	w.second = startMachine(w.store, secondMachine, 2)
+	w.second = startMachine(w.store, secondMachine, 2, "boot")
 	w.must(func(s *cluster.Snapshot) bool { return s.Leader == secondMachine })
-	w.first = startMachine(w.store, firstMachine, 1)
+	w.first = startMachine(w.store, firstMachine, 1, "boot")
 	w.must(func(s *cluster.Snapshot) bool { return settled(s, firstMachine) && settled(s, secondMachine) })
 	return w
 }
@@ -128,6 +128,32 @@ func (w *world) lose(ctx context.Context) error {
 		_, present := s.Machine(firstMachine)
 		return !present
 	})
+}
+
+// silence stops the first machine's fleetd. Its lease lives on for a while, as if a fence renewed it.
+func (w *world) silence(ctx context.Context) error {
+	w.first.stop()
+	return w.await(ctx, func(s *cluster.Snapshot) bool { return s.Silent(firstMachine) })
+}
+
+// reboot is what a fleetd does with a machine that is drained for that: it waits until nothing is left there that
+// can leave, and has the host go down and come up again. It returns when that has been noticed, but not yet that the machine is back.
+func (w *world) reboot(ctx context.Context) error {
+	err := w.await(ctx, func(s *cluster.Snapshot) bool {
+		m, _ := s.Machine(firstMachine)
+		drain := s.Settings(firstMachine).Drain
+		return drain != nil && drain.Boot == m.Session.BootID && len(s.Draining(firstMachine).Moving) == 0
+	})
+	if err != nil {
+		return err
+	}
+	return w.lose(ctx)
+}
+
+// boot has the first machine, which was lost, come up again.
+func (w *world) boot(ctx context.Context) error {
+	w.first = startMachine(w.store, firstMachine, 1, "next boot")
+	return w.await(ctx, func(s *cluster.Snapshot) bool { return settled(s, firstMachine) })
 }
 
 // want is somebody else who wants the unit in a state.
