@@ -57,6 +57,7 @@ type Copy struct {
 	Reason    string            `json:"reason,omitempty"`   // why here
 	Since     time.Time         `json:"since,omitzero"`     // when it was placed here
 	Move      int64             `json:"move,omitempty"`     // the last request to move the unit that was carried out or refused
+	Takes     cluster.MachineID `json:"takes,omitempty"`    // the machine that has the unit until it is up here
 
 	ObservedAt   time.Time      `json:"observedAt,omitzero"` // when the machine said the rest, its clock
 	Hash         string         `json:"hash,omitempty"`      // fleet 1's hash of the file there

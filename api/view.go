@@ -65,9 +65,13 @@ func (v view) unitOf(st cluster.Status, d detail) Unit {
 		Error:        st.Corrupt,
 	}
 	if len(st.Copies) > 0 && !d.bare {
+		from, to, handed := st.HandOver()
 		u.Copies = make([]Copy, len(st.Copies))
 		for i, c := range st.Copies {
 			u.Copies[i] = v.copied(c, d)
+			if handed && c.Machine == to {
+				u.Copies[i].Takes = from
+			}
 		}
 	}
 	if !st.Exists || st.Corrupt != "" {

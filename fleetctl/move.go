@@ -17,11 +17,12 @@ func (a *app) moveCommand() *cobra.Command {
 		Use:   "move UNIT [MACHINE]",
 		Short: "Move a unit to another machine and wait until it runs there",
 		Long: `Move a unit to a machine, or to whichever is best but its present one, and wait until it
-runs there. It is stopped where it is before it is started where it goes. If its rules do
-not allow it there it stays where it is, runs on, and the exit code is 7. What is active before a
-move has to be active after it; otherwise the exit code is 4.
+runs there. It is started where it goes first, and stopped where it is when it is up there; a unit that
+says AtMostOnce=yes or HandOver=stop-first is stopped where it is before it is started where it goes.
+If its rules do not allow it there, or it fails there, it stays where it is, runs on, and the exit code is 7.
+What is active before a move has to be active after it; otherwise the exit code is 4.
 
-Before a machine is taken down: "fleetctl cordon" it, so that it is given nothing new, and move away what is there.
+Before a machine is taken down: "fleetctl drain" it, which moves away all that is there.
 
 ` + machineArgs,
 		Example: `  fleetctl move db.service

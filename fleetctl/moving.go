@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"fleet/api"
 	"fleet/cluster"
@@ -26,8 +27,8 @@ func newMoving(u api.Unit, to cluster.MachineID) *moving {
 	return m
 }
 
-// judgeMoved tells how a request to move a unit ended. The engine takes the unit off its
-// machine and gives it to the other one when it is gone from there; or it
+// judgeMoved tells how a request to move a unit ended. The engine has the other machine take it
+// over when it is up there, or, of a unit that stops first, when it is gone where it was; or it
 // refuses, says why and leaves the unit where it is.
 func (r *request) judgeMoved(u api.Unit, phase cluster.Phase, message string) (verdict, bool) {
 	switch {
@@ -66,7 +67,8 @@ func (m *moving) reached(id cluster.MachineID) bool {
 // judgeStaying is for a unit that is ordered elsewhere than it is to go.
 func (r *request) judgeStaying(u api.Unit, c api.Copy, phase cluster.Phase, message string) (verdict, bool) {
 	refused := c.Move >= r.generation
-	if !refused && phase != cluster.Failed {
+	underWay := slices.ContainsFunc(u.Copies, func(c api.Copy) bool { return c.Takes != "" })
+	if !refused && (phase != cluster.Failed || underWay) {
 		return verdict{}, false
 	}
 	why := ""

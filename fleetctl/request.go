@@ -190,7 +190,7 @@ func outcome(u api.Unit) (cluster.Phase, string) {
 func live(u api.Unit) []api.Copy {
 	var copies []api.Copy
 	for _, c := range u.Copies {
-		if c.Ordered && c.Presence == cluster.Present {
+		if c.Ordered && c.Presence == cluster.Present && c.Takes == "" {
 			copies = append(copies, c)
 		}
 	}

@@ -96,7 +96,13 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 		o.Reason = "global: one on every machine that fits"
 		return &guest{task: t, order: o}
 	case was && m.written.Session == m.record.Session:
-		o.Reason = old.Reason // the orders were damaged, but this brain knows them
+		o.Reason, o.Takes = old.Reason, old.Takes // the orders were damaged, but this brain knows them
+		return &guest{task: t, order: o}
+	case len(elsewhere) == 1 && s.takesOver(t, m, elsewhere[0], old):
+		o.Reason, o.Takes = old.Reason, old.Takes
+		return &guest{task: t, order: o}
+	case running && len(elsewhere) == 1 && s.givesUp(t, m, elsewhere[0], old):
+		o.Reason, o.Move = old.Reason, old.Move
 		return &guest{task: t, order: o}
 	case len(elsewhere) > 0:
 		if !running || len(elsewhere) > 1 || s.up(t, elsewhere[0]) || !elsewhere[0].reported() {

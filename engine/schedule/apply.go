@@ -55,7 +55,7 @@ func (s *State) reset(u cluster.Update) {
 func (s *State) recallClaims() {
 	for _, t := range s.tasks {
 		p := t.written
-		if p == nil || !p.Waiting || p.Place == "" || p.Generation != t.record.Generation || !t.placeable() {
+		if p == nil || !p.Waiting || p.Place == "" || p.Generation != t.record.Generation || !t.placeable() && !t.isDue() {
 			continue
 		}
 		if m, ok := s.machines[p.Place]; ok && m.listed {
@@ -113,6 +113,7 @@ func (s *State) absorb(u cluster.Update) {
 		s.refreshMachine(m)
 	}
 	for t := range a.tasks {
+		a.wakeQueued(t)
 		if len(t.where) == 0 || !u.Reset && !s.atRest(t) { // refreshMachine has looked at those that are somewhere
 			s.review.add(t)
 		}
@@ -251,8 +252,12 @@ func (a *absorbing) reportChanged(c cluster.ReportChanged) {
 	before := m.report
 	a.replaceReport(m, c.Report)
 	for name, r := range c.Report.Units {
-		if old, ok := before.Units[name]; !ok || old.Content != r.Content || old.Generation != r.Generation || old.Tried != r.Tried {
+		old, ok := before.Units[name]
+		if !ok || old.Content != r.Content || old.Generation != r.Generation || old.Tried != r.Tried {
 			a.stand(m, a.task(name))
+		}
+		if !ok || old.State != r.State || old.Generation != r.Generation || old.Error != r.Error {
+			a.progress(m, name)
 		}
 		a.gaveUp(name, r)
 	}
@@ -262,6 +267,18 @@ func (a *absorbing) reportChanged(c cluster.ReportChanged) {
 		}
 	}
 	a.confirm(m)
+}
+
+// progress has the units looked at for which it matters how far name is on m.
+func (a *absorbing) progress(m *machine, name unit.Name) {
+	t, ok := a.State.tasks[name]
+	if !ok {
+		return
+	}
+	a.wakeQueued(t)
+	if len(t.where) > 1 || m.emptied() != "" {
+		a.wake(t)
+	}
 }
 
 func (a *absorbing) pendingChanged(name unit.Name, p *cluster.Pending, unreadable bool) {

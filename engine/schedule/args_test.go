@@ -121,5 +121,9 @@ func (a args) operate(command string, settings *cluster.Settings) {
 		}
 	case "cordon", "uncordon":
 		settings.Cordoned = command == "cordon"
+	case "drain":
+		settings.Drain = &cluster.Drain{}
+	case "undrain":
+		settings.Drain = nil
 	}
 }

@@ -101,6 +101,9 @@ func (w *world) checkChange(before moment) {
 			}
 		}
 		for name := range w.live(h) {
+			if _, had := before.live[h.id][name]; w.emptied(h) && !had && before.live[h.id] != nil && !w.hidden(h.id) {
+				w.t.Fatalf("%s is given to %s, which is drained\n%s", name, h.id, w.show())
+			}
 			if w.settings[h.id].Cordoned && !before.there[h.id][name] && w.left[leaving{h.id, name}] <= before.heard[h.id] {
 				w.t.Fatalf("%s is given to %s, which is cordoned", name, h.id)
 			}
@@ -123,9 +126,11 @@ func (w *world) checkChange(before moment) {
 
 // excused tells whether there was need for name to leave h.
 func (w *world) excused(name unit.Name, h *host, before moment) bool {
-	order, rules := before.live[h.id][name], w.rules(name)
+	rules := w.rules(name)
 	switch {
-	case w.units[name].Move > order.Move, rules.Reschedule && h.report.Units[name].Active == "failed":
+	case rules.Reschedule && h.report.Units[name].Active == "failed":
+		return true
+	case w.handedOver(name, h, before), w.calledOff(name, h, before):
 		return true
 	case w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before):
 		return true
@@ -258,6 +263,9 @@ func (w *world) checkAtRest(name unit.Name) {
 			continue
 		}
 		homes++
+		if w.emptied(h) && !w.units[name].Global {
+			w.checkStuck(name, h)
+		}
 		if order.Move < w.units[name].Move {
 			w.t.Fatalf("%s stays on %s, and nobody has said whether it can be moved\n%s", name, h.id, w.show())
 		}
@@ -266,6 +274,9 @@ func (w *world) checkAtRest(name unit.Name) {
 		}
 	}
 	global := w.units[name].Global
+	if homes > 1 && !global {
+		w.t.Fatalf("%s is on %d machines at rest\n%s", name, homes, w.show())
+	}
 	if homes > 0 && !global {
 		return
 	}
@@ -336,7 +347,7 @@ func (w *world) check() {
 	}
 	for name, ids := range places {
 		if len(ids) > 1 && !w.damaged(name) && !w.units[name].Global {
-			w.t.Fatalf("%s is ordered on %v", name, ids)
+			w.checkPair(name, ids)
 		}
 	}
 	if w.obscure() {
@@ -353,6 +364,8 @@ func (w *world) check() {
 func (w *world) checkReason(name unit.Name, places []cluster.MachineID) {
 	p, pending := w.pending[name]
 	switch {
+	case len(places) > 0 && pending && w.leaving(name):
+		return // why it has not left yet
 	case len(places) > 0 && pending:
 		w.t.Fatalf("%s has a machine, and is pending: %s", name, p)
 	case len(places) == 0 && !pending && !w.unheard(name):
@@ -427,16 +440,16 @@ func (w *world) breach(name unit.Name, h *host) string {
 
 // checkCopies: no two machines that were present all along run one unit.
 func (w *world) checkCopies() {
-	copies := make(map[unit.Name][]string)
+	copies := make(map[unit.Name][]cluster.MachineID)
 	for _, h := range w.present() {
 		for name := range h.copies {
 			if !h.orphans[name] && !w.multi[name] {
-				copies[name] = append(copies[name], string(h.id))
+				copies[name] = append(copies[name], h.id)
 			}
 		}
 	}
 	for name, on := range copies {
-		if len(on) > 1 {
+		if len(on) > 1 && !w.paired(name, on) {
 			w.t.Fatalf("%s runs on %v\n%s", name, on, w.show())
 		}
 	}

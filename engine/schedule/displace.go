@@ -246,13 +246,13 @@ func bundleOf(t *task, m *machine, priority int, needed []*task) (bundle, bool) 
 	for i := 0; i < len(b.units); i++ {
 		u := b.units[i]
 		at := m.tasks[u]
-		if slices.Contains(needed, u) || at.standing != ordered || u.rules.Priority >= priority || u.rules.Kept || !u.settled() || !u.wanted() {
+		if slices.Contains(needed, u) || at.standing < taking || u.rules.Priority >= priority || u.rules.Kept || !u.settled() || !u.wanted() {
 			return bundle{}, false
 		}
 		b.frees.add(at.hold, 1)
 		b.priority = max(b.priority, u.rules.Priority)
 		for _, f := range sortedTasks(u.followers) {
-			if m.tasks[f].standing == ordered && !slices.Contains(b.units, f) {
+			if m.tasks[f].standing >= taking && !slices.Contains(b.units, f) {
 				b.units = append(b.units, f)
 			}
 		}

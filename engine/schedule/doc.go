@@ -13,9 +13,9 @@
 //
 // # What is decided
 //
-// Each unit has a standing on each machine that has to do with it: ordered,
-// claimed (the place is kept while others make room for it), or lingering (not
-// ordered, but perhaps still there). Everything else is derived from that. Decide works in this order:
+// Each unit has a standing on each machine that has to do with it: ordered (it is at home there),
+// taking (ordered too, to take it over from its home as soon as it is up there), claimed (the place is
+// kept while others make room for it), or lingering (not ordered, but perhaps still there). Everything else is derived from that. Decide works in this order:
 //
 //  1. Admit: a machine that returned under a new session and has reported gets
 //     its first orders, made from what runs there (admit.go). What runs there stays, unless
@@ -24,8 +24,9 @@
 //     or lose their place (review.go). First those that must go for reasons of their own, then
 //     those that must go because of another unit, so that none makes way for nothing.
 //  3. Global units are ordered onto every machine that fits and does not have them yet (global.go).
-//  4. House: units that want a place get one, or a reason (place.go): those of higher priority first, of
-//     the same priority in the order in which they were requested, newcomers before those they replace.
+//  4. House: units that want a place get one, or a reason (place.go), and those that are to leave their home another
+//     (drain.go, move.go): those of higher priority first, of the same priority those that have none, and of these
+//     in the order in which they were requested, newcomers before those they replace.
 //  5. Write: what differs is packed into transactions (drafts.go, steps.go). Files that nothing refers to
 //     are removed only when there is nothing else to write (files.go).
 //
@@ -76,10 +77,19 @@
 //     lower priority: on the machine where they are the fewest, and of these the lowest, compared from the
 //     highest down. Up to two that is exact, and three where no more than manyBundles could make way; of more, few are
 //     taken, none of whom could be spared. A group has the priority of its lowest member, and who follows a victim is one too. What was displaced is housed like any other unit.
-//   - Spread counts the instances of a template that are ordered or have a claim. A required one is a rule, over all domains that the
+//   - Spread counts the instances of a template that are ordered or have a claim, one that is handed over where it goes. A required one is a rule, over all domains that the
 //     unit's metadata allow, cordoned ones too, when the unit is placed: others that leave later do not move it.
-//   - A requested move (move.go) is carried out if the rules allow it, with all that is tied to the unit, and otherwise
-//     refused; the order says so either way. The place there is kept until it has stopped here.
+//   - Leaving (drain.go): a machine that is drained, or whose host is shut down, is given nothing, and its units go elsewhere
+//     with all that are tied to them there; global ones belong to it and stay. What finds no place stays and
+//     runs, and has a reason. To find one a unit may displace others, as it would if its machine were lost. What is just
+//     starting, or a job that is under way, is waited for.
+//   - Handing over (handover.go): who leaves starts there first and is at home here until it is up there; both copies are
+//     held, and the order there says from whom it takes over. Then all of a group leave together. A copy that
+//     fails there, or ends, is called off and recorded like a failure: every machine is tried before one is tried
+//     again. With AtMostOnce or HandOver=stop-first a unit stops here first, its place there kept for it, and of
+//     the instances of a template no more are down by that than MaxUnavailable allows (unavailable.go).
+//   - A requested move (move.go) is a hand-over too, carried out if the rules allow it at once, and otherwise
+//     refused; the order says so either way. It is refused as well if the unit fails there.
 //   - Reschedule (failing.go, story.go): a unit that a machine reports as failed, after all that was asked of it
 //     was carried out there, is taken off and recorded as failed in one transaction: it is counted once, whoever
 //     leads. It is tried again after a pause that doubles, on a machine where it has not failed or
@@ -107,9 +117,10 @@
 //   - Every order satisfies every rule, at every decision.
 //   - A unit that is not global is newly ordered onto a machine only if it is gone from all
 //     other machines that are present: not in their orders, not in their reports, and
-//     its absence confirmed. Units in conflict do not meet on a machine while one is still stopping.
+//     its absence confirmed; but for its home, if it is handed over from there. Units in conflict do not meet on a machine while one is still stopping.
 //   - A unit that fits somewhere is placed. One that satisfies its rules is not touched, except by Replaces,
-//     by a higher priority, and by a request to move it.
+//     by a higher priority, by a request to move it, and by a drain of its machine.
+//   - A unit that is handed over is not taken off its home before it is up elsewhere. One with AtMostOnce has one order at most.
 //   - Once a decision is carried out there is nothing left to decide, for a successor neither.
 //   - The orders of lost machines are never written. Whatever an unreadable
 //     record is about stays as it is.

@@ -50,7 +50,10 @@ func (s *State) verdict(g group, m *machine) fit {
 const maxExclusions = 20
 
 // explain tells why none of the machines may have the group.
-func (s *State) explain(g group) cluster.Pending {
+func (s *State) explain(g group) cluster.Pending { return s.explainBut(g, nil) }
+
+// explainBut tells why none of the machines but one may have the group.
+func (s *State) explainBut(g group, but *machine) cluster.Pending {
 	type reason struct {
 		rule, says string
 		resource   int
@@ -60,6 +63,9 @@ func (s *State) explain(g group) cluster.Pending {
 	found := make(map[reason]*cluster.Exclusion)
 	remedy := s.newRemedy(g)
 	for _, m := range s.present() {
+		if m == but {
+			continue
+		}
 		p.Machines++
 		f := s.verdict(g, m)
 		key := reason{f.rule, f.says, f.lack.resource}
@@ -197,6 +203,9 @@ func (s *State) want(t *task, p *cluster.Pending) {
 				p = old
 			}
 		}
+	}
+	if t.kin != nil && !t.hasHome() && ((p == nil) != (t.want == nil) || p != nil && p.Waiting != t.want.Waiting) {
+		s.wakeQueued(t)
 	}
 	s.notePending(t, p != nil)
 	if t.awaits != nil {

@@ -82,18 +82,27 @@ func (s *State) giveUp(t *task, home *machine) bool {
 	if !failed {
 		return false
 	}
-	if s.failures.noted[home] >= maxNoted {
+	try := cluster.Try{Machine: home.id, At: s.now, Result: cmp.Or(r.Result, "failed"), ExitStatus: int(r.ExitStatus)}
+	if !s.note(t, home, try) {
+		return false
+	}
+	s.remove(home, t, "failed"+wordsOf(try))
+	return true
+}
+
+// note adds a failure on m to the story of a unit that is about to leave it, and tells whether it did: of too many
+// at once the rest are left to the next decision.
+func (s *State) note(t *task, m *machine, try cluster.Try) bool {
+	if s.failures.noted[m] >= maxNoted {
 		s.failures.late.add(t)
 		return false
 	}
 	if s.failures.noted == nil {
 		s.failures.noted = make(map[*machine]int)
 	}
-	s.failures.noted[home]++
-	try := cluster.Try{Machine: home.id, At: s.now, Result: cmp.Or(r.Result, "failed"), ExitStatus: int(r.ExitStatus)}
-	s.tell(t, s.storyWith(t, try, home.units()[t.name].Since))
+	s.failures.noted[m]++
+	s.tell(t, s.storyWith(t, try, m.orderFor(t).Since))
 	s.weigh(t)
-	s.remove(home, t, "failed"+wordsOf(try))
 	return true
 }
 
@@ -175,9 +184,10 @@ func (s *State) weigh(t *task) {
 	}
 }
 
-// goesOn tells whether the story is about what was last asked of the unit.
+// goesOn tells whether the story is about what was last asked of the unit. Of one without Reschedule it is about
+// where it could not be handed over to.
 func (t *task) goesOn(f *cluster.Failures) bool {
-	return t.wanted() && t.record.Desired == cluster.Launched && !t.record.Global && t.rules.Reschedule &&
+	return t.wanted() && !t.record.Global && (t.rules.Reschedule && t.record.Desired == cluster.Launched || t.isDue()) &&
 		f.Generation == t.record.Generation && len(f.Tries) > 0
 }
 

@@ -64,7 +64,7 @@ func (r *rebalancing) empty(m *machine, byShare *ladder) bool {
 func hosts(m *machine, byShare *ladder) []*machine {
 	var to []*machine
 	for _, o := range slices.Backward(byShare.rungs) {
-		if o != m && o.listed && !o.settings.Cordoned && !o.crewless() {
+		if o != m && o.listed && !o.closed() && !o.crewless() {
 			to = append(to, o)
 		}
 	}

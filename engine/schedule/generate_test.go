@@ -29,7 +29,8 @@ var (
 	somePriorities = []string{"", "", "", "Priority=100", "Priority=500", "Priority=1000"}
 	someWishes     = []string{
 		"", "", "PreferMetadata=zone=x", "PreferMetadata=5:zone=x 3:zone=y", "Spread=zone", "Spread=zone:1:required",
-		"Spread=zone machine", "Strategy=spread", "Preempt=no", "Movable=no", "Reschedule=on-failure", "MachineMetadata=zone in (x, y)",
+		"Spread=zone machine", "Strategy=spread", "Preempt=no", "Movable=no", "Reschedule=on-failure",
+		"HandOver=stop-first", "HandOver=stop-first\nMaxUnavailable=2", "MachineMetadata=zone in (x, y)",
 	}
 )
 

@@ -292,20 +292,27 @@ func (sel *selector) targetsOn(m *machine, t *task) []*task {
 	return found
 }
 
+// related lists the units on m that a relation ties to t, in either direction; none if all of them are on their way out.
+func (t *task) related(r relation, m *machine) []*task {
+	var found []*task
+	for _, sel := range t.demands[r] {
+		if sel.targetsBeside(t, m).firm > 0 {
+			found = append(found, sel.targetsOn(m, t)...)
+		}
+	}
+	for _, sel := range t.matched[r] {
+		if sel.holdersBeside(t, m).firm > 0 {
+			found = append(found, sel.ownersOn(m, t)...)
+		}
+	}
+	return found
+}
+
 // rivalsOn lists the units ordered on m that a relation ties to t, in either direction, oldest first.
 func (t *task) rivalsOn(m *machine) []*task {
 	var found []*task
 	for r := range relations {
-		for _, sel := range t.demands[r] {
-			if sel.targetsBeside(t, m).firm > 0 {
-				found = append(found, sel.targetsOn(m, t)...)
-			}
-		}
-		for _, sel := range t.matched[r] {
-			if sel.holdersBeside(t, m).firm > 0 {
-				found = append(found, sel.ownersOn(m, t)...)
-			}
-		}
+		found = append(found, t.related(r, m)...)
 	}
 	found = slices.DeleteFunc(found, func(o *task) bool { return m.tasks[o].standing != ordered })
 	slices.SortFunc(found, byAge)

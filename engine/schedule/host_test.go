@@ -128,11 +128,14 @@ func follow(c cluster.UnitReport, o cluster.Order, done bool) cluster.UnitReport
 }
 
 // fail has systemd give up a unit on every present machine that has it, and tells whether there was one.
-func (s *sim) fail(name unit.Name) bool {
+func (s *sim) fail(name unit.Name) bool { return s.failOn(name, "") }
+
+// failOn is fail on one machine, unless that is empty.
+func (s *sim) failOn(name unit.Name, on cluster.MachineID) bool {
 	failed := false
 	for _, h := range s.present() {
 		c, ok := h.copies[name]
-		if !ok || c.Active != "active" {
+		if !ok || on != "" && h.id != on || c.Active != "active" {
 			continue
 		}
 		c.Active, c.Sub, c.Result, c.ExitStatus = "failed", "failed", "exit-code", 1

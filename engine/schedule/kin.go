@@ -1,9 +1,13 @@
 package schedule
 
+import "slices"
+
 // kin are the instances of one template, which Spread spreads. They are counted
-// while one of them asks for it. Those count that are ordered, or have a claim.
+// while one of them asks for it. Those count that are ordered, or have a claim; one that is
+// being handed over counts where it goes.
 type kin struct {
 	members []*task
+	queued  set[*task] // those that wait to leave until fewer are down, see unavailable.go
 	askers  int        // how many of them have a Spread
 	skewed  set[*task] // those that are on no machine, perhaps because of a required Spread
 	on      map[*machine]int
@@ -29,6 +33,7 @@ func (s *State) disown(t *task) {
 	if k == nil {
 		return
 	}
+	k.queued.drop(t)
 	last := len(k.members) - 1
 	k.members[t.place], k.members[last].place = k.members[last], t.place
 	k.members = k.members[:last]
@@ -62,6 +67,7 @@ func (s *State) ask(t *task, by int) {
 		for _, o := range k.members {
 			for _, m := range o.where {
 				s.countKin(m, o, gone, m.tasks[o].standing)
+				s.countGiver(o, berth{}, m.tasks[o])
 			}
 		}
 	case k.askers == 0:
@@ -79,13 +85,35 @@ func (s *State) countKin(m *machine, t *task, was, is standing) {
 	if was > lingering {
 		by = -1
 	}
+	k.tally(m, by)
+	for u := range k.skewed.of {
+		s.wake(u)
+	}
+}
+
+// countGiver does not count a unit where it is handed over from, as long as it is.
+func (s *State) countGiver(t *task, was, is berth) {
+	if t.kin == nil || t.kin.askers == 0 || was.from == is.from {
+		return
+	}
+	if was.from != nil {
+		t.kin.tally(was.from, +1)
+	}
+	if is.from != nil {
+		t.kin.tally(is.from, -1)
+	}
+}
+
+// given tells whether t is being handed over from m.
+func (t *task) given(m *machine) bool {
+	return len(t.where) > 1 && slices.ContainsFunc(t.where, func(o *machine) bool { return o.tasks[t].from == m })
+}
+
+func (k *kin) tally(m *machine, by int) {
 	if k.on[m] += by; k.on[m] == 0 {
 		delete(k.on, m)
 	}
 	k.count(m.pool, by)
-	for u := range k.skewed.of {
-		s.wake(u)
-	}
 }
 
 func (k *kin) count(p *pool, by int) {
@@ -105,7 +133,7 @@ func (k *kin) count(p *pool, by int) {
 // countAll counts the kin on a machine that joins a pool, or leaves it.
 func (s *State) countAll(m *machine, by int) {
 	for t, b := range m.tasks {
-		if t.kin != nil && t.kin.askers > 0 && b.standing > lingering {
+		if t.kin != nil && t.kin.askers > 0 && b.standing > lingering && !t.given(m) {
 			t.kin.count(m.pool, by)
 		}
 	}
@@ -131,7 +159,7 @@ func (t *task) crowd(sp *spread, p *pool, m *machine) int {
 // counted is 1 if t itself is counted in the domain of m.
 func (t *task) counted(sp *spread, p *pool, m *machine) int {
 	for _, at := range t.where {
-		if at.tasks[t].standing <= lingering {
+		if at.tasks[t].standing <= lingering || t.given(at) {
 			continue
 		}
 		if sp.overMachines() && at == m || !sp.overMachines() && at.pool != nil && at.pool.domain[sp.key] == p.domain[sp.key] {

@@ -56,6 +56,7 @@ type berth struct {
 	standing standing
 	hold     *quantity // never nil unless the unit is gone
 	arriving bool      // ordered, and not reported as started yet
+	from     *machine  // of one that is taking: the machine that has the unit
 }
 
 // standing is what a unit is to a machine.
@@ -65,7 +66,8 @@ const (
 	gone      standing = iota // nothing
 	lingering                 // it is not ordered there, but it may be there still
 	claimed                   // the place is kept for it while others make room
-	ordered                   // the present orders name it
+	taking                    // the present orders name it, and it is at home on another machine until it is up here
+	ordered                   // the present orders name it: it is at home here
 )
 
 // lost tells whether the machine's session has ended. A record that cannot be read is no loss.
@@ -131,22 +133,26 @@ func (m *machine) still(name unit.Name) bool {
 	return ok
 }
 
-func (m *machine) standingOf(t *task) standing {
+// standingOf is what t is to m; if it is taking, from which machine.
+func (s *State) standingOf(m *machine, t *task) (standing, *machine) {
 	if m.lost() {
-		return gone
+		return gone, nil
 	}
 	if m.live() {
-		if _, ok := m.order(t); ok {
-			return ordered
+		if o, ok := m.order(t); ok {
+			if from := s.giver(m, t, o); from != nil {
+				return taking, from
+			}
+			return ordered, nil
 		}
 	}
 	switch {
 	case t.claim == m:
-		return claimed
+		return claimed, nil
 	case m.still(t.name):
-		return lingering
+		return lingering, nil
 	}
-	return gone
+	return gone, nil
 }
 
 // copyOf is what the machine reports of the unit.
@@ -260,6 +266,9 @@ func (s *State) stand(m *machine, t *task) {
 	}
 	m.account(was, -1)
 	m.account(is, +1)
+	s.countGiver(t, was, is)
+	defer s.restandTakers(m, t)
+	s.wakeQueued(t)
 	s.unsettle(m)
 	s.clearing.put(m, m.fading.v[slots] > 0)
 	m.claimants.put(t, is.standing == claimed)
@@ -308,12 +317,13 @@ func (s *State) tally(m *machine, t *task, was, is standing) {
 }
 
 func (s *State) berthOf(m *machine, t *task, was berth) berth {
-	is := berth{standing: m.standingOf(t)}
+	is := berth{}
+	is.standing, is.from = s.standingOf(m, t)
 	if is.standing == gone {
 		return is
 	}
 	is.hold = s.holdOf(m, t, is.standing, was.hold)
-	is.arriving = is.standing == ordered && !m.arrived(t)
+	is.arriving = is.standing >= taking && !m.arrived(t)
 	return is
 }
 

@@ -5,40 +5,42 @@ import (
 	"slices"
 )
 
-// moveAsked carries out the last request to move a unit, with all that are tied to it there, or
-// refuses it, and tells whether they have left. They leave only if there is a place for
-// them; it is kept for them until they have stopped. That a request was refused is in the
+// leaveAsked carries out the last request to move t, with all that are tied to it at home, or refuses
+// it. They leave only if there is a place for them at once. That a request was refused is in the
 // order's reason; either way the order says that it was considered.
-func (s *State) moveAsked(t *task, home *machine) bool {
-	order, ok := home.order(t)
-	if !ok || t.record.Move <= order.Move {
-		return false
-	}
-	g := t.together(home)
-	to, why := s.destination(g, home)
-	if to == nil {
-		order.Move, order.Reason = t.record.Move, why
-		s.put(home, t, order)
-		return false
-	}
+func (s *State) leaveAsked(g group, t *task, home *machine) {
 	for _, u := range g {
-		s.remove(home, u, "moves to "+to.id.Short()+", as "+asWhose(t, u))
-		u.claim, u.because, u.shunned = to, "moved here from "+home.id.Short()+", as "+asWhose(t, u), home
-		s.stand(to, u)
+		u.shunned = home
 	}
-	return true
+	to, why := s.destination(g, t, home)
+	if to == nil || g.besides(to, home) != nil {
+		for _, u := range g {
+			u.shunned = nil
+		}
+	}
+	switch {
+	case to == nil:
+		s.decline(t, home, why)
+	case g.besides(to, home) != nil:
+		m := g.besides(to, home)
+		s.await(g, g.leftOn(m), m)
+	default:
+		s.send(g, home, choice{machine: to, why: whyMove})
+	}
 }
 
-func asWhose(t, u *task) string {
-	if t == u {
-		return "was asked"
+// decline refuses a request to move t.
+func (s *State) decline(t *task, home *machine, why string) {
+	order := home.orderFor(t)
+	order.Move, order.Reason = t.record.Move, why
+	s.put(home, t, order)
+	for _, u := range t.together(home) {
+		s.wake(u)
 	}
-	return "was asked of " + string(t.name)
 }
 
-// destination is where the group is to go from its home; if nowhere, why not.
-func (s *State) destination(g group, home *machine) (*machine, string) {
-	t := g[0]
+// destination is where the group is to go from its home, as was asked of t; if nowhere, why not.
+func (s *State) destination(g group, t *task, home *machine) (*machine, string) {
 	if id := t.record.MoveTo; id != "" {
 		m := s.machines[id]
 		switch {
@@ -55,21 +57,23 @@ func (s *State) destination(g group, home *machine) (*machine, string) {
 		}
 		return m, ""
 	}
+	g.forgive(0)
+	if m := s.search(g); m != nil {
+		return m, ""
+	}
 	for _, u := range g {
-		u.shunned = home
-	}
-	m := s.search(g)
-	if m == nil {
-		for _, u := range g {
-			u.shunned = nil
+		if f := u.story(); f != nil {
+			return nil, fmt.Sprintf("cannot move: no other machine fits; %s failed %s", u.name, placesOf(f))
 		}
-		return nil, "cannot move: no other machine fits"
 	}
-	return m, ""
+	return nil, "cannot move: no other machine fits"
 }
 
 // together returns t and those on its machine that are tied to it, t first.
 func (t *task) together(home *machine) group {
+	if len(t.peers)+len(t.followers) == 0 {
+		return t.alone()
+	}
 	return closure(t, func(u *task) []*task {
 		tied := sortedTasks(u.followers)
 		tied = append(tied, u.peers...)

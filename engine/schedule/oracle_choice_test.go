@@ -87,7 +87,7 @@ func (s *sim) alike(name unit.Name, key string, h *host) int {
 		}
 		for sibling := range s.there(other) {
 			_, ordered := s.live(other)[sibling]
-			ordered = ordered || s.pending[sibling].Place == other.id
+			ordered = ordered && !s.givenAway(sibling, other.id) || s.pending[sibling].Place == other.id
 			if ordered && sibling != name && name.IsInstance() && sibling.Template() == name.Template() {
 				n++
 			}

@@ -87,6 +87,9 @@ func (s *sim) barsOne(h *host, name unit.Name, g []unit.Name, there names) strin
 	if s.settings[h.id].Cordoned && !there[name] {
 		return "cordoned"
 	}
+	if s.emptied(h) && !(s.units[name].Global && s.ordered(name, h)) {
+		return "drained"
+	}
 	if why := s.static(name, h); why != "" {
 		return why
 	}

@@ -43,6 +43,9 @@ func live(t *rapid.T) {
 		"reboot":   w.rebootSome,
 		"settings": w.overlaySome,
 		"cordon":   w.cordonSome,
+		"drain":    w.drainSome,
+		"drain2":   w.drainSome,
+		"shutdown": w.shutdownSome,
 		"capacity": w.capacitySome,
 		"submit":   w.submitSome,
 		"submit2":  w.submitSome,
@@ -60,7 +63,7 @@ func live(t *rapid.T) {
 		"rest":     func(*rapid.T) { w.rest() },
 	}
 	if !wild {
-		for _, name := range []string{"cordon", "capacity", "move", "fail"} {
+		for _, name := range []string{"cordon", "drain", "drain2", "shutdown", "capacity", "move", "fail"} {
 			delete(actions, name)
 		}
 	}
@@ -129,6 +132,25 @@ func (w *world) overlaySome(t *rapid.T) {
 func (w *world) cordonSome(t *rapid.T) {
 	id := rapid.SampledFrom(someMachines).Draw(t, "machine")
 	w.configure(id, func(s *cluster.Settings) { s.Cordoned = !s.Cordoned })
+}
+
+func (w *world) drainSome(t *rapid.T) {
+	id := rapid.SampledFrom(someMachines).Draw(t, "machine")
+	w.configure(id, func(s *cluster.Settings) {
+		if s.Drain == nil {
+			s.Drain = &cluster.Drain{}
+		} else {
+			s.Drain = nil
+		}
+	})
+}
+
+func (w *world) shutdownSome(t *rapid.T) {
+	id := machineAmong(t, w.among(true))
+	if w.hidden(id) {
+		t.Skip("its record cannot be read")
+	}
+	w.change(id, func(m *cluster.Machine) { m.Leaving = true })
 }
 
 func (w *world) capacitySome(t *rapid.T) {

@@ -9,7 +9,12 @@ import (
 // reason tells of each of the group why it goes where it goes, for people.
 func (s *State) reason(g group, c choice) func(*task) string {
 	if text := s.given(g, c); text != "" {
-		return func(*task) string { return text }
+		return func(t *task) string {
+			if c.why == whyClaim && t.because != "" {
+				return t.because
+			}
+			return text
+		}
 	}
 	best := s.bestOf(g, c)
 	return func(t *task) string {

@@ -154,7 +154,7 @@ func (t *task) movable(m *machine) bool {
 	if !t.wanted() || !t.settled() || t.record.Global || t.rules.Fixed || t.rules.MachineID != "" {
 		return false
 	}
-	if len(t.where) != 1 || m.tasks[t].standing != ordered || t.record.Move > m.units()[t.name].Move {
+	if len(t.where) != 1 || m.tasks[t].standing != ordered || m.emptied() != "" || t.record.Move > m.units()[t.name].Move {
 		return false
 	}
 	found, ok := m.copyOf(t.name)

@@ -61,6 +61,7 @@ func (s *State) refreshMachine(m *machine) {
 	s.confirm(m)
 	s.restand(m)
 	for t := range m.tasks {
+		s.wakeQueued(t)
 		if !s.atRest(t) {
 			s.wake(t)
 		}

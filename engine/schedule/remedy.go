@@ -61,8 +61,8 @@ func (r *remedies) costOf(f fit, m *machine) (float64, bool) {
 			cost++
 		}
 		return cost, true
-	case "Cordon":
-		return costUncordon, true
+	case "Cordon", drainRule:
+		return costUncordon, m.record == nil || !m.record.Leaving
 	case "MachineMetadata":
 		return costMetadata, true
 	case "MachineID", "MachineOf", failuresRule:
@@ -89,6 +89,8 @@ func (r *remedies) fix(f fit, m *machine) *cluster.Remedy {
 		}
 	case "Cordon":
 		remedy.Text = "uncordon " + m.id.Short()
+	case drainRule:
+		remedy.Text = "undrain " + m.id.Short()
 	default:
 		remedy.Text = fmt.Sprintf("%s would do if it did not %s", m.id.Short(), f.says)
 	}

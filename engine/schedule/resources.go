@@ -215,7 +215,7 @@ func (s *State) holdOf(m *machine, t *task, st standing, known *quantity) *quant
 	if st == claimed {
 		take(t.content)
 	}
-	if o, ok := m.order(t); ok && st == ordered {
+	if o, ok := m.order(t); ok && st >= taking {
 		take(o.Content)
 	}
 	if m.reported() {

@@ -30,10 +30,13 @@ func (s *State) withdraw(t *task) {
 	if !t.exists {
 		why = "destroyed"
 	}
-	for _, m := range t.homes() {
-		s.remove(m, t, why)
+	for _, m := range slices.Clone(t.where) {
+		if m.tasks[t].standing >= taking {
+			s.remove(m, t, why)
+		}
 	}
 	s.release(t)
+	s.leavers.drop(t)
 	if t.want != nil {
 		for _, o := range tiedTo(t) {
 			s.wake(o) // it was of one group with them
@@ -44,7 +47,7 @@ func (s *State) withdraw(t *task) {
 	s.forget(t)
 }
 
-// reviewHome leaves the unit at most one machine.
+// reviewHome leaves the unit at most one machine, and another that takes it over.
 func (s *State) reviewHome(t *task) {
 	home := s.keeper(t)
 	for _, m := range t.homes() {
@@ -52,22 +55,33 @@ func (s *State) reviewHome(t *task) {
 			s.remove(m, t, "stays on "+home.id.Short())
 		}
 	}
-	s.release(t)
 	s.homeless.drop(t)
 	if !t.settled() {
+		s.release(t)
 		s.keepUnreadable(t, home)
 		return
 	}
 	if ok, says := s.holds(t, home); !ok {
+		s.release(t)
 		s.bar(home, t, says)
 		return
 	}
-	if s.moveAsked(t, home) || s.giveUp(t, home) {
+	if !t.asks(home) && s.giveUp(t, home) {
+		s.release(t)
 		return
 	}
 	s.compete(t)
-	s.refresh(home, t)
-	s.want(t, nil)
+	if !t.asks(home) { // until that is decided what was asked last is not for its home
+		s.refresh(home, t)
+	}
+	if !t.due(home) {
+		s.stay(t, home)
+		return
+	}
+	if to := t.taker(); to != nil {
+		s.refresh(to, t)
+	}
+	s.leavers.add(t)
 }
 
 // compete has it looked at whether t may share its machines with others.
@@ -86,6 +100,7 @@ func (s *State) contest(t *task) {
 		return
 	}
 	for _, m := range t.homes() {
+		s.yieldTakers(t, m)
 		for {
 			o, rule := s.stronger(t, m)
 			if o == nil {
@@ -156,7 +171,10 @@ func (s *State) up(t *task, m *machine) bool {
 func (s *State) refresh(m *machine, t *task) {
 	old := m.orderFor(t)
 	o := t.order()
-	o.Reason, o.Since = old.Reason, old.Since
+	o.Reason, o.Since, o.Takes = old.Reason, old.Since, old.Takes
+	if o != old && m.tasks[t].standing == ordered {
+		o.Takes = "" // it has taken over
+	}
 	if o.Reason == "" { // its orders could not be read
 		o.Reason, o.Since = "kept: it was here", s.now
 	}
@@ -180,10 +198,10 @@ func (s *State) atRest(t *task) bool {
 	}
 	home := t.where[0]
 	b := home.tasks[t]
-	if b.standing != ordered || b.hold != t.need {
+	if b.standing != ordered || b.hold != t.need || home.emptied() != "" {
 		return false
 	}
 	o, old := t.order(), home.orderFor(t)
-	o.Reason, o.Since = old.Reason, old.Since
+	o.Reason, o.Since, o.Takes = old.Reason, old.Since, old.Takes
 	return o == old
 }

@@ -93,7 +93,7 @@ func (g group) needOn(m *machine) (more, whole *quantity) {
 		grown.atLeast(b.hold)
 		grown.add(b.hold, -1)
 		more.add(&grown, 1)
-		if b.standing == ordered {
+		if b.standing >= taking {
 			whole.add(&grown, 1) // what it has there it keeps, whatever became of the capacity
 		} else {
 			whole.add(need, 1)

@@ -28,6 +28,7 @@ func rules() []rule {
 		{name: "MachineID", of: bound, place: placeMachineID, keep: keepMachineID},
 		{name: "MachineMetadata", of: demanding, place: placeMetadata, keep: keepMetadata},
 		{name: "Cordon", place: placeCordon},
+		{name: drainRule, place: placeDrain},
 		{name: "MachineOf", of: following, place: placeMachineOf, keep: keepMachineOf},
 		{name: "Conflicts", of: relates(conflicts), place: placeConflicts, yields: yieldsConflicts},
 		{name: "Replaces", of: relates(replaces), place: placeReplaces, yields: yieldsReplaces},
@@ -124,7 +125,7 @@ func demanding(t *task) bool { return len(t.rules.Metadata) > 0 }
 func following(t *task) bool { return len(t.peers) > 0 }
 func confined(t *task) bool  { return t.taste.confines() }
 func shunning(t *task) bool  { return t.shunned != nil }
-func failed(t *task) bool    { return t.rules.Reschedule }
+func failed(t *task) bool    { return t.rules.Reschedule || t.story() != nil }
 
 func relates(r relation) func(*task) bool {
 	return func(t *task) bool { return len(t.demands[r])+len(t.matched[r]) > 0 }
@@ -165,7 +166,7 @@ func placeMetadata(s *State, _ group, t *task, m *machine) fit {
 
 func keepMachineOf(_ *State, t *task, m *machine) (bool, string) {
 	for i, peer := range t.peers {
-		if m.tasks[peer].standing != ordered {
+		if m.tasks[peer].standing < taking {
 			return false, t.without[i]
 		}
 	}

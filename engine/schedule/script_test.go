@@ -25,6 +25,8 @@ import (
 //	settings ID key=value... key=          an operator overlays metadata; "key=" hides the key
 //	capacity ID memory=2G... memory=       an operator overlays what the machine offers; "memory=" takes that back
 //	cordon ID..., uncordon ID...           an operator wants no further units there
+//	drain ID..., undrain ID...             an operator wants the units there to go elsewhere
+//	shutdown ID...                         hosts are being shut down
 //	lose ID...                             sessions end; what runs there goes on running
 //	reboot ID...                           (of lost machines) what ran there is gone
 //	unit NAME... [desired=loaded|inactive] submit units, launched unless said otherwise. The input is their [X-Fleet]
@@ -32,7 +34,7 @@ import (
 //	want NAME... desired=...               change what is wanted
 //	move NAME [ID]                         ask for a unit to leave its machine, for that one or for whichever is best
 //	destroy NAME...
-//	fail NAME... [times=N]                 systemd gives up units where they are; and N times as soon as they are tried again
+//	fail NAME... [times=N] [on=ID]         systemd gives up units where they are; and N times as soon as they are tried again
 //	corrupt KIND ID, repair KIND ID        a record becomes unreadable; is written anew as it was
 //	decide                                 the engine decides and writes; the answer is its decisions
 //	obey ID... [not=NAME]                  machines carry out their orders, but for one unit, and report
@@ -75,9 +77,13 @@ func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 		}
 	case "metadata":
 		s.change(a.machines()[0], func(m *cluster.Machine) { m.Metadata, m.Capacity = a.metadata, a.has })
-	case "settings", "capacity", "cordon", "uncordon":
+	case "settings", "capacity", "cordon", "uncordon", "drain", "undrain":
 		for _, id := range a.machines() {
 			s.configure(id, func(settings *cluster.Settings) { a.operate(d.Cmd, settings) })
+		}
+	case "shutdown":
+		for _, id := range a.machines() {
+			s.change(id, func(m *cluster.Machine) { m.Leaving = true })
 		}
 	case "lose":
 		s.lose(a.machines()...)
@@ -102,7 +108,7 @@ func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 			if times := a.metadata["times"]; times != "" {
 				return s.failTimes(unit.Name(name), times)
 			}
-			if !s.fail(unit.Name(name)) {
+			if !s.failOn(unit.Name(name), cluster.MachineID(a.metadata["on"])) {
 				return name + " runs nowhere"
 			}
 		}

@@ -24,12 +24,17 @@ func (s *sim) show() string {
 			fmt.Fprint(&b, " (returned)")
 		case s.settings[id].Cordoned:
 			fmt.Fprint(&b, " (cordoned)")
+		case s.emptied(h):
+			fmt.Fprint(&b, " (draining)")
 		}
 		fmt.Fprint(&b, ":")
 		for _, name := range slices.Sorted(maps.Keys(o.Units)) {
 			fmt.Fprintf(&b, " %s", name)
 			if o.Units[name].Desired == cluster.Loaded {
 				fmt.Fprint(&b, "[loaded]")
+			}
+			if from := s.takesFrom(name, id); from != "" {
+				fmt.Fprintf(&b, "[takes from %s]", from)
 			}
 		}
 		if h.record != nil {

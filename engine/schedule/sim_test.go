@@ -31,6 +31,7 @@ type sim struct {
 	failures map[unit.Name]cluster.Failures
 	corrupt  map[record]bool
 	hosts    map[cluster.MachineID]*host
+	pairs    map[unit.Name][2]cluster.MachineID // between which machines a unit was handed over last
 
 	texts map[unit.ContentID]*unit.File // every file that ever was: a host keeps what the store has forgotten
 	read  map[reading]unit.Rules
@@ -47,7 +48,7 @@ func newSim(t fataler) *sim {
 		units: map[unit.Name]cluster.Unit{}, files: map[unit.ContentID]cluster.File{},
 		settings: map[cluster.MachineID]cluster.Settings{}, orders: map[cluster.MachineID]cluster.Orders{},
 		pending: map[unit.Name]cluster.Pending{}, failures: map[unit.Name]cluster.Failures{},
-		corrupt: map[record]bool{}, hosts: map[cluster.MachineID]*host{}, texts: map[unit.ContentID]*unit.File{}, read: map[reading]unit.Rules{},
+		corrupt: map[record]bool{}, hosts: map[cluster.MachineID]*host{}, texts: map[unit.ContentID]*unit.File{}, pairs: map[unit.Name][2]cluster.MachineID{}, read: map[reading]unit.Rules{},
 	}
 	s.elect()
 	return s
@@ -152,6 +153,7 @@ func (s *sim) commit(step Step) cluster.Update {
 		delete(s.corrupt, record{cluster.KindOrders, string(id)})
 		echo.Changes = append(echo.Changes, cluster.OrdersChanged{ID: id, Orders: &o})
 	}
+	s.pairUp()
 	for name, p := range step.Pending {
 		if p == nil {
 			delete(s.pending, name)

@@ -1,8 +1,6 @@
 package schedule
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"fleet/cluster"
@@ -52,6 +50,7 @@ type State struct {
 	review    set[*task]               // units that have, or may have to lose, a place
 	contested set[*task]               // units that may have to leave a place to others
 	homeless  set[*task]               // units that want a place
+	leavers   set[*task]               // units that are to leave their machine for another
 	recheck   set[*machine]            // machines that may have room for a global unit
 	returned  set[*machine]            // machines that wait for the first orders of their session
 	moved     set[*machine]            // machines whose orders have to be written
@@ -174,12 +173,16 @@ func (s *State) work() bool {
 		}
 		return true
 	}
-	batch := slices.SortedFunc(maps.Keys(s.homeless.of), byUrgency)
+	batch := s.seekers()
 	for _, t := range batch {
-		if !s.homeless.has(t) {
-			continue // it was housed with another
+		switch {
+		case s.homeless.has(t):
+			s.house(t)
+		case s.leavers.has(t):
+			s.moveOut(t)
+		default:
+			continue // it went with another
 		}
-		s.house(t)
 		if !s.review.empty() {
 			break // somebody made way, who may be more urgent than the next
 		}

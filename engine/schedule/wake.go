@@ -77,7 +77,7 @@ func (s *State) roomMade(m *machine) {
 	s.wakeAmbitious(m)
 	free := m.free()
 	s.waiting.Fitting(&free, func(id int32) bool {
-		if t := s.numbers[id]; !m.settings.Cordoned && (t.taste == nil || t.taste.allows(m.pool)) {
+		if t := s.numbers[id]; !m.closed() && (t.taste == nil || t.taste.allows(m.pool)) {
 			s.wake(t)
 		}
 		return true
@@ -86,7 +86,7 @@ func (s *State) roomMade(m *machine) {
 
 // wakeAmbitious wakes the units for which there would be room on m if all made way that are of lower priority.
 func (s *State) wakeAmbitious(m *machine) {
-	if s.ambitious.empty() || m.settings.Cordoned {
+	if s.ambitious.empty() || m.closed() {
 		return
 	}
 	below := make(map[int]*quantity)
