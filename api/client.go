@@ -210,6 +210,9 @@ type request struct {
 	contentType  string
 	body         []byte
 	ifMatch      int64
+
+	upload io.Reader // in place of the body, of a size that is known
+	size   int64
 }
 
 func (c *Client) change(ctx context.Context, r request) (Result, error) {
@@ -253,9 +256,16 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	body := r.upload
+	if body == nil {
+		body = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.endpoint, err)
+	}
+	if r.upload != nil {
+		req.ContentLength = r.size
 	}
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)

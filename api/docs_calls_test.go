@@ -72,7 +72,11 @@ func called(command string) string {
 		method = "GET"
 	}
 	segments := strings.Split(path, "/")
-	if len(segments) > 1 {
+	switch {
+	case segments[0] == "store" && len(segments) > 2:
+		segments[2] = "NAME"
+	case segments[0] == "store":
+	case len(segments) > 1:
 		segments[1] = "NAME"
 		if segments[0] == "machines" {
 			segments[1] = "ID"

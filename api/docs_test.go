@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -76,7 +77,7 @@ func newDocSession(t *testing.T) *docSession {
 	host := newFakeSystemd("a")
 	host.write("web@1.service", 0, "Started web@1.service.", "listening on port 80")
 	s := &docSession{
-		fixture: newFixture(t, api.Options{Version: "2.0.0", Advisor: advisor{}, Machine: id, Local: host}),
+		fixture: newFixture(t, api.Options{Version: "2.0.0", Advisor: advisor{}, Machine: id, Local: host, Keeper: newFakeKeeper()}),
 		files: map[string]string{
 			"large.json":    strings.Repeat(" ", 3<<20),
 			"hello.service": "# Says hello.\n[Service]\nExecStart=/usr/bin/python3 -m http.server 8080\n",
@@ -210,12 +211,12 @@ func shellWords(command string) []string {
 // curl knows the options that the document uses, and gives them curl's meaning.
 func (s *docSession) curl(t *testing.T, args []string) string {
 	t.Helper()
-	method, target, body := "", "", ""
+	method, target, body, file := "", "", "", ""
 	header := make(http.Header)
 	showHeader := false
 	for i := 0; i < len(args); i++ {
 		value := ""
-		if slices.Contains([]string{"-X", "-H", "-d", "--data-binary"}, args[i]) {
+		if slices.Contains([]string{"-X", "-H", "-d", "--data-binary", "-o"}, args[i]) {
 			value = args[i+1]
 			i++
 		}
@@ -227,6 +228,8 @@ func (s *docSession) curl(t *testing.T, args []string) string {
 			target = args[i]
 		case option == "-X":
 			method = value
+		case option == "-o":
+			file = value
 		case option == "-H":
 			key, v, _ := strings.Cut(value, ": ")
 			header.Add(key, v)
@@ -252,6 +255,14 @@ func (s *docSession) curl(t *testing.T, args []string) string {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	if file != "" {
+		content, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.files[file] = string(content)
+		return ""
+	}
 	var out strings.Builder
 	if showHeader {
 		fmt.Fprintf(&out, "HTTP/1.1 %s\n", resp.Status)

@@ -38,6 +38,11 @@ func (s *Server) routes() []route {
 		{"settings", resource{http.MethodGet: s.getSettings}},
 		{"state", resource{http.MethodGet: s.listStates}},
 		{"state/{name}", resource{http.MethodGet: with("name", s.getState)}},
+		{"store", resource{http.MethodGet: s.getStore}},
+		{"store/members", resource{http.MethodPost: s.postMember}},
+		{"store/members/{name}", resource{http.MethodPut: with("name", s.putMember), http.MethodDelete: with("name", s.deleteMember)}},
+		{"store/recovery", resource{http.MethodPost: s.postRecovery}},
+		{"store/snapshot", resource{http.MethodGet: s.getSnapshot, http.MethodPut: s.putSnapshot}},
 		{"units", resource{http.MethodGet: s.listUnits}},
 		{"units/{name}", resource{
 			http.MethodGet:    with("name", s.getUnit),

@@ -46,6 +46,8 @@ type Options struct {
 	Machine cluster.MachineID
 	// PeerTLS is for asking the fleetds of other machines. nil: they are asked only by plain HTTP.
 	PeerTLS *tls.Config
+	// Keeper looks after the store itself. nil: nobody does.
+	Keeper Keeper
 	// PageSize is the greatest number of items in one page of a list; 0 means 100.
 	PageSize int
 	Limits   Limits
@@ -65,6 +67,7 @@ type Server struct {
 	streams   streams
 	lingering lingering
 	advising  chan struct{} // holds one element while the advisor works
+	keeping   chan struct{} // holds one element while the store itself is changed
 
 	sameOrigin *http.CrossOriginProtection
 
@@ -93,6 +96,7 @@ func New(store Store, o Options) *Server {
 		discovery: compact(discoverySource),
 		openapi:   compact(openapiSource),
 		advising:  make(chan struct{}, 1),
+		keeping:   make(chan struct{}, 1),
 
 		sameOrigin: http.NewCrossOriginProtection(),
 
@@ -149,7 +153,7 @@ func (s *Server) tellOfPanics(r *http.Request) {
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", serverName+s.o.Version)
-	if err := s.ready(); err != nil {
+	if err := s.ready(); err != nil && !s.standsAlone(r) {
 		s.o.Logger.Debug("request refused: not ready", "path", r.URL.Path, "err", err)
 		writeError(w, &Error{http.StatusServiceUnavailable, "fleet server unable to communicate with etcd"})
 		return

@@ -10,6 +10,7 @@ const (
 	jsonType         = "application/json"
 	textType         = "text/plain; charset=utf-8"
 	linesType        = "application/x-ndjson"
+	bytesType        = "application/octet-stream"
 	serverName       = "fleetd/"          // Server header, followed by the version
 	revisionHeader   = "Fleet-Revision"   // of the cluster as a list shows it
 	generationHeader = "Fleet-Generation" // of the unit after a change

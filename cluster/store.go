@@ -9,7 +9,7 @@ import (
 
 // Store is the cluster of etcd that holds all records, as one fleetd sees it.
 type Store struct {
-	Embedded  bool   // this fleetd has a member of it, or would have
+	Embedded  bool   // its members run in fleetds
 	Condition string // what that member is doing while it does not serve; empty: it serves, or there is none
 	Members   []StoreMember
 	Problem   string // why the members could not be asked for; what is there of them is what this fleetd's own member has
@@ -34,8 +34,14 @@ type StoreMember struct {
 	Alarms   []string
 }
 
-// ErrNotEmbedded: etcd is a cluster of its own, whose members are not fleet's.
-var ErrNotEmbedded = errors.New("etcd is not embedded here (etcd_servers is set): its members are not fleet's; change them with etcdctl where it runs")
+var (
+	// ErrNotEmbedded: etcd is a cluster of its own, whose members are not fleet's.
+	ErrNotEmbedded = errors.New("this cluster's etcd is not embedded in fleetd: its members are not fleet's, and are changed, recovered and restored where it runs, with etcdctl and etcdutl")
+	// ErrNoMember: this fleetd has no member of etcd, though others have.
+	ErrNoMember = errors.New("this machine's fleetd has no member of etcd (etcd_servers is set): ask one that has")
+	// ErrNoSnapshot: what was given is not a snapshot of an etcd, or not a whole one.
+	ErrNoSnapshot = errors.New("this is not a whole snapshot of etcd")
+)
 
 // NamedMember finds a member by its name, id or a peer URL.
 func (s Store) NamedMember(what string) (StoreMember, bool) {
@@ -109,6 +115,22 @@ func (s Store) MayRemove(m StoreMember) error {
 			m.Label(), serving, all-1, need)
 	}
 	return nil
+}
+
+// MayReplace tells why a member may not be replaced by one without data now; nil: it may.
+func (s Store) MayReplace(m StoreMember) error {
+	if m.Learner && len(m.ClientURLs) == 0 {
+		return fmt.Errorf("member %s is awaited already, without data: it joins when its fleetd starts", m.Label())
+	}
+	if m.Problem == "" && !m.Learner {
+		return fmt.Errorf("member %s serves: to have another one in its place, add that one, and remove this one when it counts", m.Label())
+	}
+	rest := s
+	rest.Members = slices.DeleteFunc(slices.Clone(s.Members), func(o StoreMember) bool { return o.ID == m.ID })
+	if err := s.MayRemove(m); err != nil {
+		return err
+	}
+	return rest.healthy()
 }
 
 // Label names a member to people.

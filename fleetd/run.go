@@ -85,7 +85,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	server := api.New(records, api.Options{
 		Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit, Limits: s.apiLimits(),
 		Local: host, Machine: machine.ID, PeerTLS: peers,
-		Advisor: schedule.Advisor{Strategy: s.PlacementStrategy}, Logger: log,
+		Advisor: schedule.Advisor{Strategy: s.PlacementStrategy}, Keeper: keeper, Logger: log,
 	})
 	listeners, err := listen(s)
 	if err != nil {
@@ -106,6 +106,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 			g.Go(func() error { return member.Run(ctx) })
 			g.Go(func() error { return changes.Run(ctx) })
 			g.Go(func() error { return keepHistory(ctx, session, records.History, log) })
+			g.Go(func() error { return keeper.mark(ctx) })
 			g.Go(func() error { return keepEndpoints(ctx, session, reach, keeper.reachable, log) })
 			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), s.APIRequestTimeout, log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })

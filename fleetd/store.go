@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,8 +11,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"fleet/cluster"
+	"fleet/registry"
 	"fleet/registry/embedded"
 	"fleet/registry/etcd"
 )
@@ -88,6 +91,43 @@ func (k *keeper) reachable(ctx context.Context) ([]string, error) {
 	return all, err
 }
 
+// markKey is in an etcd whose members run in fleetds, so that one without a member knows. It lies beside all of fleet's records.
+const markKey = "fleet/embedded"
+
+// mark has those know that have no member that etcd is embedded. It is tried until the store has it, or ctx ends.
+func (k *keeper) mark(ctx context.Context) error {
+	for k.member != nil {
+		_, err := k.client.Txn(ctx, registry.Txn{
+			If:   []registry.Compare{registry.Absent(markKey)},
+			Then: []registry.Op{registry.Put(markKey, []byte("the members of this etcd run in fleetds"), 0)},
+		})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(markRetry):
+		}
+	}
+	return nil
+}
+
+const markRetry = 10 * time.Second
+
+func (k *keeper) marked(ctx context.Context) bool {
+	found, err := k.client.Has(ctx, markKey)
+	return err == nil && found
+}
+
+// noMember says why nothing can be recovered or restored here.
+func (k *keeper) noMember(ctx context.Context) error {
+	if k.marked(ctx) {
+		return cluster.ErrNoMember
+	}
+	return cluster.ErrNotEmbedded
+}
+
 // alike are the URLs of one scheme: a client speaks with all members in one way.
 func alike(urls []string, one string) []string {
 	scheme, _, _ := strings.Cut(one, "://")
@@ -97,11 +137,11 @@ func alike(urls []string, one string) []string {
 // Status implements api.Keeper.
 func (k *keeper) Status(ctx context.Context) (cluster.Store, error) {
 	s, err := k.client.Store(ctx)
-	s.Embedded = k.member != nil
-	if !s.Embedded {
+	if k.member == nil {
+		s.Embedded = err == nil && k.marked(ctx)
 		return s, err
 	}
-	s.Condition = k.member.Condition()
+	s.Embedded, s.Condition = true, k.member.Condition()
 	if err != nil {
 		s.Problem, err = err.Error(), nil
 	}
@@ -115,8 +155,8 @@ func (k *keeper) Status(ctx context.Context) (cluster.Store, error) {
 func (k *keeper) First() string { return k.settings.EtcdInitialCluster }
 
 // Add implements api.Keeper.
-func (k *keeper) Add(ctx context.Context, peerURL string) (cluster.StoreMember, error) {
-	return k.client.AddMember(ctx, peerURL)
+func (k *keeper) Add(ctx context.Context, peerURLs []string) (cluster.StoreMember, error) {
+	return k.client.AddMember(ctx, peerURLs)
 }
 
 // Remove implements api.Keeper.
@@ -128,7 +168,7 @@ func (k *keeper) Snapshot(ctx context.Context) (io.ReadCloser, error) { return k
 // Recover implements api.Keeper.
 func (k *keeper) Recover(ctx context.Context) error {
 	if k.member == nil {
-		return cluster.ErrNotEmbedded
+		return k.noMember(ctx)
 	}
 	k.log.Warn("etcd is made anew out of this machine's member, as an operator asked for")
 	if err := k.member.Recover(ctx); err != nil {
@@ -140,10 +180,14 @@ func (k *keeper) Recover(ctx context.Context) error {
 // Restore implements api.Keeper.
 func (k *keeper) Restore(ctx context.Context, snapshot io.Reader) error {
 	if k.member == nil {
-		return cluster.ErrNotEmbedded
+		return k.noMember(ctx)
 	}
 	k.log.Warn("etcd is made anew out of a snapshot, as an operator asked for")
-	if err := k.member.Restore(ctx, snapshot); err != nil {
+	err := k.member.Restore(ctx, snapshot)
+	if errors.Is(err, embedded.ErrNoSnapshot) {
+		return cluster.ErrNoSnapshot
+	}
+	if err != nil {
 		return fmt.Errorf("restore a snapshot of etcd: %w", err)
 	}
 	return nil

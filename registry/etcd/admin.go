@@ -118,10 +118,10 @@ func (c *Client) status(ctx context.Context, urls []string) (*clientv3.StatusRes
 }
 
 // AddMember adds a member that does not count until it has learned what the others have.
-func (c *Client) AddMember(ctx context.Context, peerURL string) (cluster.StoreMember, error) {
+func (c *Client) AddMember(ctx context.Context, peerURLs []string) (cluster.StoreMember, error) {
 	var added cluster.StoreMember
 	err := c.reconfigure(ctx, "add a member to etcd", func(ctx context.Context) error {
-		resp, err := c.etcd.MemberAddAsLearner(ctx, []string{peerURL})
+		resp, err := c.etcd.MemberAddAsLearner(ctx, peerURLs)
 		if err == nil {
 			added = cluster.StoreMember{ID: memberID(resp.Member.ID), PeerURLs: resp.Member.PeerURLs, Learner: true, Problem: "it has not started yet"}
 		}
@@ -164,6 +164,17 @@ func (c *Client) reconfigure(ctx context.Context, doing string, change func(cont
 		case <-time.After(settledRetry):
 		}
 	}
+}
+
+// Has tells whether a key is there, as far as the member knows that answers: without a majority too.
+func (c *Client) Has(ctx context.Context, key string) (bool, error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	resp, err := c.etcd.Get(limited, key, clientv3.WithSerializable(), clientv3.WithCountOnly())
+	if err != nil {
+		return false, c.explain(ctx, limited, "read from etcd", err)
+	}
+	return resp.Count > 0, nil
 }
 
 // Snapshot reads everything that etcd has, from one of its members, with a sum at its end.

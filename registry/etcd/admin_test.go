@@ -37,7 +37,7 @@ func TestMembersAreToldAddedAndRemoved(t *testing.T) {
 	}
 
 	url := storetest.FreeURL(t)
-	added, err := client.AddMember(t.Context(), url)
+	added, err := client.AddMember(t.Context(), []string{url})
 	if err != nil {
 		t.Fatal(err)
 	}
