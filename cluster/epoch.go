@@ -9,7 +9,7 @@ package cluster
 type Epoch struct {
 	Number int64 `json:"number"` // grows by one with each
 	Began  int64 `json:"began"`  // revision of the store when this was found out
-	Base   int64 `json:"base"`   // stamp at which the former history was cut off
+	Base   int64 `json:"base"`   // the highest stamp that the store knew of a unit then
 	Offset int64 `json:"offset"` // what makes a revision a stamp
 }
 

@@ -47,6 +47,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	reach := storeConfig(s).Endpoints
 	session := openSession(filepath.Join(s.StateDir, "session.json"), reach)
 	records := registry.New(counts.Store(store), registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log, History: session.history()})
+	keeper.restored = records.Restored
 
 	host, err := systemd.New(systemd.Options{User: s.SystemdUser, UnitsDir: s.unitsDirectory(), Logger: log})
 	if err != nil {

@@ -24,6 +24,7 @@ type keeper struct {
 	settings Settings
 	client   *etcd.Client
 	member   *embedded.Member // nil: etcd is not embedded here
+	restored func(context.Context) error
 	log      *slog.Logger
 }
 
@@ -189,6 +190,9 @@ func (k *keeper) Restore(ctx context.Context, snapshot io.Reader) error {
 	}
 	if err != nil {
 		return fmt.Errorf("restore a snapshot of etcd: %w", err)
+	}
+	if err := k.restored(ctx); err != nil {
+		return fmt.Errorf("begin a new epoch of the restored etcd: %w", err)
 	}
 	return nil
 }

@@ -223,6 +223,45 @@ func TestAStoreThatWasRestoredOnceIsRestoredAgain(t *testing.T) {
 	})
 }
 
+// The revision is raised above all there were, and the leases live: only what the machine itself has been given tells.
+func TestASessionObeysNoOlderOrdersThanItHad(t *testing.T) {
+	inPast(t, func(t *testing.T, p past) {
+		p.put(p.records, "early.service")
+		m := join(t, p.records, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{TTL: time.Hour})
+		session := m.Session()
+		store := p.store.Client()
+		write := func(reason string) {
+			_, err := store.Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put("/fleet/orders/m1", ordersFor(session, reason), 0)}})
+			must(t, err)
+		}
+		write("old")
+		backup := p.store.Backup()
+		write("new")
+		lost := p.put(p.records, "late.service")
+		obeyed := make(chan cluster.Orders, 10)
+		following := make(chan error, 1)
+		go func() {
+			following <- m.FollowOrders(m.ctx, func(o cluster.Orders) error { obeyed <- o; return nil })
+		}()
+		receive(t, obeyed)
+		p.store.Restore(backup)
+		for range 100 {
+			_, err := store.Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put("/other", nil, 0)}})
+			must(t, err)
+		}
+		must(t, p.store.Compact(p.store.Revision()))
+		wantErr(t, receive(t, following), cluster.ErrSessionLost)
+		wantErr(t, receive(t, m.ended), cluster.ErrSessionLost)
+		if len(obeyed) > 0 {
+			t.Errorf("the session was given restored orders: %+v", <-obeyed)
+		}
+		must(t, p.records.Restored(t.Context()))
+		if e := snapshot(t, p.records).Epoch; e.Number != 1 || !e.Lost(lost.Generation) {
+			t.Errorf("generation %d is not known to be lost in epoch %+v", lost.Generation, e)
+		}
+	})
+}
+
 func TestADamagedEpochIsMended(t *testing.T) {
 	inPast(t, func(t *testing.T, p past) {
 		backup := p.store.Backup()

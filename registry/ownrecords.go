@@ -32,11 +32,11 @@ func followRecord[T any](ctx context.Context, m *Member, key string, fn func(T) 
 		if f.stopped != nil {
 			return f.stopped
 		}
+		if m.line.Err() != nil || errors.Is(err, cluster.ErrSessionLost) {
+			return cluster.ErrSessionLost
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
-		}
-		if m.line.Err() != nil {
-			return cluster.ErrSessionLost
 		}
 		var compacted *CompactedError
 		if errors.As(err, &compacted) {
@@ -99,6 +99,13 @@ func (f *recordFollower[T]) deliver(e Event) error {
 	}
 	if revision == f.delivered {
 		return nil
+	}
+	if revision < f.delivered && !e.Deleted {
+		// Nothing that is put again is older than it was. What this says is of another history, and must not be
+		// done in this session; the next one begins with what is then.
+		f.member.registry.log.Error("a record of this machine is older than it was: the store was restored", "key", f.key, "rev", revision, "was", f.delivered)
+		f.member.lost()
+		return cluster.ErrSessionLost
 	}
 	f.delivered = revision
 	f.stopped = f.fn(record)

@@ -38,6 +38,24 @@ func (h *history) settle(ctx context.Context, at moment) error {
 	}
 }
 
+// Restored is to be called when the store was restored in a way that no revision tells of, because it was raised
+// above all that there were. The epoch that begins tells which units the store has lost, and ends the sessions that
+// it still has. It waits for a store that does not answer yet.
+func (r *Registry) Restored(ctx context.Context) error {
+	at := r.store.now()
+	retry := backoff{}
+	for {
+		err := r.store.settle(ctx, at)
+		if r.store.now().turn != at.turn {
+			return nil
+		}
+		r.log.Warn("cannot begin the epoch of the restored store, trying again", "err", err)
+		if retry.wait(ctx) != nil {
+			return err
+		}
+	}
+}
+
 // begin fails with cluster.ErrConflict when somebody else has written the epoch meanwhile.
 func (h *history) begin(ctx context.Context) error {
 	pair, revision, err := h.read(ctx)
@@ -48,7 +66,11 @@ func (h *history) begin(ctx context.Context) error {
 	if err != nil {
 		h.log.Error("the record of the epoch is damaged, it is replaced", "err", err)
 	}
-	epoch, mod := h.next(stored, revision), modOf(pair)
+	base, err := h.base(ctx, stored)
+	if err != nil {
+		return err
+	}
+	epoch, mod := h.next(stored, revision, base), modOf(pair)
 	if epoch != stored {
 		value, err := encodeEpoch(epoch)
 		if err != nil {
@@ -80,14 +102,33 @@ func (h *history) begin(ctx context.Context) error {
 	return nil
 }
 
+// base is the highest stamp that the restored store knows of a unit. The revision does not tell: whoever restores may have raised it.
+func (h *history) base(ctx context.Context, stored cluster.Epoch) (int64, error) {
+	base := int64(0)
+	q := Query{Keys: Keys{Name: h.keys.key(cluster.KindUnit, ""), Prefix: true}, Limit: pageSize}
+	for {
+		page, err := h.Store.Range(ctx, q)
+		if err != nil {
+			return 0, fmt.Errorf("read the units of the restored store: %w", err)
+		}
+		for _, p := range page.Pairs {
+			base = max(base, stored.Stamp(p.Mod))
+			q.After = p.Key
+		}
+		if !page.More {
+			return base, nil
+		}
+	}
+}
+
 // next is the epoch that has to be, given the one that the store has at a revision. Its stamps are above all that this process knows of.
-func (h *history) next(stored cluster.Epoch, revision int64) cluster.Epoch {
+func (h *history) next(stored cluster.Epoch, revision, base int64) cluster.Epoch {
 	h.mu.Lock()
 	seen := h.mu.seen
 	h.mu.Unlock()
 	next := stored
 	if stored.Number <= seen.Epoch.Number {
-		next = cluster.Epoch{Number: seen.Epoch.Number + 1, Began: revision, Base: stored.Stamp(revision), Offset: stored.Offset}
+		next = cluster.Epoch{Number: seen.Epoch.Number + 1, Began: revision, Base: base, Offset: stored.Offset}
 	}
 	if short := seen.Epoch.Stamp(seen.Revision) - next.Floor(); short > 0 {
 		next.Offset += short + epochMargin

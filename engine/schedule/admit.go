@@ -82,6 +82,13 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 			return nil
 		}
 		return &guest{task: t, order: s.orderAsIs(old, was, found), asIs: true}
+	case s.orphan(t):
+		if len(elsewhere) > 0 || !here || !found.Running() {
+			return nil
+		}
+		o := s.orderAsIs(old, false, found)
+		o.Reason = "kept as it is: asked for after the backup was made that the store was restored from"
+		return &guest{task: t, order: o, asIs: true}
 	case !t.wanted():
 		return nil
 	}

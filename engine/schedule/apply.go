@@ -157,6 +157,11 @@ func (a *absorbing) change(c cluster.Change) {
 		a.pendingChanged(c.Name, c.Pending, false)
 	case cluster.FailuresChanged:
 		a.failuresChanged(c.Name, c.Failures, false)
+	case cluster.EpochChanged:
+		a.epoch = cluster.Epoch{}
+		if c.Epoch != nil {
+			a.epoch = *c.Epoch
+		}
 	case cluster.Corrupted:
 		a.corrupted(c)
 	}

@@ -13,6 +13,8 @@ func (s *State) reviewTask(t *task) {
 	switch {
 	case t.corrupt != "":
 		s.release(t) // what is wanted is unknown: all that is ordered stays as it is, and no more is kept
+	case s.orphan(t):
+		s.release(t)
 	case !t.wanted():
 		s.withdraw(t)
 	case t.record.Global:

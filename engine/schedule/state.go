@@ -65,6 +65,7 @@ type State struct {
 	drafts    drafts                   // orders that are not written yet
 	withdrawn map[placement]withdrawal // why units were taken off machines, for the log
 
+	epoch    cluster.Epoch
 	patience patience
 	failures failures
 

@@ -195,17 +195,18 @@ func (w *world) named(id cluster.MachineID) *machine {
 // machine is a host with its fleetd. What is on it survives the daemon, and
 // its power only as a disk would.
 type machine struct {
-	w      *world
-	id     cluster.MachineID
-	host   *systemdtest.Host
-	dir    string // /run: lost with the power
-	boots  int
-	up     bool // has power
-	client *memory.Client
-	bus    *systemdtest.Manager
-	stop   func() // ends the daemon in an orderly way; does nothing if there is none
-	line   line
-	audit  func(step string, name unit.Name) // is told what fleetd is about to stop; nil: nobody is
+	w       *world
+	id      cluster.MachineID
+	host    *systemdtest.Host
+	dir     string // /run: lost with the power
+	boots   int
+	history registry.History // what fleetd has kept of it in /run
+	up      bool             // has power
+	client  *memory.Client
+	bus     *systemdtest.Manager
+	stop    func() // ends the daemon in an orderly way; does nothing if there is none
+	line    line
+	audit   func(step string, name unit.Name) // is told what fleetd is about to stop; nil: nobody is
 }
 
 func (m *machine) bootID() string { return fmt.Sprintf("%s-%d", m.id, m.boots) }
@@ -216,7 +217,7 @@ func (m *machine) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.client = m.w.store.Client()
 	m.line.take(m.client)
-	records := registry.New(m.client, registry.Options{})
+	records := registry.New(m.client, registry.Options{History: m.history})
 	connection := m.host.Manager()
 	m.bus = connection
 	worker, err := agent.New(&audited{connection, m}, agent.Options{
@@ -253,6 +254,7 @@ func (m *machine) start() {
 		for range 3 {
 			<-done
 		}
+		m.history = records.History()
 		m.stop = func() {}
 	}
 }
@@ -280,6 +282,7 @@ func (m *machine) crash() {
 	m.host.Crash()
 	m.up = false
 	m.boots++
+	m.history = registry.History{}
 	m.forget("agent.json", "session.json")
 }
 
