@@ -23,9 +23,22 @@ type Options struct {
 	// lie where a reboot empties it; empty means that nothing is remembered.
 	StateFile string
 
+	// Guard reads what the fence of this host says of itself; zero if it says nothing. Nil: this host can have no fence.
+	Guard func() Guard
+	// Guarded is told by which times units are guarded in the present session, and zero when they are not. It must not wait
+	// for anything. May be nil.
+	Guarded func(cluster.Fence)
+
 	Logger *slog.Logger // nil discards
 
 	Events Events
+}
+
+// Guard is what a fence says of itself.
+type Guard struct {
+	Life    string          // invocation id of its service
+	Session cluster.Session // that it guards
+	Times   cluster.Fence
 }
 
 // Agent carries out one machine's orders.

@@ -83,28 +83,29 @@ func (a *Agent) fetch(ctx context.Context, step reconcile.Step) {
 // fetched hands a file to the batch, or its units the error.
 func (a *Agent) fetched(id unit.ContentID, raw []byte, err error) {
 	q := &a.batch
+	var refused []ending
 	q.mu.Lock()
 	waiting := q.mu.fetching[id]
 	delete(q.mu.fetching, id)
-	if err == nil {
-		for _, step := range waiting {
-			q.mu.loads[step.Unit] = raw
-			q.mu.steps[step.Unit] = step
+	for _, step := range waiting {
+		errStep := err
+		if err == nil {
+			errStep = refuseUnfenced(step, raw)
+		} else {
+			errStep = fmt.Errorf("fetch the file of %s: %w", step.Unit, err)
 		}
+		if errStep != nil {
+			refused = append(refused, ending{step, reconcile.Result{Err: errStep, Interrupted: errors.Is(err, errNoSession)}})
+			continue
+		}
+		q.mu.loads[step.Unit] = raw
+		q.mu.steps[step.Unit] = step
 	}
 	q.mu.Unlock()
 	q.bell.ring()
-	if err == nil {
-		return
+	if len(refused) > 0 {
+		a.ended(false, refused...)
 	}
-	endings := make([]ending, len(waiting))
-	for i, step := range waiting {
-		endings[i] = ending{step, reconcile.Result{
-			Err:         fmt.Errorf("fetch the file of %s: %w", step.Unit, err),
-			Interrupted: errors.Is(err, errNoSession),
-		}}
-	}
-	a.ended(false, endings...)
 }
 
 // lift carries out batches, one at a time; what comes meanwhile is the next one.

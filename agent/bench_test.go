@@ -68,6 +68,8 @@ func (c *crowd) Stop(context.Context, unit.Name) (unit.JobResult, error) { retur
 
 func (c *crowd) Restart(context.Context, unit.Name) (unit.JobResult, error) { return unit.JobDone, nil }
 
+func (c *crowd) Permit(context.Context, unit.Name, string, int64) error { return nil }
+
 func (c *crowd) Logs(context.Context, unit.Name, int) ([]string, error) { return nil, nil }
 
 // watch is a session that passes on what reports say of one unit.

@@ -27,6 +27,8 @@ type board struct {
 
 	request request // what the reader has to read
 
+	guard Guard // the fence that is there; zero if none is active
+
 	serving *serving // the session being served, nil if there is none
 	views   map[unit.Name]cluster.UnitReport
 	logs    map[unit.Name]excerpt

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fleet/agent/reconcile"
+	"fleet/cluster"
 	"fleet/unit"
 )
 
@@ -56,6 +57,9 @@ func (a *Agent) turn(ctx context.Context) (again time.Time) {
 func (b *board) look(now time.Time) reconcile.Input {
 	in := b.Input
 	in.Now = now
+	if b.guard.Session == b.Session {
+		in.Fence = b.guard.Life
+	}
 	due := !b.again.IsZero() && !now.Before(b.again)
 	if b.fresh.all || due {
 		in.Names = b.known()
@@ -81,15 +85,18 @@ func (a *Agent) begin(ctx context.Context, step reconcile.Step) {
 	default:
 		ctx, cancel := context.WithCancel(ctx)
 		a.board.cancel[step.Unit] = cancel
-		a.steps.Go(func() { a.job(ctx, step) })
+		session := a.board.Session
+		a.steps.Go(func() { a.job(ctx, step, session) })
 	}
 }
 
 // job has systemd carry out a job and waits for its result, however long it
 // takes. A job that must not be carried out twice is noted first.
-func (a *Agent) job(ctx context.Context, step reconcile.Step) {
+func (a *Agent) job(ctx context.Context, step reconcile.Step, session cluster.Session) {
 	var r reconcile.Result
 	switch step.Kind {
+	case reconcile.Grant:
+		r.Err = a.sd.Permit(ctx, step.Unit, session.String(), step.Permit.Number)
 	case reconcile.Start:
 		if err := a.save(); err != nil {
 			// A start that is repeated finds its unit running.

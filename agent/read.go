@@ -101,7 +101,7 @@ func (a *Agent) rung(rung []unit.Name, all bool) {
 	defer b.Unlock()
 	b.request.all = b.request.all || all
 	for _, name := range rung {
-		if b.ours(name) {
+		if b.ours(name) || a.isFence(name) {
 			b.request.add(name)
 		}
 	}
@@ -192,6 +192,9 @@ func (a *Agent) wanted(req request, files map[unit.Name]unit.ContentID) []unit.N
 			set[name] = struct{}{}
 		}
 	}
+	if a.o.Guard != nil && (len(set) > 0 || req.all) {
+		set[unit.FenceService] = struct{}{} // read together with the units: see reconcile's observe
+	}
 	wanted := make([]unit.Name, 0, len(set))
 	for name := range set {
 		wanted = append(wanted, name)
@@ -206,6 +209,7 @@ func (a *Agent) learn(req request, files map[unit.Name]unit.ContentID, states ma
 	if files != nil {
 		b.relist(files)
 	}
+	a.learnGuard(states)
 	for name, state := range states {
 		if old, read := b.States[name]; !read || !sameState(old, state) {
 			b.States[name] = state

@@ -75,6 +75,7 @@ func (a *Agent) Serve(ctx context.Context, s Session) error {
 		}
 		return s.FollowOrders(inner, a.takeOrders)
 	})
+	g.Go(func() error { a.startFence(inner); return nil })
 	err := g.Wait()
 	if ctx.Err() != nil || err == nil {
 		return nil
@@ -116,6 +117,7 @@ func (a *Agent) change(s *serving, session cluster.Session) {
 	b.fresh.all = true
 	b.prune()
 	b.showAll()
+	a.tellGuarded()
 	a.wake.ring()
 }
 

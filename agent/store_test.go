@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fleet/agent/reconcile"
+	"fleet/cluster"
 	"fleet/unit"
 )
 
@@ -73,7 +74,7 @@ func TestARestartIsNotQueuedWithoutANoteOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.board.saved++
-	a.job(t.Context(), reconcile.Step{Unit: "a.service", Kind: reconcile.Restart}) // a call of deaf panics
+	a.job(t.Context(), reconcile.Step{Unit: "a.service", Kind: reconcile.Restart}, cluster.Session{}) // a call of deaf panics
 	if r := a.board.request.ended["a.service"]; r.Err == nil || r.Interrupted {
 		t.Errorf("result %+v, want the error of the state file", r)
 	}

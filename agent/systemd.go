@@ -27,6 +27,8 @@ type Systemd interface {
 	Start(ctx context.Context, n unit.Name) (unit.JobResult, error)
 	Stop(ctx context.Context, n unit.Name) (unit.JobResult, error)
 	Restart(ctx context.Context, n unit.Name) (unit.JobResult, error)
+	// Permit lets a unit that is bound to the fence be started in a session, with a number that it sees as FLEET_FENCE.
+	Permit(ctx context.Context, n unit.Name, session string, number int64) error
 	// Logs returns the last lines that the unit's latest invocation wrote to the journal, oldest first.
 	Logs(ctx context.Context, n unit.Name, lines int) ([]string, error)
 }

@@ -18,6 +18,9 @@ func main() {
 
 // fleetd returns 0 after an orderly stop, 1 after a failure, 2 for settings that cannot be used.
 func fleetd(args, environ []string, stdout io.Writer, stderr *os.File) int {
+	if len(args) > 0 && args[0] == "fence" {
+		return fenceCommand(args[1:], environ, stdout, stderr)
+	}
 	read := func() (invocation, error) {
 		inv, err := parse(args, environ, os.Geteuid() == 0)
 		if err != nil || inv.help || inv.version {

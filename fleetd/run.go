@@ -49,21 +49,24 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	records := registry.New(counts.Store(store), registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log, History: session.history()})
 	keeper.restored = records.Restored
 
-	host, err := systemd.New(systemd.Options{User: s.SystemdUser, UnitsDir: s.unitsDirectory(), Logger: log})
+	host, err := systemd.New(systemd.Options{User: s.SystemdUser, UnitsDir: s.unitsDirectory(), FenceDir: s.fence().Dir, Logger: log})
 	if err != nil {
 		return err
 	}
+	var member *presence.Presence
 	worker, err := agent.New(host, agent.Options{
 		Machine:   machine.ID,
 		BootID:    machine.Session.BootID,
 		StateFile: filepath.Join(s.StateDir, "agent.json"),
+		Guard:     s.guard(log),
+		Guarded:   func(times cluster.Fence) { member.Amend(func(m *cluster.Machine) { m.Fence = times }) },
 		Logger:    log,
 		Events:    counts.Agent(),
 	})
 	if err != nil {
 		return err
 	}
-	member := presence.New(records, worker, presence.Options{
+	member = presence.New(records, worker, presence.Options{
 		Machine:       machine,
 		LeaseTTL:      s.leaseTTL(),
 		DisableEngine: s.DisableEngine,

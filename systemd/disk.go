@@ -225,6 +225,11 @@ func (d disk) sweep() ([]string, error) {
 	if err != nil {
 		return removed, err
 	}
+	bindings, err := d.sweepBindings()
+	removed = append(removed, bindings...)
+	if err != nil {
+		return removed, err
+	}
 	for _, dir := range []string{d.units, d.links} {
 		temps, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
 		if err != nil {

@@ -13,7 +13,8 @@ import (
 )
 
 // Files lists the unit files that fleet has put on this host, with the id of
-// the bytes on disk. It does not need the connection.
+// the bytes on disk. It does not need the connection. A unit that is not bound to
+// the fence although its file says so has an id that no file has.
 func (m *Manager) Files(ctx context.Context) (map[unit.Name]unit.ContentID, error) {
 	names, err := m.disk.names()
 	if err != nil {
@@ -31,7 +32,7 @@ func (m *Manager) Files(ctx context.Context) (map[unit.Name]unit.ContentID, erro
 		if err != nil {
 			return nil, fmt.Errorf("read unit file: %w", err)
 		}
-		files[n] = unit.IDOf(raw)
+		files[n] = m.idOf(n, raw)
 	}
 	return files, nil
 }

@@ -44,6 +44,18 @@ func (m *Manager) Load(ctx context.Context, files map[unit.Name][]byte) (map[uni
 func (m *Manager) putAll(names []unit.Name, files map[unit.Name][]byte, failed map[unit.Name]error) (put []unit.Name) {
 	changed := map[unit.Name]bool{}
 	for _, n := range without(names, failed) {
+		binding := m.binding(n, files[n])
+		if binding != nil && m.user {
+			failed[n] = fmt.Errorf("load %s: it says AtMostOnce, and the systemd of a user has no fence", n)
+			continue
+		}
+		// Before the file, so that the unit is never known without it.
+		bound, err := m.disk.bind(n, binding)
+		if err != nil {
+			failed[n] = err
+			continue
+		}
+		m.stale = m.stale || bound
 		c, err := m.disk.put(n, files[n])
 		if err != nil {
 			failed[n] = err

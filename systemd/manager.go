@@ -22,6 +22,7 @@ type Manager struct {
 	user    bool
 	runtime string // /run or $XDG_RUNTIME_DIR
 	disk    disk
+	fence   string // directory of permits
 	log     *slog.Logger
 	bell    *bell
 

@@ -19,6 +19,8 @@ type Options struct {
 	// system that a reboot empties. Default /run/fleet/units, or
 	// $XDG_RUNTIME_DIR/fleet/units with User.
 	UnitsDir string
+	// FenceDir is the directory of permits for units that are bound to the fence. Default /run/fleet/fence.
+	FenceDir string
 	// Logger takes connection changes and what was cleaned up. Default: discard.
 	Logger *slog.Logger
 }
@@ -40,6 +42,9 @@ func New(opts Options) (*Manager, error) {
 	if !filepath.IsAbs(opts.UnitsDir) {
 		return nil, fmt.Errorf("units directory %q is not an absolute path", opts.UnitsDir)
 	}
+	if opts.FenceDir == "" {
+		opts.FenceDir = filepath.Join(runtime, "fleet/fence")
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -47,11 +52,15 @@ func New(opts Options) (*Manager, error) {
 		user:    opts.User,
 		runtime: runtime,
 		disk:    disk{units: filepath.Clean(opts.UnitsDir), links: linkDir},
+		fence:   filepath.Clean(opts.FenceDir),
 		log:     opts.Logger,
 		bell:    newBell(),
 		batch:   make(chan struct{}, 1),
 		enabled: map[unit.Name]unit.ContentID{},
 	}
 	m.mu.changed = make(chan struct{})
+	if !opts.User {
+		m.bell.know(unit.FenceService)
+	}
 	return m, nil
 }

@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -31,6 +32,7 @@ func (m *Manager) unload(ctx context.Context, s *session, names []unit.Name) (fa
 	if err != nil {
 		return nil, err
 	}
+	m.revoke(without(names, failed), failed)
 	m.disable(ctx, s, without(names, failed))
 	hidden := m.hide(without(names, failed), failed)
 	defer func() {
@@ -102,6 +104,9 @@ func (m *Manager) hide(names []unit.Name, failed map[unit.Name]error) (hidden ma
 		}
 		hidden[n] = p
 		m.stale = true
+		if _, err := m.disk.bind(n, nil); err != nil {
+			m.log.Warn("cannot remove drop-in", "unit", n, "err", err)
+		}
 	}
 	return hidden
 }
@@ -113,7 +118,11 @@ func (m *Manager) show(hidden map[unit.Name]string, failed map[unit.Name]error) 
 		}
 		m.stale = true
 		delete(m.enabled, n) // the next Load enables it again
-		if err := m.disk.show(n, p); err != nil {
+		raw, err := os.ReadFile(p)
+		if err == nil {
+			_, err = m.disk.bind(n, m.binding(n, raw))
+		}
+		if err := errors.Join(err, m.disk.show(n, p)); err != nil {
 			failed[n] = fmt.Errorf("put back unit file %s: %w", m.disk.file(n), err)
 		}
 	}

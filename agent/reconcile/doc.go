@@ -28,6 +28,16 @@
 //	yes       the ordered    yes        launched   new restart           Restart
 //	yes       the ordered    yes        launched   new generation        settled: adopted as it runs
 //
+// A unit that is bound to the machine's fence (Order.Fence) needs a permit, which the
+// fence takes back when it ends:
+//
+//	fence that guards the session   permit of it   unit                  then
+//	there                           no             in place              Grant, before anything else of the last eight rows
+//	none                            -              has to be started     wait for one; the report says so
+//	another than it ran under       yes            does not run          Start, although nothing is new: its fence has ended it
+//
+// One that ended while its fence was there ended of itself, and is not started again for that.
+//
 // For a unit that orders of the present session do not name:
 //
 //	running   file or memory of a load   then

@@ -17,9 +17,20 @@ type Memory struct {
 	Restart    int64 `json:"restart,omitempty"`    // last restart carried out
 	Tried      int64 `json:"tried,omitempty"`      // last generation that was begun
 
-	Job     unit.JobResult `json:"job,omitempty"` // how the last job for Tried ended
-	Intent  Intent         `json:"intent,omitzero"`
-	Failure Failure        `json:"failure,omitzero"`
+	Job unit.JobResult `json:"job,omitempty"` // how the last job for Tried ended
+
+	// Of a unit that is bound to the fence.
+	Permit Permit `json:"permit,omitzero"` // to start, as it was given last
+	Under  string `json:"under,omitempty"` // the fence under which it was started; empty once it has ended of itself
+
+	Intent  Intent  `json:"intent,omitzero"`
+	Failure Failure `json:"failure,omitzero"`
+}
+
+// Permit is what a unit that is bound to the fence needs to be started.
+type Permit struct {
+	Life   string `json:"life,omitempty"`   // of the fence; the next one takes it back
+	Number int64  `json:"number,omitempty"` // Order.Fence
 }
 
 // Intent is a start or restart that was decided and whose end is not known. It
@@ -62,6 +73,7 @@ func (m *Memory) acted(generation, restart int64) {
 // the same generation as before, then what was carried out once has to be carried out again.
 func (m *Memory) undo() {
 	m.Generation, m.Restart, m.Tried, m.Intent = 0, 0, 0, Intent{}
+	m.Permit, m.Under = Permit{}, ""
 }
 
 // recall settles an intent whose end was not seen: a new invocation without a

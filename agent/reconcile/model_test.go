@@ -13,12 +13,16 @@ import (
 	"fleet/unit"
 )
 
+// fencedContent is of units that are bound to the fence.
+const fencedContent unit.ContentID = "C"
+
 // process is one unit in a model of systemd.
 type process struct {
 	file, read, runs unit.ContentID // on disk; as systemd read it; that the last invocation was started from
 	active, job      string
 	invocation       int
-	since            int // tick at which the last invocation began
+	bound            bool // to the fence, as read
+	since            int  // tick at which the last invocation began
 }
 
 func (p process) running() bool { return p.active != "inactive" && p.active != "failed" }
@@ -40,6 +44,10 @@ type world struct {
 	losesAll   bool                        // memory may be lost as a whole; otherwise files may be removed
 	lost       bool                        // it was
 	lostAt     int                         // when it was lost last
+
+	fences  int                  // so far
+	permits map[unit.Name]string // the fence that each is of
+	crashed bool                 // the agent did
 }
 
 func newWorld(losesAll bool) *world {
@@ -50,6 +58,7 @@ func newWorld(losesAll bool) *world {
 		wanted: map[unit.Name]cluster.Order{}, generation: 10,
 		asked: map[unit.Name]int{}, restarts: map[unit.Name]map[int64]int{},
 		losesAll: losesAll,
+		permits:  map[unit.Name]string{},
 	}
 	w.Memory = map[unit.Name]reconcile.Memory{}
 	w.Busy = map[unit.Name]reconcile.Step{}
@@ -59,6 +68,7 @@ func newWorld(losesAll bool) *world {
 		w.restarts[name] = map[int64]int{}
 	}
 	w.beginSession(1)
+	w.beginFence()
 	return w
 }
 
@@ -66,11 +76,40 @@ func (w *world) beginSession(lease int64) {
 	w.Session = cluster.Session{Lease: lease, BootID: "b"}
 }
 
+// beginFence starts a fence, when nothing runs that is bound to one.
+func (w *world) beginFence() {
+	for _, p := range w.units {
+		if p.bound && p.running() {
+			return
+		}
+	}
+	if w.Fence == "" {
+		w.fences++
+		w.Fence = fmt.Sprint("f", w.fences)
+	}
+}
+
+// endFence ends the fence, and has systemd stop what is bound to it.
+func (w *world) endFence() {
+	w.Fence = ""
+	clear(w.permits)
+	for name, p := range w.units {
+		if p.bound && p.running() {
+			w.jobDone(name, "canceled")
+			p.job = "stop"
+		}
+	}
+}
+
 // order is a new request of the user for one unit.
 func (w *world) order(name unit.Name, content unit.ContentID, desired cluster.DesiredState, restart bool) {
 	w.generation++
 	o := w.wanted[name]
 	o.Content, o.Desired, o.Generation = content, desired, w.generation
+	o.Fence = 0
+	if content == fencedContent {
+		o.Fence = 1
+	}
 	if restart {
 		o.Restart = w.generation
 		w.asked[name] = w.tick
@@ -167,7 +206,14 @@ func (w *world) check(t *rapid.T, step reconcile.Step) {
 		if order.Restart == 0 || w.Memory[step.Unit].Restart >= order.Restart {
 			t.Fatalf("%s: restarted without being asked", step.Unit)
 		}
+	case reconcile.Grant:
+		if order.Fence == 0 || w.Fence == "" {
+			t.Fatalf("%s: granted a permit of no fence", step.Unit)
+		}
 	case reconcile.Start:
+		if order.Fence != 0 && w.permits[step.Unit] != w.Fence && !w.crashed {
+			t.Fatalf("%s: started without a permit of fence %q", step.Unit, w.Fence)
+		}
 		if p.running() || p.read != order.Content {
 			t.Fatalf("%s: started while %s with %q in place", step.Unit, p.active, p.read)
 		}
@@ -185,6 +231,7 @@ func (w *world) call(name unit.Name) {
 	switch step.Kind {
 	case reconcile.Load:
 		p.file, p.read = step.Content, step.Content
+		p.bound = p.read == fencedContent
 		w.done[name] = reconcile.Result{}
 	case reconcile.Unload:
 		if p.running() || p.job != "" {
@@ -192,6 +239,9 @@ func (w *world) call(name unit.Name) {
 			return
 		}
 		*p = process{active: "inactive"}
+		w.done[name] = reconcile.Result{}
+	case reconcile.Grant:
+		w.permits[name] = w.Fence
 		w.done[name] = reconcile.Result{}
 	case reconcile.Restart:
 		w.restarts[name][step.Restart]++
@@ -207,6 +257,8 @@ func (w *world) advance(name unit.Name, fails bool) {
 	switch {
 	case p.job == "" && p.active == "deactivating":
 		p.active = "inactive"
+	case p.job == "" && p.active == "activating" && p.bound && w.permits[name] != w.Fence:
+		p.active = "inactive"
 	case p.job == "" && p.active == "activating": // auto-restart
 		p.begin(w.tick)
 		p.active = "active"
@@ -216,6 +268,11 @@ func (w *world) advance(name unit.Name, fails bool) {
 		p.active = "inactive"
 	case p.job == "stop":
 		w.jobDone(name, unit.JobDone)
+	case p.bound && w.Fence == "" && (p.job == "restart" || p.job == "start"):
+		// It waits for the fence.
+	case p.bound && w.permits[name] != w.Fence && (p.job == "restart" || p.job == "start"):
+		p.active = "inactive"
+		w.jobDone(name, "assert")
 	case p.job == "restart", p.job == "start" && !p.running():
 		p.begin(w.tick)
 		p.job, p.active = "start", "activating"
@@ -258,6 +315,7 @@ func (w *world) crash(loseAll bool) {
 	clear(w.Busy)
 	clear(w.done)
 	clear(w.called)
+	w.crashed = true
 	w.Memory = maps.Clone(w.persisted)
 	if loseAll {
 		w.lost, w.lostAt = true, w.tick

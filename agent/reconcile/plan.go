@@ -19,6 +19,9 @@ type Input struct {
 	Memory map[unit.Name]Memory
 	Busy   map[unit.Name]Step // steps that have not ended
 
+	// Fence names the fence that guards units in the present session; empty: none does.
+	Fence string
+
 	Now time.Time
 
 	// Names are the units to look at; nil means all that orders, files or memory name.
@@ -86,7 +89,7 @@ func (out *Output) add(in Input, name unit.Name) {
 	before := in.Memory[name]
 	s := situation{
 		name: name, order: order, ordered: ordered,
-		file: in.Files[name], state: state, memory: before, now: in.Now,
+		file: in.Files[name], state: state, memory: before, fence: in.Fence, now: in.Now,
 	}
 	next := s.decide()
 	if next.forget {

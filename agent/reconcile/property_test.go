@@ -27,7 +27,7 @@ func TestAnyHistoryConverges(t *testing.T) {
 		actions := map[string]func(*rapid.T){
 			"": func(t *rapid.T) { w.tick++; w.checkRestarts(t) },
 			"order": func(t *rapid.T) {
-				content := rapid.SampledFrom([]unit.ContentID{"A", "B"}).Draw(t, "content")
+				content := rapid.SampledFrom([]unit.ContentID{"A", "B", fencedContent}).Draw(t, "content")
 				desired := rapid.SampledFrom([]cluster.DesiredState{cluster.Launched, cluster.Launched, cluster.Loaded}).Draw(t, "desired")
 				w.order(name(), content, desired, false)
 				w.deliver()
@@ -39,10 +39,12 @@ func TestAnyHistoryConverges(t *testing.T) {
 					w.deliver()
 				}
 			},
-			"drop":    func(*rapid.T) { delete(w.wanted, name()); w.deliver() },
-			"session": func(*rapid.T) { w.beginSession(w.Session.Lease + 1) },
-			"deliver": func(*rapid.T) { w.deliver() },
-			"turn":    turn, "turn again": turn, "and again": turn,
+			"fence ends":   func(*rapid.T) { w.endFence() },
+			"fence begins": func(*rapid.T) { w.beginFence() },
+			"drop":         func(*rapid.T) { delete(w.wanted, name()); w.deliver() },
+			"session":      func(*rapid.T) { w.beginSession(w.Session.Lease + 1) },
+			"deliver":      func(*rapid.T) { w.deliver() },
+			"turn":         turn, "turn again": turn, "and again": turn,
 			"call":    func(*rapid.T) { w.call(name()) },
 			"advance": func(t *rapid.T) { w.advance(name(), rapid.Bool().Draw(t, "fails")) },
 			"end":     func(*rapid.T) { w.end(name()) },
@@ -72,7 +74,27 @@ func TestAnyHistoryConverges(t *testing.T) {
 		}
 		w.deliver()
 		w.converge(t)
+		w.checkFence(t)
 	})
+}
+
+// checkFence ends the fence of a host that is at rest: what it takes along is back when another one is there, and nothing else is started.
+func (w *world) checkFence(t *rapid.T) {
+	before := map[unit.Name]process{}
+	for name, p := range w.units {
+		before[name] = *p
+	}
+	w.endFence()
+	w.converge(t)
+	for name, p := range w.units {
+		was := before[name]
+		if _, ordered := w.wanted[name]; ordered && was.running() != p.running() {
+			t.Errorf("%s was %s, and is %s after its fence has been started anew", name, was.active, p.active)
+		}
+		if again := was.bound && was.running(); !again && p.invocation != was.invocation {
+			t.Errorf("%s was started because of a fence that it had outlived or ended before", name)
+		}
+	}
 }
 
 // progress lets everything under way go one step further, without faults.
@@ -94,6 +116,7 @@ func (w *world) converge(t *rapid.T) {
 			quiet = 0
 		}
 		w.progress()
+		w.beginFence()
 		w.Now = w.Now.Add(time.Minute)
 	}
 	w.checkRestarts(t)

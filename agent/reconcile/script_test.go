@@ -20,7 +20,8 @@ import (
 // TestScripts plays testdata/scripts: each file is one rule. The commands:
 //
 //	session NAME          begin a session ("none": have none)
-//	orders SESSION        one unit a line: NAME CONTENT loaded|launched GENERATION [restart=N]
+//	fence LIFE            a fence guards the session ("none": none does)
+//	orders SESSION        one unit a line: NAME CONTENT loaded|launched GENERATION [restart=N] [fence=N]
 //	host                  what is on the host, one unit a line: NAME [file=F] [ACTIVE] [inv=I] [job=J] [load=L];
 //	                      what is not said stays as it was
 //	remember              one unit a line: NAME [content=C] [gen=N] [restart=N]; "NAME" alone loses the memory
@@ -51,6 +52,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "session":
 		s.in.Session = session(d.CmdArgs[0].Key)
+	case "fence":
+		s.in.Fence = strings.Replace(d.CmdArgs[0].Key, "none", "", 1)
 	case "orders":
 		s.in.Orders = cluster.Orders{Session: session(d.CmdArgs[0].Key), Units: map[unit.Name]cluster.Order{}}
 		eachLine(d, s.order)
@@ -101,7 +104,13 @@ func (s *script) order(name unit.Name, words []string) {
 		Content: unit.ContentID(words[0]), Desired: cluster.DesiredState(words[1]), Generation: number(words[2]),
 	}
 	for _, word := range words[3:] {
-		o.Restart = number(strings.TrimPrefix(word, "restart="))
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "restart":
+			o.Restart = number(value)
+		case "fence":
+			o.Fence = number(value)
+		}
 	}
 	s.in.Orders.Units[name] = o
 }
@@ -213,6 +222,12 @@ func (s *script) memory(m reconcile.Memory) string {
 	}
 	if m.Job != "" {
 		words = append(words, "job "+string(m.Job))
+	}
+	if m.Permit != (reconcile.Permit{}) {
+		words = append(words, fmt.Sprintf("permit %d of %s", m.Permit.Number, m.Permit.Life))
+	}
+	if m.Under != "" {
+		words = append(words, "under "+m.Under)
 	}
 	if i := m.Intent; i != (reconcile.Intent{}) {
 		words = append(words, fmt.Sprintf("intends %d/%d after %q", i.Generation, i.Restart, i.Before))

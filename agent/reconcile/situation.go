@@ -22,6 +22,7 @@ type situation struct {
 	file    unit.ContentID // empty if there is none
 	state   unit.State
 	memory  Memory
+	fence   string // that guards this machine's units; empty if none does
 	now     time.Time
 }
 
@@ -48,6 +49,12 @@ func (s *situation) decide() verdict {
 	}
 	if !s.inPlace() {
 		return s.try(Step{Kind: Load})
+	}
+	if s.order.Fence != 0 {
+		s.observe()
+		if s.fence != "" && s.memory.Permit != s.permit() {
+			return s.try(Step{Kind: Grant})
+		}
 	}
 	switch s.order.Desired {
 	case cluster.Loaded:
@@ -106,7 +113,7 @@ func (s *situation) rest() verdict {
 // launch carries out an order to be running.
 func (s *situation) launch() verdict {
 	restart := s.order.Restart > s.memory.Restart && s.memory.known()
-	if s.order.Generation <= s.memory.Generation && !restart {
+	if s.order.Generation <= s.memory.Generation && !restart && !s.fenced() {
 		return s.settled()
 	}
 	asked := s.memory.Intent.Restart >= s.order.Restart
@@ -135,6 +142,7 @@ func (s *situation) try(step Step) verdict {
 	step.Unit = s.name
 	if s.ordered {
 		step.Content, step.Generation, step.Restart = s.order.Content, s.order.Generation, s.order.Restart
+		step.Permit = s.permit()
 	}
 	if s.memory.Failure.Generation != step.Generation {
 		s.memory.Failure = Failure{}
@@ -144,6 +152,10 @@ func (s *situation) try(step Step) verdict {
 	}
 	s.memory.begin(step.Generation)
 	if step.Kind == Start || step.Kind == Restart {
+		if s.order.Fence != 0 && s.fence == "" {
+			return s.unguarded()
+		}
+		s.memory.Under = s.fence
 		s.memory.Intent = Intent{Generation: step.Generation, Restart: step.Restart, Before: s.state.InvocationID}
 	}
 	return verdict{step: step}

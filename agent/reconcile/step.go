@@ -17,6 +17,7 @@ const (
 	Start   Kind = "start"   // start job
 	Stop    Kind = "stop"    // stop job
 	Restart Kind = "restart" // restart job
+	Grant   Kind = "grant"   // permit a unit that is bound to the fence to be started
 )
 
 // Step is the one thing to do next with one unit.
@@ -26,6 +27,7 @@ type Step struct {
 	Content    unit.ContentID // what is to be loaded or started; empty for a unit that leaves
 	Generation int64          // the order that the step serves; 0 for a unit that leaves
 	Restart    int64          // the restart that a start or restart job carries out
+	Permit     Permit         // of the unit; its number is 0 for one that is not bound to the fence
 	Settles    bool           // the job's success is all that the generation asks for
 }
 
@@ -56,6 +58,8 @@ func Finish(m Memory, s Step, r Result, state unit.State, now time.Time) Memory 
 			return m
 		}
 		m.Content = s.Content
+	case Grant:
+		m.Permit = s.Permit
 	case Stop:
 		return stopped(m, s, r.Job, state, now)
 	case Start, Restart:

@@ -19,7 +19,7 @@ type agentMetrics struct {
 
 func newAgentMetrics(r *prometheus.Registry) agentMetrics {
 	kinds := []string{
-		string(reconcile.Load), string(reconcile.Start), string(reconcile.Restart), string(reconcile.Stop), string(reconcile.Unload),
+		string(reconcile.Load), string(reconcile.Start), string(reconcile.Restart), string(reconcile.Stop), string(reconcile.Unload), string(reconcile.Grant),
 	}
 	return agentMetrics{
 		steps: counterVec(r, "agent", "task_count_total",

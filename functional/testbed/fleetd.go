@@ -117,6 +117,7 @@ func (h *Host) install(s state) (changed bool, err error) {
 		{filepath.Join(s.Source, "bin/fleetctl"), "/usr/bin/fleetctl", 0o755},
 		{filepath.Join(dist, "fleetd.service"), "/etc/systemd/system/fleetd.service", 0o644},
 		{filepath.Join(dist, "fleet.socket"), "/etc/systemd/system/fleet.socket", 0o644},
+		{filepath.Join(dist, "fleet-fence.service"), "/etc/systemd/system/fleet-fence.service", 0o644},
 	} {
 		data, err := os.ReadFile(f.from)
 		if err != nil {

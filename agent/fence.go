@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"fleet/agent/reconcile"
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+func (a *Agent) isFence(name unit.Name) bool { return a.o.Guard != nil && name == unit.FenceService }
+
+// startFence starts this host's fence, if it is installed and does not run, and waits until it guards the session. From
+// then on systemd keeps it running.
+func (a *Agent) startFence(ctx context.Context) {
+	if a.o.Guard == nil {
+		return
+	}
+	result, err := a.sd.Start(ctx, unit.FenceService)
+	if ctx.Err() == nil && (err != nil || result != unit.JobDone) {
+		a.log.Warn("this host has no fence: units that must not run twice cannot run here", "unit", unit.FenceService, "job", result, "err", err)
+	}
+}
+
+// learnGuard takes the state of the fence's service out of what was read, and learns from it whether units are
+// guarded. One that is about to stop guards no longer. The caller holds the board's lock.
+func (a *Agent) learnGuard(states map[unit.Name]unit.State) {
+	state, read := states[unit.FenceService]
+	if a.o.Guard == nil || !read {
+		return
+	}
+	delete(states, unit.FenceService)
+	var now Guard
+	if state.Active == "active" && state.Job == "" {
+		now = a.o.Guard()
+	}
+	if now.Life == "" || now.Life != state.InvocationID {
+		now = Guard{}
+	}
+	b := &a.board
+	if now == b.guard {
+		return
+	}
+	b.guard = now
+	b.fresh.all = true
+	a.log.Info("fence", "guards", now.Session, "life", now.Life)
+	a.tellGuarded()
+}
+
+// tellGuarded tells by which times units are guarded in the present session. The caller holds the board's lock.
+func (a *Agent) tellGuarded() {
+	b := &a.board
+	if a.o.Guarded == nil {
+		return
+	}
+	if b.Session.IsZero() || b.guard.Session != b.Session {
+		a.o.Guarded(cluster.Fence{})
+		return
+	}
+	a.o.Guarded(b.guard.Times)
+}
+
+// refuseUnfenced keeps a unit that must not run twice from this machine if it was ordered by an engine that does
+// not know what that is.
+func refuseUnfenced(step reconcile.Step, raw []byte) error {
+	if step.Permit.Number != 0 || !bytes.Contains(raw, []byte("AtMostOnce")) {
+		return nil
+	}
+	f, err := unit.Parse(raw)
+	if err != nil {
+		return nil // systemd says what is wrong with it
+	}
+	if rules, err := f.Rules(step.Unit); err != nil || !rules.AtMostOnce {
+		return nil
+	}
+	return fmt.Errorf("load %s: it says AtMostOnce, and was ordered by an engine that does not fence: upgrade fleetd on all machines", step.Unit)
+}
