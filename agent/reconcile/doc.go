@@ -54,6 +54,8 @@
 // "New" compares the order's Generation and Restart with those in Memory. A
 // unit whose start was never decided here according to Memory (it was lost) and
 // that runs from the ordered file is adopted for both: missing memory never restarts anything.
+// Memory of a generation later than the one that is ordered is none: the store was
+// restored to an earlier state, in which that generation has not been.
 //
 // # Failure
 //

@@ -76,6 +76,14 @@ func (m *Memory) undo() {
 	m.Permit, m.Under = Permit{}, ""
 }
 
+// rewind forgets what was carried out for a generation later than the one that is ordered: the store was restored
+// to an earlier state, and that future never was. What runs is adopted, as without a memory.
+func (m *Memory) rewind(ordered int64) {
+	if max(m.Generation, m.Tried, m.Intent.Generation) > ordered {
+		*m = Memory{Content: m.Content}
+	}
+}
+
 // recall settles an intent whose end was not seen: a new invocation without a
 // job means that it was carried out, with whatever result. No invocation at
 // all proves nothing, because systemd forgets units that nobody refers to.

@@ -37,6 +37,7 @@ func (s *situation) decide() verdict {
 	if !s.ordered {
 		return s.leave()
 	}
+	s.memory.rewind(s.order.Generation)
 	s.memory.recall(s.state)
 	if s.alive() {
 		switch runs := s.runs(); runs {

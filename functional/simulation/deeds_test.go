@@ -2,10 +2,12 @@ package simulation
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"fleet/cluster"
 	"fleet/registry/memory"
+	"fleet/unit"
 )
 
 // deed is something that may happen in a history.
@@ -81,6 +83,8 @@ var deeds = []deed{
 	// The store.
 	{"halt the store", 3, func(s *stage, a act) { s.fault(nil, "store", a.last, s.w.store.Halt, s.w.store.Resume) }},
 	{"elect in the store", 1, func(s *stage, _ act) { s.w.store.Elect() }},
+	{"back up the store", 2, (*stage).backUp},
+	{"restore the store", 3, (*stage).restore},
 	{"compact", 2, func(s *stage, a act) { _ = s.w.store.Compact(s.w.store.Revision() - int64(a.pick%4)) }},
 }
 
@@ -179,5 +183,28 @@ func (s *stage) trigger(a act) {
 	}
 	if s.w.machines[a.on].host.Trigger(s.name(a)) == nil {
 		s.killed(s.name(a))
+	}
+}
+
+// backup is the store at one moment, and what was wanted then.
+type backup struct {
+	store  *memory.Backup
+	wanted map[unit.Name]wish
+}
+
+func (s *stage) backUp(act) { s.backup = &backup{s.w.store.Backup(), maps.Clone(s.wanted)} }
+
+func (s *stage) restore(act) {
+	if s.backup == nil {
+		return
+	}
+	s.w.store.Restore(s.backup.store)
+	s.follow()
+	for name := range s.wanted {
+		s.touched(name)
+	}
+	s.wanted = maps.Clone(s.backup.wanted)
+	for name := range s.wanted {
+		s.touched(name)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fleet/cluster"
+	"fleet/registry"
 	"fleet/systemd/systemdtest"
 	"fleet/unit"
 )
@@ -241,5 +242,18 @@ func (s *stage) unordered() {
 	}
 }
 
-// follow keeps the ledger.
-func (s *stage) follow(ctx context.Context) { _ = s.w.user.Follow(ctx, s.ledger.take) }
+// follow keeps the ledger from now on: a watch alone would not notice that the store has gone back.
+func (s *stage) follow() {
+	s.unfollow()
+	ctx, cancel := context.WithCancel(context.Background())
+	reader := registry.New(s.w.store.Client(), registry.Options{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = reader.Follow(ctx, s.ledger.take)
+	}()
+	s.unfollow = func() {
+		cancel()
+		<-done
+	}
+}

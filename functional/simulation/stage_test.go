@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -24,6 +23,8 @@ type stage struct {
 	asked    map[unit.Name][]time.Time  // when somebody did something to a unit
 	meddled  map[cluster.MachineID]bool // machines that operators have changed something of
 	ledger   *ledger
+	unfollow func()
+	backup   *backup
 	edition  int
 	guards   bool // whether there are units that say AtMostOnce
 
@@ -181,14 +182,13 @@ func (s *stage) move(a act) {
 func play(t *testing.T, h history, log slog.Handler, dir string, change func(*world)) (wrong, told []string) {
 	s := &stage{
 		wanted: make(map[unit.Name]wish), contents: make(map[unit.ContentID]kind),
-		asked: make(map[unit.Name][]time.Time), meddled: make(map[cluster.MachineID]bool), ledger: newLedger(),
+		asked: make(map[unit.Name][]time.Time), meddled: make(map[cluster.MachineID]bool), ledger: newLedger(), unfollow: func() {},
 	}
 	s.mu.open = make(map[string]*fault)
 	synctest.Test(t, func(t *testing.T) {
 		s.w = newWorld(complainer{t, s}, slog.New(log), dir, 0)
 		change(s.w)
-		ctx, cancel := context.WithCancel(context.Background())
-		s.under.Go(func() { s.follow(ctx) })
+		s.follow()
 		for range h.machines {
 			m := s.w.add()
 			m.audit = func(step string, name unit.Name) { s.stopped(m, step, name) }
@@ -196,7 +196,7 @@ func play(t *testing.T, h history, log slog.Handler, dir string, change func(*wo
 		s.perform(h)
 		s.heal()
 		s.judge()
-		cancel()
+		s.unfollow()
 		s.under.Wait()
 		s.w.close()
 	})
