@@ -100,13 +100,13 @@ func (s *stage) set(id cluster.MachineID, change func(*cluster.Settings)) {
 		return
 	}
 	s.meddled[id] = true
-	_, err := s.w.user.UpdateSettings(context.Background(), id, func(have cluster.Settings) (cluster.Settings, error) {
-		change(&have)
-		return have, nil
+	s.w.persist(func() error {
+		_, err := s.w.user.UpdateSettings(context.Background(), id, func(have cluster.Settings) (cluster.Settings, error) {
+			change(&have)
+			return have, nil
+		})
+		return err
 	})
-	if err != nil {
-		s.w.t.Errorf("settings of %s: %v", id, err)
-	}
 }
 
 // forget is meant for machines that are gone for good; one that is present is not forgotten.
@@ -200,11 +200,14 @@ func (s *stage) restore(act) {
 	}
 	s.w.store.Restore(s.backup.store)
 	s.follow()
-	for name := range s.wanted {
+	before := s.wanted
+	s.wanted = maps.Clone(s.backup.wanted)
+	for name := range before {
 		s.touched(name)
 	}
-	s.wanted = maps.Clone(s.backup.wanted)
-	for name := range s.wanted {
+	for name, wanted := range s.wanted {
+		wanted.doubted = wanted.doubted || before[name].doubted
+		s.wanted[name] = wanted
 		s.touched(name)
 	}
 }

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -110,12 +111,28 @@ func (w *world) destroy(name unit.Name) {
 
 func (w *world) edit(name unit.Name, change func(*cluster.Unit) *cluster.UnitEdit) {
 	w.t.Helper()
-	_, err := w.user.UpdateUnit(context.Background(), name, func(u *cluster.Unit) (*cluster.UnitEdit, error) {
-		return change(u), nil
+	w.persist(func() error {
+		_, err := w.user.UpdateUnit(context.Background(), name, func(u *cluster.Unit) (*cluster.UnitEdit, error) {
+			return change(u), nil
+		})
+		return err
 	})
-	if err != nil {
-		w.t.Fatal(err)
+}
+
+// persist has a user ask for something until the store has answered.
+func (w *world) persist(ask func() error) {
+	w.t.Helper()
+	for range 5 {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, cluster.ErrUnavailable) {
+			w.t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
+	w.t.Fatal("the store does not answer a user")
 }
 
 // set lays metadata over a machine's own.
