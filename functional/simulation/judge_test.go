@@ -78,7 +78,28 @@ func (s *stage) steady(t complaints, all *cluster.Snapshot) {
 		if on := s.w.where(name); phase == cluster.Working || len(on) > 1 && !wanted.global() {
 			t.Errorf("%s runs on %d machines: %s %s", name, len(on), phase, message)
 		}
+		for _, c := range st.Copies {
+			if s.closed(all, c.Machine, cluster.Settings.Draining) && s.mayLeave(all, name, wanted) {
+				t.Errorf("%s is on %s, which is drained", name, c.Machine)
+			}
+		}
 	}
+}
+
+// closed tells whether a machine is closed in some way.
+func (s *stage) closed(all *cluster.Snapshot, id cluster.MachineID, how func(cluster.Settings, cluster.Machine) bool) bool {
+	settings, _ := all.Settings(id)
+	machine, _ := all.Machine(id)
+	return how(settings, machine)
+}
+
+// mayLeave tells whether there is a machine to which the unit can go, and nothing that keeps it from going there.
+func (s *stage) mayLeave(all *cluster.Snapshot, name unit.Name, wanted wish) bool {
+	leader := name == "u0.service" // which others may follow
+	if leader || wanted.global() || wanted.doubted || wanted.atMostOnce() || strings.Contains(wanted.text, "Machine") {
+		return false
+	}
+	return slices.ContainsFunc(s.w.machines, func(m *machine) bool { return !s.closed(all, m.id, cluster.Settings.Closed) })
 }
 
 // complete is what holds when every unit may be everywhere.
