@@ -88,7 +88,7 @@ func (s *stage) steady(t complaints, all *cluster.Snapshot) {
 
 // closed tells whether a machine is closed in some way.
 func (s *stage) closed(all *cluster.Snapshot, id cluster.MachineID, how func(cluster.Settings, cluster.Machine) bool) bool {
-	settings, _ := all.Settings(id)
+	settings := all.Settings(id)
 	machine, _ := all.Machine(id)
 	return how(settings, machine)
 }
