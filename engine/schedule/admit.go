@@ -39,7 +39,7 @@ func (s *State) admit(m *machine) {
 	}
 	slices.SortFunc(guests, func(a, b *guest) int { return byAge(a.task, b.task) })
 	for _, g := range guests {
-		s.put(m, g.task, g.order)
+		s.put(m, g.task, s.fenced(m, g.task, g.order))
 	}
 	s.restand(m)
 	for _, g := range guests {
@@ -97,7 +97,8 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 	if was {
 		o.Since = old.Since
 	}
-	running := here && (found.Active == "active" || found.Active == "reloading" || found.Active == "activating")
+	running := here && (found.Active == "active" || found.Active == "reloading" || found.Active == "activating") &&
+		!t.rules.AtMostOnce // which was ended with the session that it ran in, whatever is said
 	switch {
 	case t.record.Global:
 		o.Reason = "global: one on every machine that fits"

@@ -12,9 +12,7 @@ import (
 // Advisor answers what the engine thinks and what it would do. It asks the rules by which the engine
 // decides, over a State of its own: there is no second opinion. It is not told the time, so that whatever waits for
 // a time is waited for. The zero value works.
-type Advisor struct {
-	Strategy unit.Strategy // of units that do not name one, as in Options
-}
+type Advisor Options
 
 func (a Advisor) rehearse(s *cluster.Snapshot) *rehearsal {
 	return rehearse(s, Options(a))

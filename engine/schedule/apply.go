@@ -12,9 +12,11 @@ import (
 func (s *State) Apply(u cluster.Update) {
 	if u.Reset {
 		s.reset(u)
+		s.revision = max(s.revision, u.Revision)
 		return
 	}
 	s.absorb(u)
+	s.revision = max(s.revision, u.Revision)
 	s.wrote = slices.DeleteFunc(s.wrote, func(w write) bool { return w.revision <= u.Revision })
 }
 
@@ -23,8 +25,10 @@ func (s *State) Apply(u cluster.Update) {
 func (s *State) reset(u cluster.Update) {
 	old := *s
 	s.begin(old.options)
-	s.patience.until = old.patience.until
+	s.patience, s.now, s.revision = old.patience, old.now, old.revision
+	s.losses.inherited, s.brake.look = true, true
 	s.absorb(u)
+	s.recallLast(old.machines)
 	for _, w := range old.wrote {
 		if w.revision > u.Revision {
 			s.wrote = append(s.wrote, w)
@@ -55,7 +59,7 @@ func (s *State) reset(u cluster.Update) {
 func (s *State) recallClaims() {
 	for _, t := range s.tasks {
 		p := t.written
-		if p == nil || !p.Waiting || p.Place == "" || p.Generation != t.record.Generation || !t.placeable() && !t.isDue() {
+		if p == nil || !p.Waiting || p.Place == "" || p.Generation != t.record.Generation || !t.seeks() && !t.isDue() {
 			continue
 		}
 		if m, ok := s.machines[p.Place]; ok && m.listed {
@@ -144,6 +148,9 @@ func (a *absorbing) change(c cluster.Change) {
 		}
 		m.record = c.Machine
 	case cluster.SettingsChanged:
+		if a.echoesForget(a.machine(c.ID)) {
+			return
+		}
 		m := a.dirty(c.ID, cluster.KindSettings, false)
 		m.settings = cluster.Settings{}
 		if c.Settings != nil {
@@ -162,6 +169,14 @@ func (a *absorbing) change(c cluster.Change) {
 		if c.Epoch != nil {
 			a.epoch = *c.Epoch
 		}
+	case cluster.AgentChanged:
+		a.dirty(c.ID, cluster.KindAgent, false).agent = c.Agent
+	case cluster.AbsenceChanged:
+		a.absenceChanged(c.ID, c.Absence, false)
+	case cluster.AlarmChanged:
+		a.alarmChanged(c.Name, c.Alarm, false)
+	case cluster.AckChanged:
+		a.ackChanged(c.Name, c.Ack)
 	case cluster.Corrupted:
 		a.corrupted(c)
 	}
@@ -178,7 +193,7 @@ func (a *absorbing) corrupted(c cluster.Corrupted) {
 		a.reread(unit.ContentID(c.ID))
 	case cluster.KindMachine:
 		a.dirty(cluster.MachineID(c.ID), c.Kind, true).record = nil
-	case cluster.KindSettings, cluster.KindReport:
+	case cluster.KindSettings, cluster.KindReport, cluster.KindAgent:
 		a.dirty(cluster.MachineID(c.ID), c.Kind, true)
 	case cluster.KindOrders:
 		// What they said before is the best that is known of what they say.
@@ -188,6 +203,12 @@ func (a *absorbing) corrupted(c cluster.Corrupted) {
 		a.pendingChanged(unit.Name(c.ID), nil, true)
 	case cluster.KindFailures:
 		a.failuresChanged(unit.Name(c.ID), nil, true)
+	case cluster.KindAbsence:
+		a.absenceChanged(cluster.MachineID(c.ID), nil, true)
+	case cluster.KindAlarm:
+		a.alarmChanged(cluster.AlarmName(c.ID), nil, true)
+	case cluster.KindAck:
+		a.ackChanged(cluster.AlarmName(c.ID), nil)
 	}
 }
 
@@ -237,7 +258,7 @@ func (a *absorbing) unitChanged(name unit.Name, u *cluster.Unit, corrupt string)
 // ordersChanged: an own write that comes back says nothing new.
 func (a *absorbing) ordersChanged(c cluster.OrdersChanged) {
 	m := a.machine(c.ID)
-	if m.written != nil && m.written.Revision >= a.revision {
+	if m.written != nil && m.written.Revision >= a.revision || a.echoesForget(m) {
 		return
 	}
 	delete(a.corrupt, record{cluster.KindOrders, string(c.ID)})

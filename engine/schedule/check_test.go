@@ -51,6 +51,7 @@ func (w *world) lateReset() {
 		echoes = append(echoes, w.commit(step))
 	}
 	w.checkChange(before)
+	w.checkLosses(before)
 	w.apply(stored)
 	for _, u := range echoes {
 		w.apply(u)
@@ -65,6 +66,7 @@ func (w *world) decideAndCheck() {
 	steps := w.decide()
 	w.checkNotes(steps)
 	w.checkChange(before)
+	w.checkLosses(before)
 	for range 10 {
 		more := w.decide()
 		if len(more) == 0 {
@@ -132,7 +134,7 @@ func (w *world) excused(name unit.Name, h *host, before moment) bool {
 		return true
 	case w.handedOver(name, h, before), w.calledOff(name, h, before):
 		return true
-	case w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before):
+	case w.unfenced(name, h, before), w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before):
 		return true
 	}
 	for _, other := range w.present() {
@@ -194,6 +196,12 @@ func (w *world) checkNeed(by, victim unit.Name, h *host) {
 
 // rest lets everybody act until nothing changes any more: this has to come soon.
 func (w *world) rest() {
+	clear(w.overdue)
+	for _, h := range w.present() {
+		if h.silent {
+			w.attend(h, true)
+		}
+	}
 	for range 60 {
 		w.decideAndCheck()
 		revision := w.revision
@@ -206,6 +214,10 @@ func (w *world) rest() {
 		}
 		if again := w.state.Again(); again.After(w.now) {
 			w.now = again
+			continue
+		}
+		if w.holds() {
+			w.acknowledge()
 			continue
 		}
 		w.checkRest()
@@ -223,7 +235,7 @@ func (w *world) checkRest() {
 		return
 	}
 	for name, p := range w.pending {
-		if p.Waiting {
+		if p.Waiting && !w.waits(name) {
 			w.t.Fatalf("%s still waits at rest: %s", name, p)
 		}
 	}
@@ -236,7 +248,7 @@ func (w *world) checkSuccessor() {
 	successor := w.brain()
 	successor.Apply(w.snapshot())
 	for _, step := range successor.Decide(w.now) {
-		if len(step.Orders) > 0 || !w.obscure() && w.saysNew(step) {
+		if len(step.Orders)+len(step.Absences)+len(step.Alarms) > 0 || !w.obscure() && w.saysNew(step) {
 			w.t.Fatalf("a new engine decides anew:\n%s%s", trace([]Step{step}), w.show())
 		}
 	}
@@ -253,7 +265,7 @@ func (w *world) saysNew(step Step) bool {
 }
 
 func (w *world) checkAtRest(name unit.Name) {
-	if !w.wanted(name) || w.failures[name].Parked {
+	if !w.wanted(name) || w.failures[name].Parked || w.awaited(name) != "" {
 		return
 	}
 	homes := 0
@@ -299,7 +311,7 @@ func (w *world) checkAtRest(name unit.Name) {
 
 // homeless tells whether the unit wants a place and has none.
 func (w *world) homeless(name unit.Name) bool {
-	if !w.wanted(name) || w.units[name].Global || w.failures[name].Parked {
+	if !w.wanted(name) || w.units[name].Global || w.failures[name].Parked || w.awaited(name) != "" {
 		return false
 	}
 	for _, h := range w.present() {

@@ -38,6 +38,8 @@ func (s *State) verdict(g group, m *machine) fit {
 		says = "have a machine record that cannot be read"
 	case m.bad[cluster.KindSettings]:
 		says = "have settings that cannot be read"
+	case m.silent():
+		says = "are silent"
 	case !m.listed:
 		says = "have not reported yet"
 	default:

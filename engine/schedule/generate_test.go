@@ -32,6 +32,7 @@ var (
 		"Spread=zone machine", "Strategy=spread", "Preempt=no", "Movable=no", "Reschedule=on-failure",
 		"HandOver=stop-first", "HandOver=stop-first\nMaxUnavailable=2", "MachineMetadata=zone in (x, y)",
 	}
+	someLosses = []string{"", "", "", "OnLost=wait", "OnLost=replace", "ReplaceAfter=20", "AtMostOnce=yes", "AtMostOnce=yes", "AtMostOnce=yes\nOnFence=freeze"}
 )
 
 func someCapacity() *rapid.Generator[cluster.Capacity] {
@@ -77,7 +78,7 @@ func someText(wild bool) *rapid.Generator[string] {
 		if !wild {
 			return strings.Join(lines, "\n") + "\n"
 		}
-		lines = append(lines, pick("needs", someNeeds...), pick("priority", somePriorities...), pick("wish", someWishes...))
+		lines = append(lines, pick("needs", someNeeds...), pick("priority", somePriorities...), pick("wish", someWishes...), pick("loss", someLosses...))
 		return strings.Join(lines, "\n") + "\n"
 	})
 }

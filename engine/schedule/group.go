@@ -16,7 +16,7 @@ func (s *State) groupOf(t *task) group {
 		return t.alone()
 	}
 	tied := map[*task]struct{}{t: {}}
-	for _, u := range closure(t, tiedTo) {
+	for _, u := range closure(t, s.tiedTo) {
 		if u.contradiction() == "" {
 			tied[u] = struct{}{}
 		}
@@ -34,7 +34,7 @@ func (s *State) groupOf(t *task) group {
 		return t.alone()
 	}
 	g := group(closure(t, func(u *task) []*task {
-		return slices.DeleteFunc(tiedTo(u), func(v *task) bool { _, in := tied[v]; return !in })
+		return slices.DeleteFunc(s.tiedTo(u), func(v *task) bool { _, in := tied[v]; return !in })
 	}))
 	slices.SortFunc(g, byUrgency)
 	return g
@@ -57,23 +57,32 @@ func closure(t *task, edges func(*task) []*task) []*task {
 
 // tiedTo lists the units without a machine that are to be placed together with u. One for which a place is
 // kept already does not wait for others that have none.
-func tiedTo(u *task) []*task {
+func (s *State) tiedTo(u *task) []*task {
 	var tied []*task
 	for _, v := range u.peers {
-		if v.placeable() && v.claim == u.claim {
+		if s.placeable(v) && v.claim == u.claim {
 			tied = append(tied, v)
 		}
 	}
 	for v := range u.followers {
-		if v.placeable() && v.claim == u.claim {
+		if s.placeable(v) && v.claim == u.claim {
 			tied = append(tied, v)
 		}
 	}
 	return tied
 }
 
-// placeable tells whether the unit is one of those that the engine has to find a machine for.
-func (t *task) placeable() bool {
+// placeable tells whether the unit is one of those that the engine has to find a machine for, now.
+func (s *State) placeable(t *task) bool {
+	if !t.seeks() {
+		return false
+	}
+	_, why := s.awaited(t)
+	return why == waitNot
+}
+
+// seeks tells whether the unit wants a machine and has none, and may have one sooner or later.
+func (t *task) seeks() bool {
 	return t.wanted() && t.settled() && !t.record.Global && !t.hasHome() && !t.held()
 }
 

@@ -12,6 +12,7 @@ import (
 type host struct {
 	id      cluster.MachineID
 	record  *cluster.Machine // nil while it is lost
+	silent  bool             // its fleetd is gone
 	report  *cluster.Report  // as it was last written
 	acked   int64
 	copies  map[unit.Name]cluster.UnitReport
@@ -34,8 +35,13 @@ func (s *sim) joinWith(id cluster.MachineID, metadata map[string]string, has clu
 	h.acked = 0
 	h.record = &cluster.Machine{
 		ID: id, Session: cluster.Session{Lease: s.leases, BootID: "boot"}, Metadata: metadata, Capacity: has,
+		Attends: true, Fence: soundFence,
 	}
-	s.feed(cluster.MachineChanged{ID: id, Machine: h.record})
+	if metadata["fence"] == "none" {
+		h.record.Fence = cluster.Fence{}
+	}
+	h.silent = false
+	s.feed(cluster.MachineChanged{ID: id, Machine: h.record}, cluster.AgentChanged{ID: id, Agent: h.agent()})
 }
 
 func (s *sim) change(id cluster.MachineID, edit func(*cluster.Machine)) {
@@ -50,13 +56,15 @@ func (s *sim) lose(ids ...cluster.MachineID) {
 	var changes []cluster.Change
 	for _, id := range ids {
 		h := s.hosts[id]
+		s.fenceOff(h)
 		h.record, h.report = nil, nil
 		delete(s.corrupt, record{cluster.KindMachine, string(id)})
+		delete(s.overdue, id)
 		h.orphans = map[unit.Name]bool{}
 		for name := range h.copies {
 			h.orphans[name] = true
 		}
-		changes = append(changes, cluster.MachineChanged{ID: id}, cluster.ReportChanged{ID: id})
+		changes = append(changes, cluster.MachineChanged{ID: id}, cluster.ReportChanged{ID: id}, cluster.AgentChanged{ID: id})
 	}
 	s.feed(changes...)
 }
@@ -68,6 +76,9 @@ func (s *sim) reboot(id cluster.MachineID) {
 
 // write has the machine report what is there, if that is news.
 func (s *sim) write(h *host) {
+	if h.silent {
+		return
+	}
 	r := cluster.Report{
 		Machine: h.id, Session: h.record.Session, Orders: h.acked, Units: maps.Clone(h.copies), At: s.now, Revision: s.revision + 1,
 	}
@@ -90,6 +101,9 @@ func (s *sim) takeOrders(h *host) (cluster.Orders, bool) {
 
 // obey has the machine carry out everything; done picks the units that it gets to, nil for all.
 func (s *sim) obey(h *host, done func(unit.Name) bool) {
+	if h.silent {
+		return
+	}
 	orders, ok := s.takeOrders(h)
 	if ok {
 		for _, name := range slices.Sorted(maps.Keys(h.copies)) {
@@ -135,7 +149,7 @@ func (s *sim) failOn(name unit.Name, on cluster.MachineID) bool {
 	failed := false
 	for _, h := range s.present() {
 		c, ok := h.copies[name]
-		if !ok || on != "" && h.id != on || c.Active != "active" {
+		if !ok || on != "" && h.id != on || c.Active != "active" || h.silent {
 			continue
 		}
 		c.Active, c.Sub, c.Result, c.ExitStatus = "failed", "failed", "exit-code", 1

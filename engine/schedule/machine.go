@@ -17,6 +17,10 @@ type machine struct {
 	metadata map[string]string
 	written  *cluster.Orders // the orders in the store
 	report   *cluster.Report
+	agent    *cluster.Agent // its fleetd, while it serves
+	away     away
+	fencing  fencing
+	had      *cluster.Orders       // of a lost machine: what it is known to have had, see loss.go
 	bad      map[cluster.Kind]bool // which of those records cannot be read
 
 	drafts  drafts
@@ -103,7 +107,7 @@ func (m *machine) live() bool {
 
 // eligible tells whether the machine may be given units that it does not have.
 func (m *machine) eligible() bool {
-	return m.record != nil && !m.bad[cluster.KindSettings] && m.reported() && m.live()
+	return m.record != nil && !m.bad[cluster.KindSettings] && m.reported() && m.live() && !m.silent()
 }
 
 // awaits tells whether the machine has reported and now needs the first orders of its session.
@@ -299,6 +303,7 @@ func (s *State) stand(m *machine, t *task) {
 func (s *State) placed(m *machine, t *task, was standing) {
 	s.tally(m, t, was, ordered)
 	s.countPriority(t, +1)
+	s.resettle(t)
 	for _, sel := range t.matched[replaces] {
 		for u := range sel.waitingOwners.of {
 			s.wake(u) // which may take t's place

@@ -45,6 +45,9 @@ func (s *sim) barsByRules(h *host, g []unit.Name, away names) string {
 	if !h.hears() || s.corrupt[record{cluster.KindMachine, string(h.id)}] {
 		return "it has not said what is there"
 	}
+	if h.silent {
+		return "is silent"
+	}
 	there := s.there(h)
 	for name := range away {
 		delete(there, name)
@@ -89,6 +92,9 @@ func (s *sim) barsOne(h *host, name unit.Name, g []unit.Name, there names) strin
 	}
 	if s.emptied(h) && !(s.units[name].Global && s.ordered(name, h)) {
 		return "drained"
+	}
+	if s.rules(name).AtMostOnce && h.record.Fence.Check() != nil {
+		return "has no fence"
 	}
 	if why := s.static(name, h); why != "" {
 		return why

@@ -24,6 +24,10 @@ func (s *State) house(t *task) {
 		s.hold(t)
 		return
 	}
+	if m, why := s.awaited(t); m != nil {
+		s.awaitLost(t, m, why)
+		return
+	}
 	t.housing = true
 	defer func() { t.housing = false }()
 	g := s.groupOf(t)
@@ -57,10 +61,6 @@ func (s *State) houseGroup(g group) {
 	}
 	if m := g.unheard(); m != nil {
 		s.hearOut(g, m)
-		return
-	}
-	if m := s.awaited(g); m != nil {
-		s.waitFor(g, m)
 		return
 	}
 	if peer := g.absent(); peer != nil {
@@ -167,6 +167,7 @@ func (s *State) settle(g group, c choice) {
 				o.Reason, o.Since = old.Reason, old.Since // it has not left
 			}
 		}
+		o = s.fenced(c.machine, t, o)
 		if t.claim != c.machine {
 			s.release(t)
 		}

@@ -37,6 +37,12 @@ func eachSeed(t *testing.T, prop func(*rapid.T)) {
 
 func live(t *rapid.T) {
 	w := newWorld(t)
+	w.options = Options{
+		LossLimit:    rapid.SampledFrom([]int{50, 50, 34, 100}).Draw(t, "limit"),
+		OnLost:       rapid.SampledFrom([]unit.OnLost{"", "", "", unit.Wait}).Draw(t, "on lost"),
+		ReplaceAfter: rapid.SampledFrom([]time.Duration{0, 0, 0, 5 * time.Second}).Draw(t, "after"),
+	}
+	w.elect()
 	actions := map[string]func(*rapid.T){
 		"join":     w.joinSome,
 		"lose":     w.loseSome,
@@ -57,6 +63,11 @@ func live(t *rapid.T) {
 		"obey":     w.obeySome,
 		"obey2":    w.obeySome,
 		"damage":   w.damageSome,
+		"silence":  w.silenceSome,
+		"fence":    w.fenceSome,
+		"overdue":  w.overdueSome,
+		"ack":      w.acknowledgeSome,
+		"forget":   w.forgetSome,
 		"decide":   func(*rapid.T) { w.decideAndCheck() },
 		"elect":    w.electSome,
 		"reset":    func(*rapid.T) { w.lateReset() },
@@ -77,10 +88,16 @@ type world struct {
 	t     *rapid.T
 	multi names             // units that have been global: several copies may be left of that
 	left  map[leaving]int64 // the revision at which a unit last left a machine
+
+	fences map[unit.Name]int64             // the greatest fencing number in any orders
+	had    map[unit.Name]cluster.MachineID // which machine was ordered last to have the unit
 }
 
 func newWorld(t *rapid.T) *world {
-	return &world{sim: newSim(t), t: t, multi: names{}, left: map[leaving]int64{}}
+	w := &world{sim: newSim(t), t: t, multi: names{}, left: map[leaving]int64{}, fences: map[unit.Name]int64{}, had: map[unit.Name]cluster.MachineID{}}
+	w.options.LossLimit = 100
+	w.elect()
+	return w
 }
 
 func machineAmong(t *rapid.T, ids []cluster.MachineID) cluster.MachineID {
@@ -183,6 +200,7 @@ func (w *world) electSome(t *rapid.T) {
 	w.decideAndCheck()
 	w.strategy = rapid.SampledFrom([]unit.Strategy{"", "", unit.Pack, unit.SpreadEvenly}).Draw(t, "strategy")
 	w.elect()
+	w.brakeUntil(w.now.Add(time.Duration(rapid.SampledFrom([]int{0, 0, 5}).Draw(t, "patience")) * time.Second))
 }
 
 func (w *world) submitSome(t *rapid.T) {

@@ -42,12 +42,12 @@ func (m *machine) change(name unit.Name, d departure) {
 
 // refreshMachine brings up to date what is derived from a machine's records.
 func (s *State) refreshMachine(m *machine) {
-	s.patience.absent = nil
 	if m.lost() {
 		s.undraft(m)
 		m.leaving, m.changing = nil, nil
 	}
 	s.list(m, false)
+	s.refreshFencing(m)
 	m.metadata, m.capacity, m.physical = nil, quantity{}, 0
 	if m.record != nil {
 		m.metadata = m.settings.Overlay(m.record.Metadata)
@@ -66,6 +66,7 @@ func (s *State) refreshMachine(m *machine) {
 			s.wake(t)
 		}
 	}
+	s.refreshAbsence(m)
 	s.announce(m)
 }
 

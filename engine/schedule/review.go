@@ -40,7 +40,7 @@ func (s *State) withdraw(t *task) {
 	s.release(t)
 	s.leavers.drop(t)
 	if t.want != nil {
-		for _, o := range tiedTo(t) {
+		for _, o := range s.tiedTo(t) {
 			s.wake(o) // it was of one group with them
 		}
 	}
@@ -174,6 +174,7 @@ func (s *State) refresh(m *machine, t *task) {
 	old := m.orderFor(t)
 	o := t.order()
 	o.Reason, o.Since, o.Takes = old.Reason, old.Since, old.Takes
+	o = s.fenced(m, t, o)
 	if o != old && m.tasks[t].standing == ordered {
 		o.Takes = "" // it has taken over
 	}
@@ -205,5 +206,5 @@ func (s *State) atRest(t *task) bool {
 	}
 	o, old := t.order(), home.orderFor(t)
 	o.Reason, o.Since, o.Takes = old.Reason, old.Since, old.Takes
-	return o == old
+	return s.fenced(home, t, o) == old
 }

@@ -29,6 +29,7 @@ func rules() []rule {
 		{name: "MachineMetadata", of: demanding, place: placeMetadata, keep: keepMetadata},
 		{name: "Cordon", place: placeCordon},
 		{name: drainRule, place: placeDrain},
+		{name: "AtMostOnce", of: exclusive, place: placeAtMostOnce, keep: keepAtMostOnce},
 		{name: "MachineOf", of: following, place: placeMachineOf, keep: keepMachineOf},
 		{name: "Conflicts", of: relates(conflicts), place: placeConflicts, yields: yieldsConflicts},
 		{name: "Replaces", of: relates(replaces), place: placeReplaces, yields: yieldsReplaces},

@@ -27,7 +27,13 @@ import (
 //	cordon ID..., uncordon ID...           an operator wants no further units there
 //	drain ID..., undrain ID...             an operator wants the units there to go elsewhere
 //	shutdown ID...                         hosts are being shut down
-//	lose ID...                             sessions end; what runs there goes on running
+//	lose ID...                             sessions end; what runs there goes on running, but for what the fence ends
+//	silence ID..., attend ID...            their fleetd goes away; is back
+//	fence ID... [sound=no]                 their fence comes; or goes, as it does of a machine with fence=none
+//	overdue ID...                          these have not renewed their leases, and no others
+//	acknowledge                            an operator acknowledges the alarm
+//	forget ID...                           an operator wants the records of lost machines removed
+//	absences                               the engine's records of absent machines and alarms; times since the beginning
 //	reboot ID...                           (of lost machines) what ran there is gone
 //	unit NAME... [desired=loaded|inactive] submit units, launched unless said otherwise. The input is their [X-Fleet]
 //	                                       section, or several sections if it begins with a header
@@ -41,7 +47,8 @@ import (
 //	settle                                 decide and obey in turn until nothing changes
 //	wait DURATION                          time passes
 //	brake DURATION                         the engine has just begun, after an outage
-//	elect [strategy=pack|spread]           another engine takes over, from the store, perhaps with another strategy
+//	elect [strategy=pack|spread] [on_lost=wait] [replace_after=DURATION] [loss_limit=PERCENT] [loss_window=DURATION]
+//	                                       another engine takes over, from the store, perhaps with other settings
 //	reset                                  the engine's watch is told everything anew
 //	show                                   orders, what is reserved of what there is, and the engine's other records
 //	explain, plan, rebalance               ask, and change nothing: see runAdvice
@@ -126,16 +133,19 @@ func (s *sim) run(t *testing.T, d *datadriven.TestData) string {
 		s.now = s.now.Add(a.duration(t) - time.Second)
 	case "brake":
 		until := s.now.Add(a.duration(t))
-		s.state.Wait(until)
-		s.shadow.Wait(until)
+		s.brakeUntil(until)
 	case "elect":
 		s.strategy = cmp.Or(unit.Strategy(a.metadata["strategy"]), s.strategy)
+		s.options = a.options(t, s.options)
 		s.elect()
 	case "reset":
 		s.apply(s.snapshot())
 	case "show":
 		return s.show()
 	default:
+		if answer, ok := s.runLosses(d, a); ok {
+			return answer
+		}
 		return s.runAdvice(t, d, a)
 	}
 	return ""

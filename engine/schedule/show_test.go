@@ -20,6 +20,8 @@ func (s *sim) show() string {
 		switch {
 		case h.record == nil:
 			fmt.Fprint(&b, " (lost)")
+		case h.silent:
+			fmt.Fprint(&b, " (silent)")
 		case o.Session != h.record.Session:
 			fmt.Fprint(&b, " (returned)")
 		case s.settings[id].Cordoned:
@@ -35,6 +37,9 @@ func (s *sim) show() string {
 			}
 			if from := s.takesFrom(name, id); from != "" {
 				fmt.Fprintf(&b, "[takes from %s]", from)
+			}
+			if n := o.Units[name].Fence; n != 0 {
+				fmt.Fprintf(&b, "[fence %d]", n)
 			}
 		}
 		if h.record != nil {
@@ -118,6 +123,7 @@ func trace(steps []Step) string {
 		if i > 0 {
 			b.WriteString("then\n")
 		}
+		b.WriteString(traceLosses(step))
 		for _, note := range step.Notes {
 			on := ""
 			if note.Machine != "" {

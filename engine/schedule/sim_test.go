@@ -19,6 +19,7 @@ type sim struct {
 	state    *State
 	shadow   *State        // is told the same, and has to decide the same
 	strategy unit.Strategy // of the engine
+	options  Options       // of the engine, but for that
 	now      time.Time
 	revision int64
 	leases   int64
@@ -29,6 +30,11 @@ type sim struct {
 	orders   map[cluster.MachineID]cluster.Orders
 	pending  map[unit.Name]cluster.Pending
 	failures map[unit.Name]cluster.Failures
+	absences map[cluster.MachineID]cluster.Absence
+	alarms   map[cluster.AlarmName]cluster.Alarm
+	acks     map[cluster.AlarmName]cluster.Ack
+	overdue  map[cluster.MachineID]bool // those present that have not renewed their leases for a while
+	patience time.Time                  // what the engine was told to wait for
 	corrupt  map[record]bool
 	hosts    map[cluster.MachineID]*host
 	pairs    map[unit.Name][2]cluster.MachineID // between which machines a unit was handed over last
@@ -48,6 +54,8 @@ func newSim(t fataler) *sim {
 		units: map[unit.Name]cluster.Unit{}, files: map[unit.ContentID]cluster.File{},
 		settings: map[cluster.MachineID]cluster.Settings{}, orders: map[cluster.MachineID]cluster.Orders{},
 		pending: map[unit.Name]cluster.Pending{}, failures: map[unit.Name]cluster.Failures{},
+		absences: map[cluster.MachineID]cluster.Absence{}, alarms: map[cluster.AlarmName]cluster.Alarm{},
+		acks: map[cluster.AlarmName]cluster.Ack{}, overdue: map[cluster.MachineID]bool{},
 		corrupt: map[record]bool{}, hosts: map[cluster.MachineID]*host{}, texts: map[unit.ContentID]*unit.File{}, pairs: map[unit.Name][2]cluster.MachineID{}, read: map[reading]unit.Rules{},
 	}
 	s.elect()
@@ -61,7 +69,11 @@ func (s *sim) elect() {
 }
 
 // brain is a new one, which knows nothing yet.
-func (s *sim) brain() *State { return New(Options{Strategy: s.strategy}) }
+func (s *sim) brain() *State {
+	o := s.options
+	o.Strategy = s.strategy
+	return New(o)
+}
 
 func (s *sim) apply(u cluster.Update) {
 	s.state.Apply(u)
@@ -102,9 +114,21 @@ func (s *sim) snapshot() cluster.Update {
 	for name, v := range s.failures {
 		u.Changes = append(u.Changes, cluster.FailuresChanged{Name: name, Failures: &v})
 	}
+	for id, v := range s.absences {
+		u.Changes = append(u.Changes, cluster.AbsenceChanged{ID: id, Absence: &v})
+	}
+	for name, v := range s.alarms {
+		u.Changes = append(u.Changes, cluster.AlarmChanged{Name: name, Alarm: &v})
+	}
+	for name, v := range s.acks {
+		u.Changes = append(u.Changes, cluster.AckChanged{Name: name, Ack: &v})
+	}
 	for id, h := range s.hosts {
 		if h.record != nil && !bad(cluster.KindMachine, string(id)) {
 			u.Changes = append(u.Changes, cluster.MachineChanged{ID: id, Machine: h.record})
+		}
+		if h.record != nil && !h.silent {
+			u.Changes = append(u.Changes, cluster.AgentChanged{ID: id, Agent: h.agent()})
 		}
 		if h.report != nil {
 			u.Changes = append(u.Changes, cluster.ReportChanged{ID: id, Report: h.report})
@@ -130,6 +154,11 @@ func (s *sim) decide() []Step {
 
 // think decides, twice.
 func (s *sim) think() []Step {
+	for _, brain := range []*State{s.state, s.shadow} {
+		if asked := brain.Doubts(s.now); asked != nil {
+			brain.Suspect(slices.DeleteFunc(asked, func(id cluster.MachineID) bool { return !s.overdue[id] }))
+		}
+	}
 	steps, again := s.state.Decide(s.now), s.shadow.Decide(s.now)
 	if diff := cmp.Diff(steps, again, cmpopts.EquateEmpty()); diff != "" {
 		s.t.Fatalf("two brains that were told the same decide differently:\n%s", diff)
@@ -177,6 +206,7 @@ func (s *sim) commit(step Step) cluster.Update {
 		delete(s.files, id)
 		echo.Changes = append(echo.Changes, cluster.FileChanged{ID: id})
 	}
+	echo.Changes = append(echo.Changes, s.commitLosses(step)...)
 	return echo
 }
 

@@ -67,10 +67,14 @@ type State struct {
 
 	epoch    cluster.Epoch
 	patience patience
+	losses   losses
+	brake    brake
 	failures failures
 
-	now   time.Time
-	wrote []write // own writes that have not come back yet
+	now      time.Time
+	revision int64   // of the store, as far as it is known
+	floor    int64   // no number of an order is to be less: the store was restored, and its revisions began anew
+	wrote    []write // own writes that have not come back yet
 }
 
 type record struct {
@@ -92,6 +96,14 @@ type write struct {
 // Options are what decisions depend on beside the facts. The zero value works.
 type Options struct {
 	Strategy unit.Strategy // of units that do not name one; default: pack
+
+	// What becomes of units that do not say so themselves when their machine is lost.
+	OnLost       unit.OnLost   // default: replace
+	ReplaceAfter time.Duration // how long their machine has to be lost before they are started elsewhere
+
+	LossLimit   int           // percent of the machines that may be lost within LossWindow before it is held back; default: 50; 100: all
+	LossWindow  time.Duration // default: a minute
+	ReturnGrace time.Duration // how long the others are given to return as well when enough machines have; default: 10 s
 }
 
 // New is the state of an empty cluster. The first update it is given has to be a Reset.
@@ -124,6 +136,7 @@ func (s *State) begin(o Options) {
 		nowhere:    make(map[*unit.Rules]explained),
 		futile:     make(map[*unit.Rules]int64),
 	}
+	s.losses.haunted, s.losses.dueOf = make(map[unit.Name][]*machine), make(map[unit.Name]time.Time)
 	s.lanes = s.newLanes()
 	s.accept, s.acceptTied = s.accepts, s.acceptsTied
 }
@@ -133,8 +146,9 @@ func (s *State) begin(o Options) {
 // Committed before it calls Apply again. If it cannot, the State is of no
 // further use. Now is written into records, and ends what Wait began and the pauses of units that have failed.
 func (s *State) Decide(now time.Time) []Step {
-	s.now = now
-	s.loseIfDue()
+	s.lookAround(now)
+	s.weighLosses()
+	s.wakeDue()
 	s.weighFailures()
 	for _, m := range sortedMachines(s.returned.of) {
 		s.admit(m)
@@ -194,6 +208,7 @@ func (s *State) work() bool {
 // Committed takes in that the step was written at that revision of the store.
 func (s *State) Committed(step Step, revision int64) {
 	s.wrote = append(s.wrote, write{step.Decision, revision})
+	s.revision = max(s.revision, revision)
 	s.takeIn(step.Decision, revision)
 }
 
@@ -213,6 +228,15 @@ func (s *State) takeIn(d cluster.Decision, revision int64) {
 	}
 	for id := range d.Collect {
 		delete(s.garbage, id)
+	}
+	for id, absence := range d.Absences {
+		s.absenceWritten(s.machine(id), absence, revision)
+	}
+	for _, alarm := range d.Alarms {
+		s.alarmWritten(alarm, revision)
+	}
+	for _, id := range d.Forget {
+		s.machineForgotten(s.machine(id), revision)
 	}
 }
 

@@ -46,11 +46,15 @@ const (
 // order takes some 400 bytes. One machine's orders are never divided.
 const maxOrders = 2000
 
-// steps packs everything that has to be written into transactions. New reasons
+// steps packs everything that has to be written into transactions. Who is lost, and since when, comes first: what
+// follows from that must not be known without it. New reasons
 // come before the orders that they are about: that a unit waits for its
 // former copy must not be forgotten if this leader ends in between.
 func (s *State) steps() []Step {
 	var p packer
+	for _, part := range slices.Concat(s.alarmParts(), s.forgetParts(), s.absenceParts()) {
+		p.add(part)
+	}
 	var placed []*task
 	for _, t := range sortedTasks(s.reasoned.of) {
 		switch {
@@ -240,6 +244,9 @@ func (step *Step) take(part Step) {
 	d.Pending = gather(d.Pending, part.Pending)
 	d.Failures = gather(d.Failures, part.Failures)
 	d.Collect = gather(d.Collect, part.Collect)
+	d.Absences = gather(d.Absences, part.Absences)
+	d.Alarms = gather(d.Alarms, part.Alarms)
+	d.Forget = append(d.Forget, part.Forget...)
 	step.Notes = append(step.Notes, part.Notes...)
 }
 

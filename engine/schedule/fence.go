@@ -1,0 +1,95 @@
+package schedule
+
+import (
+	"time"
+
+	"fleet/cluster"
+)
+
+// A unit with AtMostOnce=yes runs only on machines with a fence, which ends it before the machine's lease ends. So
+// when the machine is lost, the unit does not run there any more. The number in its orders, which its
+// process sees, only grows: whatever it writes to can refuse those that come with an older one.
+
+// fencing is whether a present machine can be relied upon to end such units in time.
+type fencing struct {
+	sound bool      // its fence is there, and ends them before the lease does
+	since time.Time // since when it is not; zero: not known yet
+	spent bool      // it has not been for so long that they had better run elsewhere
+}
+
+func exclusive(t *task) bool { return t.rules.AtMostOnce }
+
+func placeAtMostOnce(_ *State, _ group, _ *task, m *machine) fit {
+	if !m.fencing.sound {
+		return never("have no fence")
+	}
+	return fit{}
+}
+
+// keepAtMostOnce: a unit that was ordered with a number stays where it is while the fence is away for a moment: it is down,
+// and is started again when the fence is back. One that has just come to say AtMostOnce cannot stay without.
+func keepAtMostOnce(_ *State, t *task, m *machine) (bool, string) {
+	if !t.rules.AtMostOnce || m.record == nil || m.fencing.sound {
+		return true, ""
+	}
+	if m.written != nil && m.written.Units[t.name].Fence != 0 && !m.fencing.spent {
+		return true, ""
+	}
+	return false, "have no fence"
+}
+
+// refreshFencing follows a change of the machine's record.
+func (s *State) refreshFencing(m *machine) {
+	sound := m.record != nil && m.record.Fence.Check() == nil
+	if sound || m.record == nil {
+		m.fencing = fencing{sound: sound}
+	}
+	s.losses.unfenced.put(m, m.record != nil && !sound && !m.fencing.spent)
+}
+
+// weighFences finds out whose fence has been away for too long.
+func (s *State) weighFences() {
+	s.losses.nextFence = time.Time{}
+	for _, m := range sortedMachines(s.losses.unfenced.of) {
+		f := &m.fencing
+		if f.since.IsZero() || f.since.After(s.now) {
+			f.since = s.now
+		}
+		end := f.since.Add(s.options.returnGrace())
+		if s.now.Before(end) {
+			if next := &s.losses.nextFence; next.IsZero() || end.Before(*next) {
+				*next = end
+			}
+			continue
+		}
+		f.spent = true
+		s.losses.unfenced.drop(m)
+		for t := range m.tasks {
+			if t.rules.AtMostOnce {
+				s.wake(t)
+			}
+		}
+	}
+}
+
+// fenced gives an order the fencing number of a unit that says AtMostOnce. It keeps its number as long as the same session
+// is ordered to have it. A new one is greater than every former one: a number is never above the revision at
+// which its order is written, and above all revisions that were known when it was given.
+func (s *State) fenced(m *machine, t *task, o cluster.Order) cluster.Order {
+	var old cluster.Order
+	if m.written != nil && m.written.Session == m.addressee() {
+		old = m.written.Units[t.name]
+	}
+	switch {
+	case !t.settled():
+		o.Fence, o.Freeze = old.Fence, old.Freeze // what it demands is not known
+		return o
+	case !t.rules.AtMostOnce:
+		return o
+	}
+	o.Fence, o.Freeze = old.Fence, t.rules.Freeze
+	if o.Fence == 0 {
+		o.Fence = max(s.revision, s.floor) + 1
+	}
+	return o
+}

@@ -1,0 +1,224 @@
+package schedule
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"slices"
+	"time"
+
+	"fleet/cluster"
+	"fleet/unit"
+)
+
+// losses are the machines that are silent or gone, and the units that wait for them.
+type losses struct {
+	strayed   set[*machine] // of which it has to be found out whether they are silent or gone
+	untold    set[*machine] // the record of whose absence may have to be written
+	gone      set[*machine] // that are recorded as lost
+	forgotten set[*machine] // of which all records have to be removed
+	inherited bool          // what is found lost now may have been so before this brain began
+
+	unfenced  set[*machine] // that are there without a fence, but not for long
+	nextFence time.Time     // when the first of them has been so for too long
+
+	haunted map[unit.Name][]*machine // the lost machines that had the unit, and no other after them
+	due     dueTimes                 // when units no longer wait for their machines
+	dueOf   map[unit.Name]time.Time  // the same by unit
+}
+
+// wait is why a unit waits for a machine that is lost.
+type wait int
+
+const (
+	waitNot      wait = iota
+	waitPatience      // after an outage, see patience.go
+	waitBrake         // too many were lost at once, see brake.go
+	waitOnLost        // OnLost=wait
+	waitSpan          // ReplaceAfter=
+)
+
+// haunt keeps account of which lost machines had which units.
+func (s *State) haunt(m *machine) {
+	var had *cluster.Orders
+	if m.lost() && !m.forgotten() {
+		had = m.written
+	}
+	if had == m.had {
+		return
+	}
+	if before := m.had; before != nil {
+		for name := range before.Units {
+			left := slices.DeleteFunc(s.losses.haunted[name], func(o *machine) bool { return o == m })
+			s.losses.haunted[name] = left
+			if len(left) == 0 {
+				delete(s.losses.haunted, name)
+			}
+		}
+		s.wakeHaunted(m)
+	}
+	m.had = had
+	if had != nil {
+		for name := range had.Units {
+			if t := s.tasks[name]; t == nil || !t.hasHome() {
+				s.losses.haunted[name] = append(s.losses.haunted[name], m)
+			}
+		}
+		s.wakeHaunted(m)
+	}
+}
+
+// resettle: a unit that was given another machine does not wait for the lost one any more, wherever it goes from there.
+func (s *State) resettle(t *task) {
+	if len(s.losses.haunted) > 0 {
+		delete(s.losses.haunted, t.name)
+	}
+}
+
+// wakeHaunted has the units without a place looked at that the machine had when it was lost.
+func (s *State) wakeHaunted(m *machine) {
+	if m.had == nil {
+		return
+	}
+	for name := range m.had.Units {
+		if t := s.tasks[name]; t != nil && t.wanted() && !t.hasHome() {
+			s.wake(t)
+		}
+	}
+}
+
+// lastHad is the lost machine that had the unit last: of two, the one that was told last. Nil: there is none.
+func (s *State) lastHad(t *task) *machine {
+	var last *machine
+	for _, m := range s.losses.haunted[t.name] {
+		if last == nil || m.written.Revision > last.written.Revision {
+			last = m
+		}
+	}
+	return last
+}
+
+// awaited returns the lost machine that the unit waits for; waitNot if it waits for none.
+func (s *State) awaited(t *task) (*machine, wait) {
+	if len(s.losses.haunted) == 0 {
+		return nil, waitNot
+	}
+	m := s.lastHad(t)
+	switch {
+	case m == nil:
+		return nil, waitNot
+	case s.patient():
+		return m, waitPatience
+	case m.away.held:
+		return m, waitBrake
+	case t.claim != nil, t.record.Move > m.written.Units[t.name].Move:
+		return nil, waitNot // it is about to go elsewhere, or was asked to
+	case s.waitsForGood(t):
+		return m, waitOnLost
+	case s.now.Before(s.replacedAt(t, m)):
+		return m, waitSpan
+	}
+	return nil, waitNot
+}
+
+// waitsForGood tells whether the unit is never placed elsewhere because its machine is lost.
+func (s *State) waitsForGood(t *task) bool {
+	if t.rules.OnLost == "" && t.rules.ReplaceAfter != nil {
+		return false
+	}
+	return cmp.Or(t.rules.OnLost, s.options.OnLost) == unit.Wait
+}
+
+// replacedAt is when the unit is placed elsewhere if its machine stays away.
+func (s *State) replacedAt(t *task, m *machine) time.Time {
+	after := s.options.ReplaceAfter
+	if t.rules.ReplaceAfter != nil {
+		after = *t.rules.ReplaceAfter
+	}
+	if after <= 0 || m.away.is == nil {
+		return time.Time{}
+	}
+	return m.away.is.Since.Add(after)
+}
+
+// awaitLost has the unit wait for a lost machine to return, or first for one that is back to say whether the unit is there.
+func (s *State) awaitLost(t *task, m *machine, why wait) {
+	if back := t.alone().unheard(); back != nil {
+		s.hearOut(t.alone(), back)
+		return
+	}
+	s.waitFor(t, m, why)
+}
+
+// waitFor records that the unit waits for a lost machine to return. It belongs to no group
+// meanwhile: its followers wait for it, its peers do not.
+func (s *State) waitFor(t *task, m *machine, why wait) {
+	s.release(t)
+	says := ""
+	switch why {
+	case waitPatience:
+		says = "after an outage machines are given a moment to do so"
+	case waitBrake:
+		says = "too many machines were lost at once (alarm " + string(cluster.MassLoss) + ")"
+	case waitOnLost:
+		says = "OnLost=wait; forget that machine, or move the unit, to have it started elsewhere"
+	case waitSpan:
+		at := s.replacedAt(t, m)
+		s.remind(t, at)
+		says = "started elsewhere at " + at.UTC().Format(forPeople) + " (ReplaceAfter)"
+	}
+	s.pend(t.alone(), cluster.Pending{
+		Waiting: true,
+		Message: fmt.Sprintf("waiting for machine %s, which had it, to return: %s", m.id.Short(), says),
+	})
+}
+
+// remind has the unit looked at again at that time.
+func (s *State) remind(t *task, at time.Time) {
+	if s.losses.dueOf[t.name].Equal(at) {
+		return
+	}
+	s.losses.dueOf[t.name] = at
+	heap.Push(&s.losses.due, dueTime{at, t.name})
+}
+
+// wakeDue has the units looked at whose time has come.
+func (s *State) wakeDue() {
+	for len(s.losses.due) > 0 && !s.now.Before(s.losses.due[0].at) {
+		d := heap.Pop(&s.losses.due).(dueTime)
+		if s.losses.dueOf[d.unit].Equal(d.at) {
+			delete(s.losses.dueOf, d.unit)
+		}
+		if t := s.tasks[d.unit]; t != nil {
+			s.wake(t)
+		}
+	}
+}
+
+// nextDue is when the first unit no longer waits for its machine; zero if none does.
+func (s *State) nextDue() time.Time {
+	if len(s.losses.due) == 0 {
+		return time.Time{}
+	}
+	return s.losses.due[0].at
+}
+
+type dueTime struct {
+	at   time.Time
+	unit unit.Name
+}
+
+// dueTimes is a heap, the earliest first. A unit that waits no more stays in it until its time has come.
+type dueTimes []dueTime
+
+func (d dueTimes) Len() int           { return len(d) }
+func (d dueTimes) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
+func (d dueTimes) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
+func (d *dueTimes) Push(x any)        { *d = append(*d, x.(dueTime)) }
+
+func (d *dueTimes) Pop() any {
+	last := len(*d) - 1
+	x := (*d)[last]
+	*d = (*d)[:last]
+	return x
+}
