@@ -11,8 +11,14 @@
 //
 // # What is written
 //
-// Orders, pending reasons, and the removal of unit files that nothing refers to. While the
-// cluster is as it should be an engine writes nothing: it has no timer.
+// Orders, pending reasons, absences of machines, alarms, and the removal of unit files that nothing refers to and of
+// machines that are to be forgotten. While the cluster is as it should be an engine writes nothing: it has no timer.
+//
+// # Losses
+//
+// Before the brain may conclude anything from the loss of a machine, the store is asked which of the others have not renewed
+// their leases (losses.go). That takes one round of questions at the first loss, and one a second as long as
+// the answer holds something back.
 //
 // # What it does not promise
 //

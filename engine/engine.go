@@ -11,7 +11,6 @@ import (
 
 	"fleet/cluster"
 	"fleet/engine/schedule"
-	"fleet/unit"
 )
 
 // Term is the office of a leader: what it reads and writes while it leads.
@@ -22,6 +21,9 @@ type Term interface {
 	// Commit writes a decision in one transaction, only while the term lasts, and
 	// returns the store's revision at which it did.
 	Commit(ctx context.Context, d cluster.Decision) (int64, error)
+	// Overdue returns those of the machines that are present and have not renewed
+	// the leases of their sessions for so long that they may be about to be lost.
+	Overdue(ctx context.Context, ids []cluster.MachineID) ([]cluster.MachineID, error)
 }
 
 // Options are the surroundings of an engine. The zero value works.
@@ -29,11 +31,12 @@ type Options struct {
 	Logger *slog.Logger     // default: slog.Default()
 	Now    func() time.Time // default: time.Now
 
-	Strategy unit.Strategy // of units that do not name one; default: pack
+	// Brain is what decisions depend on beside the facts.
+	Brain schedule.Options
 
-	// Patience is until when the units of lost machines wait for these to
-	// return, for a leader that has only just returned itself. Zero: they do not wait.
-	Patience time.Time
+	// Patience is until when the units of lost machines wait for these to return: for a leader that has only just
+	// returned itself, or heard from the store again. It is asked at every round. Nil, or a time that has passed: they do not wait.
+	Patience func() time.Time
 
 	Events Events
 }
@@ -68,9 +71,10 @@ func Run(ctx context.Context, t Term, o Options) error {
 // lead takes in everything that is new, decides, writes, and sleeps only when there is
 // nothing left to write.
 func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
-	brain := schedule.New(schedule.Options{Strategy: o.Strategy})
-	brain.Wait(o.Patience)
+	brain := schedule.New(o.Brain)
 	placed := make(placements)
+	standing := alarms{events: o.Events}
+	defer standing.tell(nil)
 	var pause time.Duration
 	for {
 		if err := news.wait(ctx, pause); err != nil {
@@ -81,10 +85,11 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 			brain.Apply(update)
 			round.Orphaned += placed.take(update)
 		}
-		steps := brain.Decide(o.Now())
+		steps := decide(ctx, t, brain, o)
 		err := write(ctx, t, brain, steps, &round, o.Logger)
 		round.Took = o.Now().Sub(began)
 		o.Events.decided(round)
+		standing.tell(brain.Alarms())
 		if err != nil {
 			return err
 		}
@@ -116,6 +121,7 @@ func write(ctx context.Context, t Term, brain *schedule.State, steps []schedule.
 }
 
 func log(ctx context.Context, logger *slog.Logger, step schedule.Step, revision int64) {
+	logLosses(ctx, logger, step, revision)
 	for _, n := range step.Notes {
 		logger.LogAttrs(ctx, slog.LevelInfo, string(n.Action),
 			slog.String("unit", string(n.Unit)), slog.String("machine", string(n.Machine)),

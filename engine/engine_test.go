@@ -26,6 +26,9 @@ type store struct {
 	commits  int
 	fail     error
 	delay    time.Duration
+	overdue  []cluster.MachineID
+	deaf     error // what Overdue answers
+	asked    int   // how often it was
 }
 
 func newStore() *store {
@@ -68,8 +71,21 @@ func (s *store) Commit(_ context.Context, d cluster.Decision) (int64, error) {
 	for id := range d.Collect {
 		u.Changes = append(u.Changes, cluster.FileChanged{ID: id})
 	}
+	for id, absence := range d.Absences {
+		u.Changes = append(u.Changes, cluster.AbsenceChanged{ID: id, Absence: absence})
+	}
+	for name, alarm := range d.Alarms {
+		u.Changes = append(u.Changes, cluster.AlarmChanged{Name: name, Alarm: alarm})
+	}
 	s.updates <- u
 	return s.revision, nil
+}
+
+func (s *store) Overdue(context.Context, []cluster.MachineID) ([]cluster.MachineID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	return s.overdue, s.deaf
 }
 
 func (s *store) feed(changes ...cluster.Change) {

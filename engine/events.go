@@ -13,6 +13,8 @@ type Events struct {
 	Began   func(at time.Time) // a term
 	Ended   func()             // that term
 	Decided func(Round)
+	// Alarm tells of an alarm that stands, unacknowledged, or no more. When a term ends none stands as far as its engine knows.
+	Alarm func(name cluster.AlarmName, stands bool)
 }
 
 // Round is one look of the brain at all that is new, and the writing of what it decided.
@@ -47,6 +49,12 @@ func (e Events) ended() {
 func (e Events) decided(r Round) {
 	if e.Decided != nil {
 		e.Decided(r)
+	}
+}
+
+func (e Events) alarm(name cluster.AlarmName, stands bool) {
+	if e.Alarm != nil {
+		e.Alarm(name, stands)
 	}
 }
 

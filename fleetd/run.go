@@ -70,7 +70,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		Machine:       machine,
 		LeaseTTL:      s.leaseTTL(),
 		DisableEngine: s.DisableEngine,
-		Strategy:      s.PlacementStrategy,
+		Brain:         s.brain(),
 		Events:        counts.Engine(),
 		Memory:        session,
 		Status:        func(words string) { notify(log, "STATUS="+words) },
@@ -89,7 +89,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	server := api.New(records, api.Options{
 		Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit, Limits: s.apiLimits(),
 		Local: host, Machine: machine.ID, PeerTLS: peers,
-		Advisor: schedule.Advisor{Strategy: s.PlacementStrategy}, Keeper: keeper, Logger: log,
+		Advisor: schedule.Advisor(s.brain()), Keeper: keeper, Logger: log,
 	})
 	listeners, err := listen(s)
 	if err != nil {

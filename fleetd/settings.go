@@ -58,6 +58,12 @@ type Settings struct {
 
 	PlacementStrategy unit.Strategy
 
+	// What the engine makes of lost machines.
+	OnLost       unit.OnLost
+	ReplaceAfter time.Duration
+	LossLimit    int // percent
+	LossWindow   time.Duration
+
 	StateDir       string
 	UnitsDirectory string
 	SystemdUser    bool
@@ -114,6 +120,9 @@ func Defaults(root bool, env func(string) string) Settings {
 		MaxUnits:                2000,
 		DiskDirectory:           "/",
 		PlacementStrategy:       unit.Pack,
+		OnLost:                  unit.Replace,
+		LossLimit:               50,
+		LossWindow:              time.Minute,
 		StateDir:                "/run/fleet",
 		APISocket:               "/run/fleet.sock",
 		TokenLimit:              100,
@@ -174,7 +183,7 @@ func (s Settings) Validate() error {
 	if s.SystemdUser && s.StateDir == "fleet" {
 		bad("XDG_RUNTIME_DIR is not set: fleetd of a user needs it, or state_dir and api_socket")
 	}
-	errs = append(errs, s.validateAPI(), s.validateLimits(), s.validateAdvertise(), s.validateCertificates())
+	errs = append(errs, s.validateLosses(), s.validateAPI(), s.validateLimits(), s.validateAdvertise(), s.validateCertificates())
 	return errors.Join(errs...)
 }
 

@@ -49,6 +49,10 @@ func table() []setting {
 		{"agent_ttl", "DURATION", "a machine that is silent for this long is lost; whole seconds, at least 4", duration(func(s *Settings) *time.Duration { return &s.AgentTTL })},
 		{"disable_engine", "", "never become the engine", boolean(func(s *Settings) *bool { return &s.DisableEngine })},
 		{"placement_strategy", "WORD", "how the engine chooses among machines that fit: pack or spread", setStrategy},
+		{"on_lost", "WORD", "what becomes of units without OnLost= when their machine is lost: replace or wait", setOnLost},
+		{"replace_after", "DURATION", "how long a machine has to be lost before units without ReplaceAfter= are started elsewhere; 0: at once", setReplaceAfter},
+		{"loss_limit", "PERCENT", "when more of the machines than that are lost within loss_window, their units wait for them; 100%: never", setLossLimit},
+		{"loss_window", "DURATION", "see loss_limit; at least agent_ttl", duration(func(s *Settings) *time.Duration { return &s.LossWindow })},
 
 		{"max_units", "N", "the most units that this machine accepts", number(func(s *Settings) *int { return &s.MaxUnits })},
 		{"capacity_memory", "SIZE", "memory that this machine offers, in place of what is detected", amount(unit.Memory, func(s *Settings) **capacity.Amount { return &s.CapacityMemory })},

@@ -46,6 +46,7 @@ func (s *State) refreshAbsence(m *machine) {
 		s.losses.strayed.add(m)
 	}
 	s.losses.forgotten.put(m, m.forgotten())
+	s.brake.look = s.brake.look || m.lost() // there is one less of which others are a share
 	s.haunt(m)
 }
 

@@ -12,11 +12,11 @@ import (
 func (s *State) Apply(u cluster.Update) {
 	if u.Reset {
 		s.reset(u)
-		s.revision = max(s.revision, u.Revision)
+		s.reach(u.Revision)
 		return
 	}
 	s.absorb(u)
-	s.revision = max(s.revision, u.Revision)
+	s.reach(u.Revision)
 	s.wrote = slices.DeleteFunc(s.wrote, func(w write) bool { return w.revision <= u.Revision })
 }
 
@@ -25,7 +25,7 @@ func (s *State) Apply(u cluster.Update) {
 func (s *State) reset(u cluster.Update) {
 	old := *s
 	s.begin(old.options)
-	s.patience, s.now, s.revision = old.patience, old.now, old.revision
+	s.patience, s.now, s.stamp = old.patience, old.now, old.stamp
 	s.losses.inherited, s.brake.look = true, true
 	s.absorb(u)
 	s.recallLast(old.machines)
@@ -173,6 +173,11 @@ func (a *absorbing) change(c cluster.Change) {
 		a.dirty(c.ID, cluster.KindAgent, false).agent = c.Agent
 	case cluster.AbsenceChanged:
 		a.absenceChanged(c.ID, c.Absence, false)
+	case cluster.EpochChanged:
+		a.epoch = cluster.Epoch{}
+		if c.Epoch != nil {
+			a.epoch = *c.Epoch
+		}
 	case cluster.AlarmChanged:
 		a.alarmChanged(c.Name, c.Alarm, false)
 	case cluster.AckChanged:

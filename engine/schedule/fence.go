@@ -28,23 +28,25 @@ func placeAtMostOnce(_ *State, _ group, _ *task, m *machine) fit {
 
 // keepAtMostOnce: a unit that was ordered with a number stays where it is while the fence is away for a moment: it is down,
 // and is started again when the fence is back. One that has just come to say AtMostOnce cannot stay without.
-func keepAtMostOnce(_ *State, t *task, m *machine) (bool, string) {
+func keepAtMostOnce(s *State, t *task, m *machine) (bool, string) {
 	if !t.rules.AtMostOnce || m.record == nil || m.fencing.sound {
 		return true, ""
 	}
-	if m.written != nil && m.written.Units[t.name].Fence != 0 && !m.fencing.spent {
-		return true, ""
+	if m.written == nil || m.written.Units[t.name].Fence == 0 || m.fencing.spent {
+		return false, "have no fence"
 	}
-	return false, "have no fence"
+	s.losses.unfenced.add(m)
+	return true, ""
 }
 
 // refreshFencing follows a change of the machine's record.
 func (s *State) refreshFencing(m *machine) {
-	sound := m.record != nil && m.record.Fence.Check() == nil
-	if sound || m.record == nil {
+	if sound := m.record != nil && m.record.Fence.Check() == nil; sound || m.record == nil {
 		m.fencing = fencing{sound: sound}
+		s.losses.unfenced.drop(m)
+		return
 	}
-	s.losses.unfenced.put(m, m.record != nil && !sound && !m.fencing.spent)
+	m.fencing.sound = false
 }
 
 // weighFences finds out whose fence has been away for too long.
@@ -73,8 +75,8 @@ func (s *State) weighFences() {
 }
 
 // fenced gives an order the fencing number of a unit that says AtMostOnce. It keeps its number as long as the same session
-// is ordered to have it. A new one is greater than every former one: a number is never above the revision at
-// which its order is written, and above all revisions that were known when it was given.
+// is ordered to have it. A new one is greater than every former one: a number is never above the stamp of the revision
+// at which its order is written, and above those of all revisions that were known when it was given.
 func (s *State) fenced(m *machine, t *task, o cluster.Order) cluster.Order {
 	var old cluster.Order
 	if m.written != nil && m.written.Session == m.addressee() {
@@ -89,7 +91,7 @@ func (s *State) fenced(m *machine, t *task, o cluster.Order) cluster.Order {
 	}
 	o.Fence, o.Freeze = old.Fence, t.rules.Freeze
 	if o.Fence == 0 {
-		o.Fence = max(s.revision, s.floor) + 1
+		o.Fence = s.stamp + 1
 	}
 	return o
 }

@@ -19,7 +19,7 @@ type losses struct {
 	forgotten set[*machine] // of which all records have to be removed
 	inherited bool          // what is found lost now may have been so before this brain began
 
-	unfenced  set[*machine] // that are there without a fence, but not for long
+	unfenced  set[*machine] // with units that wait there for a fence to come back
 	nextFence time.Time     // when the first of them has been so for too long
 
 	haunted map[unit.Name][]*machine // the lost machines that had the unit, and no other after them

@@ -71,10 +71,10 @@ type State struct {
 	brake    brake
 	failures failures
 
-	now      time.Time
-	revision int64   // of the store, as far as it is known
-	floor    int64   // no number of an order is to be less: the store was restored, and its revisions began anew
-	wrote    []write // own writes that have not come back yet
+	now   time.Time
+	epoch cluster.Epoch // that the store is in
+	stamp int64         // the greatest of a revision that is known, see cluster.Epoch
+	wrote []write       // own writes that have not come back yet
 }
 
 type record struct {
@@ -208,9 +208,12 @@ func (s *State) work() bool {
 // Committed takes in that the step was written at that revision of the store.
 func (s *State) Committed(step Step, revision int64) {
 	s.wrote = append(s.wrote, write{step.Decision, revision})
-	s.revision = max(s.revision, revision)
+	s.reach(revision)
 	s.takeIn(step.Decision, revision)
 }
+
+// reach takes in how far the store has come.
+func (s *State) reach(revision int64) { s.stamp = max(s.stamp, s.epoch.Stamp(revision)) }
 
 func (s *State) takeIn(d cluster.Decision, revision int64) {
 	for id, orders := range d.Orders {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fleet/cluster"
 	"fleet/engine"
 )
 
@@ -25,6 +26,7 @@ type engineMetrics struct {
 	rounds      prometheus.Counter
 	failures    *prometheus.CounterVec
 	duration    prometheus.Histogram
+	alarms      *prometheus.GaugeVec
 }
 
 func newEngineMetrics(r *prometheus.Registry) engineMetrics {
@@ -46,7 +48,12 @@ func newEngineMetrics(r *prometheus.Registry) engineMetrics {
 			failedMachine, failedRun, failedPlace),
 		duration: histogram(r, "engine", "reconcile_duration_second", "How long rounds took, with the writing.", 0.0001, 9),
 	}
-	r.MustRegister(m.leaderSince)
+	m.alarms = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "fleet", Name: "alarm",
+		Help: "1 while this machine's engine leads and an alarm of that name stands that nobody has acknowledged, 0 otherwise.",
+	}, []string{"name"})
+	m.alarms.WithLabelValues(string(cluster.MassLoss))
+	r.MustRegister(m.leaderSince, m.alarms)
 	return m
 }
 
@@ -57,7 +64,16 @@ func (m *Metrics) Engine() engine.Events {
 		Began:   func(at time.Time) { e.leaderSince.Set(float64(at.UnixNano()) / 1e9) },
 		Ended:   func() { e.leaderSince.Set(0) },
 		Decided: e.decided,
+		Alarm:   e.alarm,
 	}
+}
+
+func (m *engineMetrics) alarm(name cluster.AlarmName, stands bool) {
+	is := 0.0
+	if stands {
+		is = 1
+	}
+	m.alarms.WithLabelValues(string(name)).Set(is)
 }
 
 func (m *engineMetrics) decided(r engine.Round) {

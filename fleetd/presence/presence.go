@@ -14,17 +14,17 @@ import (
 	"fleet/agent"
 	"fleet/cluster"
 	"fleet/engine"
+	"fleet/engine/schedule"
 	"fleet/registry"
-	"fleet/unit"
 )
 
 // Options are the settings of a Presence. All but Status, Events and DisableEngine must be set.
 type Options struct {
-	Machine       cluster.Machine // without a lease: its boot id is set
-	LeaseTTL      time.Duration   // whole seconds
-	DisableEngine bool            // never stand for election
-	Strategy      unit.Strategy   // of the engine, see engine.Options
-	Events        engine.Events   // of the engine
+	Machine       cluster.Machine  // without a lease: its boot id is set
+	LeaseTTL      time.Duration    // whole seconds
+	DisableEngine bool             // never stand for election
+	Brain         schedule.Options // of the engine
+	Events        engine.Events    // of the engine
 	Memory        Memory
 	Status        func(string) // called with a few words on how it is doing
 	Logger        *slog.Logger
@@ -163,7 +163,10 @@ func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
 	for {
 		err := m.Lead(ctx, func(ctx context.Context, term *registry.Term) error {
 			p.o.Logger.Info("leading: this machine's engine decides")
-			return engine.Run(ctx, term, engine.Options{Logger: p.o.Logger, Strategy: p.o.Strategy, Patience: m.Since().Add(p.o.LeaseTTL), Events: p.o.Events})
+			return engine.Run(ctx, term, engine.Options{
+				Logger: p.o.Logger, Brain: p.o.Brain, Events: p.o.Events,
+				Patience: func() time.Time { return p.patience(m) },
+			})
 		})
 		if ctx.Err() != nil {
 			return nil
@@ -173,6 +176,16 @@ func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
 			return nil
 		}
 	}
+}
+
+// patience is until when nothing is concluded from the loss of machines: for as long as a lease lives after this machine's
+// session began, and after the store was heard of again, the others may not have had the time to return.
+func (p *Presence) patience(m *registry.Member) time.Time {
+	from := m.Since()
+	if recovered := m.Recovered(); recovered.After(from) {
+		from = recovered
+	}
+	return from.Add(p.o.LeaseTTL)
 }
 
 // Ready is nil while the store answers to this machine: what is read from a
