@@ -164,11 +164,6 @@ func (a *absorbing) change(c cluster.Change) {
 		a.pendingChanged(c.Name, c.Pending, false)
 	case cluster.FailuresChanged:
 		a.failuresChanged(c.Name, c.Failures, false)
-	case cluster.EpochChanged:
-		a.epoch = cluster.Epoch{}
-		if c.Epoch != nil {
-			a.epoch = *c.Epoch
-		}
 	case cluster.AgentChanged:
 		a.dirty(c.ID, cluster.KindAgent, false).agent = c.Agent
 	case cluster.AbsenceChanged:

@@ -83,6 +83,9 @@ func (s *State) fenced(m *machine, t *task, o cluster.Order) cluster.Order {
 		old = m.written.Units[t.name]
 	}
 	switch {
+	case !t.settled() && o.Fence != 0 && old.Fence == 0:
+		o.Fence = s.stamp + 1 // of a former session
+		return o
 	case !t.settled():
 		o.Fence, o.Freeze = old.Fence, old.Freeze // what it demands is not known
 		return o

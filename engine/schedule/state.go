@@ -65,7 +65,6 @@ type State struct {
 	drafts    drafts                   // orders that are not written yet
 	withdrawn map[placement]withdrawal // why units were taken off machines, for the log
 
-	epoch    cluster.Epoch
 	patience patience
 	losses   losses
 	brake    brake
