@@ -37,6 +37,8 @@ type machine struct {
 	stateFile string
 	wrap      func(agent.Systemd) agent.Systemd // nil: as it is
 	events    agent.Events
+	guard     func() agent.Guard  // nil: the host can have no fence
+	guarded   func(cluster.Fence) // is told what is guarded
 
 	agent *agent.Agent
 	kill  func() // the agent; its units go on
@@ -56,7 +58,7 @@ func (m *machine) boot() {
 	if m.wrap != nil {
 		sd = m.wrap(sd)
 	}
-	a, err := agent.New(sd, agent.Options{Machine: "m1", BootID: "b1", StateFile: m.stateFile, Events: m.events})
+	a, err := agent.New(sd, agent.Options{Machine: "m1", BootID: "b1", StateFile: m.stateFile, Events: m.events, Guard: m.guard, Guarded: m.guarded})
 	if err != nil {
 		m.t.Fatal(err)
 	}
