@@ -9,6 +9,7 @@
 //
 //	listen   systemd rings      -> which states to read
 //	read     systemd's answers  -> files, states, ends of steps
+//	read     the fence          -> guard, in the same moment as states
 //	loop     reconcile.Plan     -> memory, steps under way, views for the report
 //	Serve    the session        -> session, orders
 //	lift     batches of files   -> (nothing: their ends go through read)
@@ -29,6 +30,14 @@
 //
 // Stopping Run touches no unit. The next agent finds what runs and, in the
 // state file, what was carried out; without the file it adopts what runs.
+//
+// # The fence
+//
+// Units that must not run twice are bound to the host's fence, a service of its
+// own. The agent starts it when a session begins and never stops it. Such units are started
+// only while it guards the session that is being served, with a permit; those that
+// it has ended are started again under the next one. What guards them is told to
+// Options.Guarded: a machine without a fence is given none.
 //
 // # Costs
 //

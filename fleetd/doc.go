@@ -13,6 +13,13 @@
 // the session: a fleetd that is back before the lease has ended goes on as if
 // nothing had happened.
 //
+// # The fence
+//
+// "fleetd fence" is another process, run by fleet-fence.service: it keeps the
+// machine's lease alive while fleetd is away, and ends units that must not run
+// twice when nobody can (package fence). FLEET_FENCE_UNCHECKED=1 in its environment takes its
+// guarantees away, for tests that show what they are worth.
+//
 // # Settings
 //
 // Every setting has one name. It is read from the configuration file

@@ -13,6 +13,11 @@
 // files and removed after them: after a crash at any point, a link without a
 // file is garbage that the next connection sweeps, and a file is always linked.
 //
+// A unit whose file says AtMostOnce has a drop-in beside its link, which binds it to
+// fleet-fence.service and keeps it from being started without a permit. Permits
+// (/run/fleet/fence/<unit>.env) are written by Permit, and removed by Unload and by
+// the fence (fleetd/fence). The drop-in is there before the file and goes after it.
+//
 // # Which bus
 //
 // The system bus (or the user's session bus), not systemd's private socket:

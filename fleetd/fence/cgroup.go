@@ -117,8 +117,7 @@ func (c control) populated() (bool, error) {
 
 // kill ends all processes of the group: in one step where the kernel can (Linux 5.14), otherwise those that are there now.
 func (c control) kill() error {
-	err := os.WriteFile(filepath.Join(string(c), "cgroup.kill"), []byte("1"), 0)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+	if err := c.set("cgroup.kill", "1"); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return ignoreGone(err)
 	}
 	return c.signal(syscall.SIGKILL)
@@ -130,11 +129,20 @@ func (c control) freeze(frozen bool) error {
 	if frozen {
 		word, signal = "1", syscall.SIGSTOP
 	}
-	err := os.WriteFile(filepath.Join(string(c), "cgroup.freeze"), []byte(word), 0)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+	if err := c.set("cgroup.freeze", word); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return ignoreGone(err)
 	}
 	return c.signal(signal)
+}
+
+// set writes to a file of the group, if the kernel has put it there.
+func (c control) set(name, value string) error {
+	f, err := os.OpenFile(filepath.Join(string(c), name), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
 }
 
 func (c control) signal(s syscall.Signal) error {
