@@ -148,7 +148,7 @@ func TestMassLossRaisesAnAlarm(t *testing.T) {
 		if s.placed("m3") != 1 || !stands[cluster.MassLoss] {
 			t.Errorf("%d units on m3, alarms: %v", s.placed("m3"), stands)
 		}
-		if !strings.Contains(logs.String(), `level=WARN msg=alarm alarm=mass-loss reason="2 of 3 machines are lost`) {
+		if !strings.Contains(logs.String(), `level=WARN msg=alarm alarm=mass-loss reason="2 of 3 machines lost`) {
 			t.Errorf("the alarm is not in the log:\n%s", logs)
 		}
 		s.machine("m1")

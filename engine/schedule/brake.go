@@ -200,21 +200,26 @@ func (s *State) goesOn(lost []*machine, over, doubtful bool) bool {
 		b.wakeAt(end)
 	}
 	if ids := idsOf(lost); !slices.Equal(ids, b.alarm.Machines) {
-		b.alarm = s.alarmAbout(lost, b.alarm.Since)
+		b.alarm = s.alarmAbout(lost, b.alarm.Since, over)
 	}
 	return true
 }
 
 func (s *State) raise(lost []*machine) {
-	s.brake.alarm, s.brake.calm = s.alarmAbout(lost, s.now), time.Time{}
+	s.brake.alarm, s.brake.calm = s.alarmAbout(lost, s.now, true), time.Time{}
 }
 
-func (s *State) alarmAbout(lost []*machine, since time.Time) *cluster.Alarm {
+func (s *State) alarmAbout(lost []*machine, since time.Time, over bool) *cluster.Alarm {
+	text := "%d of %d machines lost, more at once than loss_limit = %d%% allows: their units wait for them to return. " +
+		"If they are gone for good, acknowledge this alarm to have their units started elsewhere"
+	if !over {
+		text = "%d of %d machines still lost, after more were at once than loss_limit = %d%% allows: " +
+			"what does not return in a moment, as others did, has its units started elsewhere"
+	}
 	all := len(lost) + len(s.listed) + len(s.mute.of)
 	return &cluster.Alarm{
 		Name: cluster.MassLoss, Since: since, Machines: idsOf(lost),
-		Message: fmt.Sprintf("%d of %d machines are lost, more at once than loss_limit = %d%% allows: their units wait for them to return. "+
-			"If they are gone for good, acknowledge this alarm to have their units started elsewhere", len(lost), all, s.options.lossLimit()),
+		Message: fmt.Sprintf(text, len(lost), all, s.options.lossLimit()),
 	}
 }
 
@@ -257,6 +262,14 @@ func (s *State) brakeFor(lost []*machine) {
 			s.wakeHaunted(m)
 		}
 	}
+}
+
+// brakeSays is why units wait for the machines that count.
+func (s *State) brakeSays() string {
+	if s.brake.alarm == nil || s.brake.acknowledged() {
+		return "other machines have missed a renewal of their lease, and may be about to be lost as well"
+	}
+	return "too many machines were lost at once (alarm " + string(cluster.MassLoss) + ")"
 }
 
 func idsOf(machines []*machine) []cluster.MachineID {

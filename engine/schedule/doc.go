@@ -128,7 +128,10 @@
 //
 // # What it does not promise
 //
-//   - A machine that was lost may still run what was placed elsewhere meanwhile; preventing that is a matter of fencing.
+//   - A machine that was lost may still run what was placed elsewhere meanwhile, unless that says AtMostOnce: then its
+//     fence has ended it.
+//   - A unit that has lost its place for reasons of its own, on a machine that it had after the lost one, may be made to wait for
+//     the lost one by a new leader, who does not know of the other.
 //   - If a unit is stopped and started again while the leader changes and its machine
 //     has not confirmed the stop, the successor does not know that it may still be there.
 //   - When more than cluster.MaxDecision-1 replacements are taken back by one machine, only the first
@@ -144,12 +147,18 @@
 //   - A global unit displaces nothing.
 //   - maxRounds bounds a decision, should units ever drive each other in a circle.
 //
-// # Brakes
+// # Losses
 //
-// After an outage that all machines shared, the first to return would see all others as
-// lost. A leader whose own machine is only just back calls Wait, and until then the units of lost
-// machines wait for these (patience.go).
+// Who is silent, lost or has left, and since when, is recorded (absence.go), and that record is the memory across
+// leaders. The units of a lost machine are housed like any others, unless they wait for it (loss.go): because they
+// say OnLost=wait or ReplaceAfter=, and because of two brakes:
 //
-// A limit on how much may be lost at once has its place in refreshMachine (refresh.go): the
-// machine is then held as one whose record cannot be read, which is neither lost nor given anything.
+//   - patience (patience.go): after an outage that all machines shared, the first to return would see all others as
+//     lost. A leader whose own machine is only just back, or has only just heard from the store again, calls Wait.
+//   - the limit on losses (brake.go): more than so many at once are held, and an alarm says so. Whether others are
+//     about to be lost is asked for by Doubts and answered by Suspect, before Decide.
+//
+// What waits is of no group: its followers wait for it, its peers do not.
+//
+// Units with AtMostOnce=yes have a number in their orders which only grows, and need a fence (fence.go).
 package schedule

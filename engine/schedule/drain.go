@@ -133,6 +133,10 @@ func (s *State) leave(g group, home *machine) {
 		s.stuck(g, home, cluster.Pending{Message: cmp.Or(u.problem, "the record of "+string(u.name)+" cannot be read")})
 		return
 	}
+	if home.silent() {
+		s.pend(g, cluster.Pending{Waiting: true, Message: "leaves " + home.id.Short() + " as soon as its fleetd is back, which would have to stop it"})
+		return
+	}
 	if t := g.asker(home); t != nil {
 		s.leaveAsked(g, t, home)
 		return

@@ -13,8 +13,8 @@ import (
 // fencing is whether a present machine can be relied upon to end such units in time.
 type fencing struct {
 	sound bool      // its fence is there, and ends them before the lease does
-	since time.Time // since when it is not; zero: not known yet
-	spent bool      // it has not been for so long that they had better run elsewhere
+	since time.Time // since when units wait there for it; zero: none does
+	spent bool      // they have waited for so long that they had better run elsewhere
 }
 
 func exclusive(t *task) bool { return t.rules.AtMostOnce }
@@ -35,6 +35,9 @@ func keepAtMostOnce(s *State, t *task, m *machine) (bool, string) {
 	if m.written == nil || m.written.Units[t.name].Fence == 0 || m.fencing.spent {
 		return false, "have no fence"
 	}
+	if m.fencing.since.IsZero() {
+		m.fencing.since = s.now
+	}
 	s.losses.unfenced.add(m)
 	return true, ""
 }
@@ -49,19 +52,17 @@ func (s *State) refreshFencing(m *machine) {
 	m.fencing.sound = false
 }
 
+// spentAt is when the fence of a machine has been away for too long.
+func (s *State) spentAt(m *machine) time.Time { return m.fencing.since.Add(s.options.returnGrace()) }
+
 // weighFences finds out whose fence has been away for too long.
 func (s *State) weighFences() {
-	s.losses.nextFence = time.Time{}
 	for _, m := range sortedMachines(s.losses.unfenced.of) {
 		f := &m.fencing
-		if f.since.IsZero() || f.since.After(s.now) {
+		if f.since.After(s.now) {
 			f.since = s.now
 		}
-		end := f.since.Add(s.options.returnGrace())
-		if s.now.Before(end) {
-			if next := &s.losses.nextFence; next.IsZero() || end.Before(*next) {
-				*next = end
-			}
+		if s.now.Before(s.spentAt(m)) {
 			continue
 		}
 		f.spent = true
@@ -72,6 +73,17 @@ func (s *State) weighFences() {
 			}
 		}
 	}
+}
+
+// nextFence is when the first of them has been away for too long; zero if none is.
+func (s *State) nextFence() time.Time {
+	var first time.Time
+	for m := range s.losses.unfenced.of {
+		if at := s.spentAt(m); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 // fenced gives an order the fencing number of a unit that says AtMostOnce. It keeps its number as long as the same session

@@ -19,8 +19,7 @@ type losses struct {
 	forgotten set[*machine] // of which all records have to be removed
 	inherited bool          // what is found lost now may have been so before this brain began
 
-	unfenced  set[*machine] // with units that wait there for a fence to come back
-	nextFence time.Time     // when the first of them has been so for too long
+	unfenced set[*machine] // with units that wait there for a fence to come back
 
 	haunted map[unit.Name][]*machine // the lost machines that had the unit, and no other after them
 	due     dueTimes                 // when units no longer wait for their machines
@@ -159,7 +158,7 @@ func (s *State) waitFor(t *task, m *machine, why wait) {
 	case waitPatience:
 		says = "after an outage machines are given a moment to do so"
 	case waitBrake:
-		says = "too many machines were lost at once (alarm " + string(cluster.MassLoss) + ")"
+		says = s.brakeSays()
 	case waitOnLost:
 		says = "OnLost=wait; forget that machine, or move the unit, to have it started elsewhere"
 	case waitSpan:
