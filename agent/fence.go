@@ -24,6 +24,15 @@ func (a *Agent) startFence(ctx context.Context) {
 	}
 }
 
+// permit lets a unit be started that is bound to the fence: in a step of its own, for whatever starts it, and once
+// more with each start, whoever may have removed it meanwhile.
+func (a *Agent) permit(ctx context.Context, step reconcile.Step, session cluster.Session) error {
+	if step.Permit.Number == 0 || step.Kind == reconcile.Stop {
+		return nil
+	}
+	return a.sd.Permit(ctx, step.Unit, session.String(), step.Permit.Number)
+}
+
 // learnGuard takes the state of the fence's service out of what was read, and learns from it whether units are
 // guarded. One that is about to stop guards no longer. The caller holds the board's lock.
 func (a *Agent) learnGuard(states map[unit.Name]unit.State) {

@@ -93,10 +93,13 @@ func (a *Agent) begin(ctx context.Context, step reconcile.Step) {
 // job has systemd carry out a job and waits for its result, however long it
 // takes. A job that must not be carried out twice is noted first.
 func (a *Agent) job(ctx context.Context, step reconcile.Step, session cluster.Session) {
-	var r reconcile.Result
+	r := reconcile.Result{Err: a.permit(ctx, step, session)}
+	if r.Err != nil {
+		r.Interrupted = ctx.Err() != nil
+		a.ended(false, ending{step, r})
+		return
+	}
 	switch step.Kind {
-	case reconcile.Grant:
-		r.Err = a.sd.Permit(ctx, step.Unit, session.String(), step.Permit.Number)
 	case reconcile.Start:
 		if err := a.save(); err != nil {
 			// A start that is repeated finds its unit running.
