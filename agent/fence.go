@@ -55,7 +55,9 @@ func (a *Agent) learnGuard(states map[unit.Name]unit.State) {
 	b.guard = now
 	b.fresh.all = true
 	a.log.Info("fence", "guards", now.Session, "life", now.Life)
-	a.tellGuarded()
+	if !b.Session.IsZero() {
+		a.tellGuarded()
+	}
 }
 
 // tellGuarded tells by which times units are guarded in the present session. The caller holds the board's lock.

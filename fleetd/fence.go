@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleet/agent"
+	"fleet/cluster"
 	"fleet/fleetd/fence"
 	"fleet/registry"
 	"fleet/registry/etcd"
@@ -53,7 +54,10 @@ func fenceCommand(args, environ []string, stdout io.Writer, stderr *os.File) int
 		fmt.Fprintf(stderr, "fleetd fence: %v\n", err)
 		return 2
 	}
-	// With settings that cannot be read, what there is to kill is where the defaults have it.
+	if err != nil {
+		// What there is to kill is then where it is without settings.
+		inv.settings = Defaults(true, os.Getenv)
+	}
 	level := new(slog.LevelVar)
 	level.Set(inv.settings.LogLevel)
 	log := newLogger(inv.settings.LogFormat, level, stderr)
@@ -90,6 +94,16 @@ func (s Settings) guard(log *slog.Logger) func() agent.Guard {
 		}
 		return agent.Guard(said)
 	}
+}
+
+// resumedFence are the times of the fence, if it guards the session that fleetd is about to resume: it is told as it
+// was, so that nobody takes it for gone.
+func (s Settings) resumedFence(session cluster.Session) cluster.Fence {
+	said, err := s.fence().Guard()
+	if err != nil || s.SystemdUser || session.IsZero() || said.Session != session {
+		return cluster.Fence{}
+	}
+	return said.Times
 }
 
 // runFence is the process that guards.

@@ -66,6 +66,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
+	machine.Fence = s.resumedFence(session.Load().Session)
 	member = presence.New(records, worker, presence.Options{
 		Machine:       machine,
 		LeaseTTL:      s.leaseTTL(),

@@ -3,9 +3,12 @@ package fence_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"fleet/systemd/systemdtest"
 	"fleet/unit"
 )
 
@@ -97,6 +100,42 @@ func TestAnyFenceEndsInTime(t *testing.T) {
 			})
 			time.AfterFunc(20*time.Second, w.cut)
 			w.neverUnguarded(40*time.Second, func() string { return fmt.Sprintf("seed %d", seed) })
+		})
+	}
+}
+
+// Whoever is stopped after it has looked at the clock, and before it has fed the watchdog, feeds it late, and may be stopped
+// again before it can notice.
+func TestTheTimeBetweenTheClockAndTheWatchdogDoesNotCountTwice(t *testing.T) {
+	for _, pause := range []time.Duration{time.Second, 3 * time.Second, 4900 * time.Millisecond} {
+		var w *world
+		var armed atomic.Bool
+		inWorld(t, ttl/2, func(world *world) {
+			w = world
+			w.notify = func(p *systemdtest.FenceProcess, state string) error {
+				if !armed.Load() || !strings.Contains(state, "WATCHDOG=1") {
+					return p.Notify(state)
+				}
+				armed.Store(false)
+				w.host.PauseFence()
+				time.AfterFunc(pause, w.host.ResumeFence)
+				err := p.Notify(state)
+				w.host.PauseFence()
+				return err
+			}
+			w.begin(1)
+			w.start(bound, endless+"[X-Fleet]\nAtMostOnce=yes\n")
+			time.Sleep(ttl)
+			armed.Store(true)
+			w.cut()
+			w.fates(func(n int) fate {
+				if n == 0 {
+					return fates["in time"]
+				}
+				return fate{lost: true}
+			})
+			w.neverUnguarded(3*ttl, func() string { return fmt.Sprintf("stopped for %s and again", pause) })
+			w.goneAtLast(bound)
 		})
 	}
 }

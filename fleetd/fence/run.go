@@ -14,6 +14,9 @@ import (
 // lookEvery is how often a fence without a session looks for one.
 const lookEvery = 250 * time.Millisecond
 
+// leftOvers is how long it may take to be rid of what a former fence has left.
+const leftOvers = 10 * time.Second
+
 // A SetupError: this fence can guard nothing, and neither could the next one.
 type SetupError struct{ err error }
 
@@ -29,8 +32,8 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.check(Times(time.Minute)); err != nil {
 		return &SetupError{err}
 	}
-	// Nothing that is bound can be meant to run while no fence was active.
-	if err := errors.Join(o.Host.Announce(Guard{}), o.Host.Kill()); err != nil {
+	// Nothing that is bound can be meant to run while no fence was active. What cannot be killed keeps this one from being ready.
+	if err := errors.Join(o.Host.Announce(Guard{}), finish(o.Host, time.Now(), leftOvers)); err != nil {
 		return fmt.Errorf("make sure that nothing runs unguarded: %w", err)
 	}
 	g, err := o.begin(ctx)

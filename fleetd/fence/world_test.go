@@ -31,7 +31,8 @@ type world struct {
 	host *systemdtest.Host
 	sd   *systemdtest.Manager
 
-	unchecked bool // fence.Options.Unchecked
+	unchecked bool                                                  // fence.Options.Unchecked
+	notify    func(p *systemdtest.FenceProcess, state string) error // nil: as it is
 
 	mu struct {
 		sync.Mutex
@@ -144,8 +145,12 @@ func (w *world) leaseEnds(lease int64) time.Time {
 
 // run is fleet-fence.service.
 func (w *world) run(ctx context.Context, p *systemdtest.FenceProcess) error {
+	notify := p.Notify
+	if w.notify != nil {
+		notify = func(state string) error { return w.notify(p, state) }
+	}
 	err := fence.Run(ctx, fence.Options{
-		Life: p.Life(), Session: w.session, Host: host{p}, Notify: p.Notify, Deadline: p.Deadline, Watched: p.Watched(), Unchecked: w.unchecked,
+		Life: p.Life(), Session: w.session, Host: host{p}, Notify: notify, Deadline: p.Deadline, Watched: p.Watched(), Unchecked: w.unchecked,
 		Dial: func(context.Context, []string) (fence.Renewer, error) { return renewer{w, p}, p.Gate() },
 	})
 	w.mu.Lock()
