@@ -21,6 +21,9 @@ func fleetd(args, environ []string, stdout io.Writer, stderr *os.File) int {
 	if len(args) > 0 && args[0] == "fence" {
 		return fenceCommand(args[1:], environ, stdout, stderr)
 	}
+	if len(args) > 0 && args[0] == "handover" {
+		return handOverCommand(args[1:], environ, stdout, stderr)
+	}
 	read := func() (invocation, error) {
 		inv, err := parse(args, environ, os.Geteuid() == 0)
 		if err != nil || inv.help || inv.version {

@@ -13,6 +13,7 @@ import (
 	"fleet/api"
 	"fleet/cluster"
 	"fleet/engine/schedule"
+	"fleet/fleetd/leaving"
 	"fleet/fleetd/metrics"
 	"fleet/fleetd/presence"
 	"fleet/registry"
@@ -67,6 +68,11 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		return err
 	}
 	machine.Fence = s.resumedFence(session.Load().Session)
+	leaves := leaving.New(leaving.Options{
+		Machine: machine.ID, BootID: machine.Session.BootID, Records: records, Host: host, Logger: log,
+		Leave: func() { member.Amend(func(m *cluster.Machine) { m.Leaving = true }) },
+		Ready: func() error { return member.Ready() },
+	})
 	member = presence.New(records, worker, presence.Options{
 		Machine:       machine,
 		LeaseTTL:      s.leaseTTL(),
@@ -74,6 +80,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		Brain:         s.brain(),
 		Events:        counts.Engine(),
 		Memory:        session,
+		Settings:      leaves.Follow,
 		Status:        func(words string) { notify(log, "STATUS="+words) },
 		Logger:        log,
 	})
@@ -110,6 +117,10 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 			g.Go(func() error { return server.Run(ctx) })
 			g.Go(func() error { return member.Run(ctx) })
 			g.Go(func() error { return changes.Run(ctx) })
+			if !s.SystemdUser { // which comes and goes with its user, not with the host
+				g.Go(func() error { return leaves.Run(ctx) })
+				g.Go(func() error { return leaves.Serve(ctx, s.handOverSocket()) })
+			}
 			g.Go(func() error { return keepHistory(ctx, session, records.History, log) })
 			g.Go(func() error { return keeper.mark(ctx) })
 			g.Go(func() error { return keepEndpoints(ctx, session, reach, keeper.reachable, log) })

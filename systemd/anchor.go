@@ -15,6 +15,9 @@ import (
 // to them by After=, the weakest of references, which starts and stops
 // nothing. It outlives fleetd, so a run that ends while fleetd is away is seen.
 //
+// When the host is shut down it is stopped before the units that it refers to, and what
+// is ordered after it, as fleet-handover.service is, before both: until that has stopped they run.
+//
 // References of the bus (Unit.Ref) would be tidier, but cost systemd a match
 // rule each, and at the 512th dbus-daemon throws systemd off the bus.
 const anchorName = "fleet-units.target"
@@ -25,6 +28,8 @@ Description=Units placed on this host by fleet
 DefaultDependencies=no
 IgnoreOnIsolate=yes
 RefuseManualStop=yes
+Conflicts=shutdown.target
+Before=shutdown.target
 `
 
 // anchor makes the anchor refer to these units, and no others, with the next reload.

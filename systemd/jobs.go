@@ -145,7 +145,7 @@ func (m *Manager) Start(ctx context.Context, n unit.Name) (unit.JobResult, error
 // When ctx ends the job goes on. Stopping a unit that systemd does not know is done.
 func (m *Manager) Stop(ctx context.Context, n unit.Name) (unit.JobResult, error) {
 	r, err := m.job(ctx, "stop", n, func(s *session) (int, error) {
-		return s.sd.StopUnitContext(ctx, string(n), "replace", nil)
+		return s.sd.StopUnitContext(ctx, string(n), m.stopMode(), nil)
 	})
 	if dbusName(err) == noSuchUnit {
 		return unit.JobDone, nil

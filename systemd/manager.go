@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fleet/unit"
@@ -25,6 +26,7 @@ type Manager struct {
 	fence   string // directory of permits
 	log     *slog.Logger
 	bell    *bell
+	leaving atomic.Bool // the host is being shut down
 
 	// batch is a lock with a context: its holder is the only one to change
 	// files, and owns the fields below.

@@ -18,7 +18,7 @@ import (
 	"fleet/registry"
 )
 
-// Options are the settings of a Presence. All but Status, Events and DisableEngine must be set.
+// Options are the settings of a Presence. All but Status, Settings, Events and DisableEngine must be set.
 type Options struct {
 	Machine       cluster.Machine  // without a lease: its boot id is set
 	LeaseTTL      time.Duration    // whole seconds
@@ -26,7 +26,8 @@ type Options struct {
 	Brain         schedule.Options // of the engine
 	Events        engine.Events    // of the engine
 	Memory        Memory
-	Status        func(string) // called with a few words on how it is doing
+	Status        func(string)                 // called with a few words on how it is doing
+	Settings      func(cluster.Settings) error // called with what operators have laid over the machine, and with each change of it
 	Logger        *slog.Logger
 }
 
@@ -55,6 +56,9 @@ type Presence struct {
 func New(records *registry.Registry, a *agent.Agent, o Options) *Presence {
 	if o.Status == nil {
 		o.Status = func(string) {}
+	}
+	if o.Settings == nil {
+		o.Settings = func(cluster.Settings) error { return nil }
 	}
 	p := &Presence{o: o, records: records, agent: a, changed: make(chan struct{}, 1)}
 	p.mu.machine = o.Machine
@@ -127,6 +131,7 @@ func (p *Presence) serve(ctx context.Context, m *registry.Member) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.agent.Serve(ctx, m) })
 	g.Go(func() error { return p.amend(ctx, m) })
+	g.Go(func() error { return m.FollowSettings(ctx, p.o.Settings) })
 	if !p.o.DisableEngine {
 		g.Go(func() error { return p.campaign(ctx, m) })
 	}

@@ -118,6 +118,7 @@ func (h *Host) install(s state) (changed bool, err error) {
 		{filepath.Join(dist, "fleetd.service"), "/etc/systemd/system/fleetd.service", 0o644},
 		{filepath.Join(dist, "fleet.socket"), "/etc/systemd/system/fleet.socket", 0o644},
 		{filepath.Join(dist, "fleet-fence.service"), "/etc/systemd/system/fleet-fence.service", 0o644},
+		{filepath.Join(dist, "fleet-handover.service"), "/etc/systemd/system/fleet-handover.service", 0o644},
 	} {
 		data, err := os.ReadFile(f.from)
 		if err != nil {
@@ -152,8 +153,9 @@ func (h *Host) enable() error {
 	}
 	defer root.Close()
 	for link, target := range map[string]string{
-		"etc/systemd/system/multi-user.target.wants/fleetd.service": "/etc/systemd/system/fleetd.service",
-		"etc/systemd/system/sockets.target.wants/fleet.socket":      "/etc/systemd/system/fleet.socket",
+		"etc/systemd/system/multi-user.target.wants/fleetd.service":         "/etc/systemd/system/fleetd.service",
+		"etc/systemd/system/multi-user.target.wants/fleet-handover.service": "/etc/systemd/system/fleet-handover.service",
+		"etc/systemd/system/sockets.target.wants/fleet.socket":              "/etc/systemd/system/fleet.socket",
 	} {
 		if err := root.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 			return fmt.Errorf("enable fleetd on %s: %w", h.Name, err)
