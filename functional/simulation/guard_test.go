@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"fleet/agent"
 	"fleet/cluster"
 	"fleet/fleetd/fence"
 	"fleet/registry"
@@ -51,6 +52,13 @@ func (m *machine) installFence(f fencing) {
 // guardedSession is what fleetd has written down of the machine's session.
 func (m *machine) guardedSession() (fence.Session, error) {
 	return fence.Session{Session: (*memoryFile)(m).Load().Session}, nil
+}
+
+// guards is what the host's fence says of itself.
+func (m *machine) guards() agent.Guard {
+	var g fence.Guard
+	_ = json.Unmarshal(m.host.FenceSays(), &g)
+	return agent.Guard{Life: g.Life, Session: g.Session, Times: g.Times}
 }
 
 // fenceHost adapts a process of the host's fence.

@@ -187,6 +187,8 @@ func play(t *testing.T, h history, log slog.Handler, dir string, change func(*wo
 	s.mu.open = make(map[string]*fault)
 	synctest.Test(t, func(t *testing.T) {
 		s.w = newWorld(complainer{t, s}, slog.New(log), dir, 0)
+		s.w.fencing = fencing{watchdog: 5 * time.Second}
+		s.guards = true
 		change(s.w)
 		s.follow()
 		for range h.machines {

@@ -66,8 +66,10 @@ func (w *world) add() *machine {
 func (w *world) close() {
 	for _, m := range w.machines {
 		m.stop()
+		m.host.Crash()
 	}
 	w.store.Close()
+	time.Sleep(time.Minute) // what dead processes still try comes to its end
 }
 
 // settle lets virtual time pass until sessions have ended, retries were made and everything has come to rest.
@@ -237,16 +239,22 @@ func (m *machine) start() {
 	records := registry.New(m.client, registry.Options{History: m.history})
 	connection := m.host.Manager()
 	m.bus = connection
-	worker, err := agent.New(&audited{connection, m}, agent.Options{
+	var member *presence.Presence
+	options := agent.Options{
 		Machine:   m.id,
 		BootID:    m.bootID(),
 		StateFile: filepath.Join(m.dir, "agent.json"),
 		Logger:    m.w.log.With("on", m.id[31:]),
-	})
+	}
+	if !m.w.fencing.none {
+		options.Guard = m.guards
+		options.Guarded = func(times cluster.Fence) { member.Amend(func(m *cluster.Machine) { m.Fence = times }) }
+	}
+	worker, err := agent.New(&audited{connection, m}, options)
 	if err != nil {
 		m.w.t.Fatal(err)
 	}
-	member := presence.New(records, worker, presence.Options{
+	member = presence.New(records, worker, presence.Options{
 		Machine: cluster.Machine{
 			ID:       m.id,
 			Session:  cluster.Session{BootID: m.bootID()},
