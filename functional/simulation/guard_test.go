@@ -51,7 +51,7 @@ func (m *machine) installFence(f fencing) {
 
 // guardedSession is what fleetd has written down of the machine's session.
 func (m *machine) guardedSession() (fence.Session, error) {
-	return fence.Session{Session: (*memoryFile)(m).Load().Session}, nil
+	return fence.Session{Session: m.session.Load().Session}, nil
 }
 
 // guards is what the host's fence says of itself.

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -225,6 +225,8 @@ type machine struct {
 	bus     *systemdtest.Manager
 	stop    func() // ends the daemon in an orderly way; does nothing if there is none
 	line    line
+
+	session sessionFile
 	audit   func(step string, name unit.Name) // is told what fleetd is about to stop; nil: nobody is
 }
 
@@ -262,7 +264,7 @@ func (m *machine) start() {
 			Capacity: cluster.Capacity{MaxUnits: 1000},
 		},
 		LeaseTTL: ttl,
-		Memory:   (*memoryFile)(m),
+		Memory:   &m.session,
 		Logger:   m.w.log.With("on", m.id[31:]),
 	})
 	done := make(chan struct{}, 3)
@@ -308,7 +310,8 @@ func (m *machine) crash() {
 	m.up = false
 	m.boots++
 	m.history = registry.History{}
-	m.forget("agent.json", "session.json")
+	m.forget("agent.json")
+	_ = m.session.Save(registry.Hold{})
 }
 
 // forget removes files from /run.
@@ -341,27 +344,21 @@ func (m *machine) seen() map[unit.Name]unit.State {
 	return states
 }
 
-// memoryFile keeps a machine's session where a loss of power takes it.
-type memoryFile machine
-
-func (m *memoryFile) path() string { return filepath.Join(m.dir, "session.json") }
-
-func (m *memoryFile) Load() registry.Hold {
-	var h registry.Hold
-	raw, err := os.ReadFile(m.path())
-	if err != nil {
-		return h
-	}
-	if err := json.Unmarshal(raw, &h); err != nil {
-		m.w.t.Error(err)
-	}
-	return h
+// sessionFile keeps a machine's session where a loss of power takes it. The fence reads it many times, so it is no file.
+type sessionFile struct {
+	mu   sync.Mutex
+	hold registry.Hold
 }
 
-func (m *memoryFile) Save(h registry.Hold) error {
-	raw, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(m.path(), raw, 0o600)
+func (f *sessionFile) Load() registry.Hold {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hold
+}
+
+func (f *sessionFile) Save(h registry.Hold) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hold = h
+	return nil
 }
