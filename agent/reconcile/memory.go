@@ -80,7 +80,7 @@ func (m *Memory) undo() {
 // to an earlier state, and that future never was. What runs is adopted, as without a memory.
 func (m *Memory) rewind(ordered int64) {
 	if max(m.Generation, m.Tried, m.Intent.Generation) > ordered {
-		*m = Memory{Content: m.Content}
+		*m = Memory{Content: m.Content, Permit: m.Permit, Under: m.Under}
 	}
 }
 

@@ -127,6 +127,8 @@ func (s *situation) launch() verdict {
 		return s.try(Step{Kind: Start, Settles: true})
 	case restart:
 		return s.try(Step{Kind: Restart, Settles: true})
+	case s.order.Fence != 0 && s.memory.Under == "" && s.fence == "":
+		return verdict{} // whatever fence it runs under may be about to end it
 	}
 	return s.settled()
 }

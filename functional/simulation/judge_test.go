@@ -199,7 +199,11 @@ func (s *stage) overlaps() {
 	}
 }
 
-// together is for how long two runs ran at one time. On a host that is suspended nothing runs.
+// moment is what a host that was suspended may take to find out that it was.
+const moment = 100 * time.Millisecond
+
+// together is for how long two runs ran at one time. On a host that is suspended nothing runs; when it goes
+// on, what should not run any more does for a moment, which nothing on that host can prevent.
 func together(a, b run) time.Duration {
 	from, to := b.Start, a.end()
 	if b.end().Before(to) {
@@ -208,7 +212,7 @@ func together(a, b run) time.Duration {
 	sum := max(0, to.Sub(from))
 	for _, nap := range slices.Concat(a.on.host.Naps(), b.on.host.Naps()) {
 		began, ended := nap.Start, nap.End
-		if ended.IsZero() || ended.After(to) {
+		if ended = ended.Add(moment); nap.End.IsZero() || ended.After(to) {
 			ended = to
 		}
 		if began.Before(from) {

@@ -133,8 +133,8 @@ func (h *Host) FenceSays() []byte {
 
 func (f *fence) start() {
 	switch f.state.Active {
-	case "active", "activating":
-		return
+	case "active", "activating", "deactivating":
+		return // one that ends is started again when it has ended
 	}
 	f.state.InvocationID = fmt.Sprintf("%032x", f.host.id())
 	f.set("activating", "start")
