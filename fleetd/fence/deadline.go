@@ -34,16 +34,25 @@ func NewDeadline() (*Deadline, error) {
 // Set has the process killed at that time, instead of the one that was set before.
 func (d *Deadline) Set(at time.Time) error {
 	// The clock is read first: time that passes between the two makes the deadline earlier, not later.
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		return fmt.Errorf("read the clock: %w", err)
+	now, err := sinceBoot()
+	if err != nil {
+		return err
 	}
 	left := max(time.Until(at), 0)
-	spec := struct{ interval, value unix.Timespec }{value: unix.NsecToTimespec(now.Nano() + left.Nanoseconds())}
+	spec := struct{ interval, value unix.Timespec }{value: unix.NsecToTimespec((now + left).Nanoseconds())}
 	const absolute = 1 // TIMER_ABSTIME
 	_, _, errno := unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(d.id), absolute, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
 	if errno != 0 {
 		return fmt.Errorf("set the timer that kills this process: %w", errno)
 	}
 	return nil
+}
+
+// sinceBoot is a clock that nobody sets and that goes on while the machine sleeps, the same for all processes.
+func sinceBoot() (time.Duration, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		return 0, fmt.Errorf("read the clock: %w", err)
+	}
+	return time.Duration(now.Nano()), nil
 }

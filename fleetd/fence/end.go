@@ -31,6 +31,7 @@ func (g *guard) end(why error, grace time.Duration) error {
 		g.o.Logger.Error("cannot take back what was announced", "err", err)
 	}
 	// If this process is stopped from here on, the kernel ends it when it should have been done.
+	g.mark(killAt)
 	g.deadline(killAt.Add(tolerance(g.times)))
 	limit := max(0, time.Until(killAt)) + tolerance(g.times)
 	g.o.notify(fmt.Sprintf("STOPPING=1\nEXTEND_TIMEOUT_USEC=%d\nSTATUS=Ending units: %v", limit.Microseconds(), why))
@@ -65,11 +66,15 @@ func finish(h Host, killAt time.Time, patience time.Duration) error {
 }
 
 // Kill does what is left to do of a fence that has ended, in whatever way: bound units, which systemd is stopping, may
-// take as long as the fence would have given them, counted from now, and are then ended by force. hurry: they have had that time.
+// take as long as the fence would have given them, counted from now but no longer than until the time that it has marked, and
+// are then ended by force. hurry: they have had that time.
 //
 // extend tells systemd for how long it will take.
 func Kill(h Host, last Guard, hurry bool, extend func(time.Duration)) error {
 	grace := last.Times.Kill
+	if at := h.Marked(); !at.IsZero() {
+		grace = min(grace, time.Until(at))
+	}
 	if hurry || grace < 0 {
 		grace = 0
 	}

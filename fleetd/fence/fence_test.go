@@ -174,3 +174,33 @@ func TestTimesFitIntoEveryLease(t *testing.T) {
 		}
 	}
 }
+
+// A host that stood still as a whole, longer than its lease, ends what should be gone as soon as it goes on.
+func TestAHostThatStoodStillGivesItsUnitsNoMoreTime(t *testing.T) {
+	guarded(t, func(w *world) {
+		w.host.Suspend()
+		time.Sleep(time.Minute)
+		w.host.Resume()
+		on := time.Now()
+		time.Sleep(ttl)
+		for _, n := range []unit.Name{bound, frozen, polite} {
+			if r := w.ended(n, on); r.Sub(on) > 100*time.Millisecond {
+				w.t.Errorf("%s was there for another %s", n, r.Sub(on))
+			}
+		}
+	})
+}
+
+// ended is when the run of a unit ended that had begun by then.
+func (w *world) ended(n unit.Name, by time.Time) time.Time {
+	var end time.Time
+	for _, r := range w.host.Runs() {
+		if r.Unit == n && !r.Start.After(by) {
+			end = r.End
+		}
+	}
+	if end.IsZero() {
+		w.t.Errorf("%s has not ended", n)
+	}
+	return end
+}

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"fleet/cluster"
 	"fleet/unit"
@@ -48,6 +50,7 @@ const (
 	sessionMark = "# session "
 
 	guardFile = "guard.json"
+	markFile  = "mark"
 )
 
 var _ Host = Files{}
@@ -92,6 +95,34 @@ func (f Files) Guard() (Guard, error) {
 		return Guard{}, fmt.Errorf("read what the fence guards: %w", err)
 	}
 	return g, nil
+}
+
+// Mark implements Host. The file has nanoseconds of the clock that goes on while the machine sleeps, always in as many digits.
+func (f Files) Mark(at time.Time) error {
+	now, err := sinceBoot()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
+		return fmt.Errorf("mark: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(f.Dir, markFile), os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("mark: %w", err)
+	}
+	_, err = fmt.Fprintf(file, "%020d\n", now+time.Until(at))
+	return errors.Join(err, file.Close())
+}
+
+// Marked implements Host.
+func (f Files) Marked() time.Time {
+	raw, errRead := os.ReadFile(filepath.Join(f.Dir, markFile))
+	at, errParse := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
+	now, errClock := sinceBoot()
+	if errRead != nil || errParse != nil || errClock != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(at) - now)
 }
 
 // Revoke implements Host.

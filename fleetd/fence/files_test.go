@@ -209,3 +209,18 @@ func TestADeadlineEndsAProcessThatIsStopped(t *testing.T) {
 		t.Errorf("it ended after %s: %s", took, c.ProcessState)
 	}
 }
+
+func TestATimeIsMarkedForTheNextProcess(t *testing.T) {
+	f := Files{Dir: filepath.Join(t.TempDir(), "fence")}
+	if at := f.Marked(); !at.IsZero() {
+		t.Errorf("nothing was marked, and it says %s", at)
+	}
+	for _, in := range []time.Duration{time.Hour, -time.Minute, 3 * time.Second} {
+		if err := f.Mark(time.Now().Add(in)); err != nil {
+			t.Fatal(err)
+		}
+		if off := time.Until(f.Marked()) - in; off.Abs() > time.Second {
+			t.Errorf("marked %s from now, it is off by %s", in, off)
+		}
+	}
+}

@@ -93,7 +93,22 @@ func (g *guard) take(a answer) {
 		return
 	}
 	g.good, g.again = a.sent, false
-	g.deadline(g.good.Add(g.times.Renewal + g.times.Watchdog))
+	g.last()
+}
+
+// last says by when this process has to have ended, and by when its units, unless there is a later renewal.
+func (g *guard) last() {
+	end := g.good.Add(g.times.Renewal + g.times.Watchdog)
+	g.mark(end.Add(g.times.Kill))
+	g.deadline(end)
+}
+
+// mark tells whoever ends the units after this process by when they have to be gone: on a host that stood still
+// as a whole that may be past.
+func (g *guard) mark(at time.Time) {
+	if err := g.o.Host.Mark(at); err != nil {
+		g.o.Logger.Error("cannot write down by when units have to be gone", "err", err)
+	}
 }
 
 // deadline is what holds if this process stands still between looking at the clock and telling systemd what it saw.
@@ -183,7 +198,7 @@ func (g *guard) ready() error {
 	if time.Since(g.good) > g.times.Renewal {
 		return errors.New("the first renewal is too long ago")
 	}
-	g.deadline(g.good.Add(g.times.Renewal + g.times.Watchdog))
+	g.last()
 	g.fed = g.good
 	return g.feed(state)
 }

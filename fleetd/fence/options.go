@@ -61,6 +61,10 @@ var ErrGone = errors.New("the lease has ended")
 type Host interface {
 	// Announce tells the agent what is guarded; the zero Guard: nothing is.
 	Announce(Guard) error
+	// Mark notes by when bound units have to be gone, for a process that comes after this one. Marked is what was
+	// noted last, zero if nothing was.
+	Mark(at time.Time) error
+	Marked() time.Time
 	// Revoke takes away the permits to start of all sessions but this one.
 	Revoke(keep cluster.Session) error
 

@@ -204,6 +204,9 @@ func (s *stage) restore(act) {
 	s.wanted = maps.Clone(s.backup.wanted)
 	for name := range before {
 		s.touched(name)
+		if _, known := s.wanted[name]; !known {
+			s.orphans[name] = true // nobody has told it to stop
+		}
 	}
 	for name, wanted := range s.wanted {
 		wanted.doubted = wanted.doubted || before[name].doubted

@@ -114,7 +114,7 @@ func (s *stage) complete(t complaints, all *cluster.Snapshot) {
 	for _, m := range s.w.machines {
 		m.truthful(t, all)
 		for _, name := range m.host.Running() {
-			if s.wanted[name].desired != cluster.Launched {
+			if s.wanted[name].desired != cluster.Launched && !s.orphans[name] {
 				t.Errorf("%s runs on %s and is wanted %q", name, m.id, s.wanted[name].desired)
 			}
 		}
@@ -135,13 +135,13 @@ func (s *stage) leftovers() {
 	all := s.w.snapshot()
 	for _, m := range s.w.machines {
 		for name := range m.seen() {
-			if _, ok := s.wanted[name]; !ok {
+			if _, ok := s.wanted[name]; !ok && !s.orphans[name] {
 				s.wrong("%s is left over on %s", name, m.id)
 			}
 		}
 	}
 	for _, name := range all.Names() {
-		if _, ok := s.wanted[name]; ok {
+		if _, ok := s.wanted[name]; ok || s.orphans[name] {
 			continue
 		}
 		if st := all.Status(name); st.Exists || len(st.Copies) > 0 || st.Pending != nil {

@@ -25,6 +25,7 @@ type stage struct {
 	ledger   *ledger
 	unfollow func()
 	backup   *backup
+	orphans  map[unit.Name]bool // units of which a restored store knows nothing
 	edition  int
 	guards   bool // whether there are units that say AtMostOnce
 
@@ -135,6 +136,7 @@ func (s *stage) submit(a act) {
 	s.contents[content] = k
 	s.w.put(name, k.text, desired)
 	s.wanted[name] = wish{kind: k, desired: desired, content: content}
+	delete(s.orphans, name)
 }
 
 func (s *stage) want(a act) {
@@ -182,7 +184,7 @@ func (s *stage) move(a act) {
 func play(t *testing.T, h history, log slog.Handler, dir string, change func(*world)) (wrong, told []string) {
 	s := &stage{
 		wanted: make(map[unit.Name]wish), contents: make(map[unit.ContentID]kind),
-		asked: make(map[unit.Name][]time.Time), meddled: make(map[cluster.MachineID]bool), ledger: newLedger(), unfollow: func() {},
+		asked: make(map[unit.Name][]time.Time), meddled: make(map[cluster.MachineID]bool), orphans: make(map[unit.Name]bool), ledger: newLedger(), unfollow: func() {},
 	}
 	s.mu.open = make(map[string]*fault)
 	synctest.Test(t, func(t *testing.T) {

@@ -34,6 +34,7 @@ type fence struct {
 	state    unit.State
 	watchdog time.Duration // 0: there is none
 	process  *FenceProcess // main, or what runs after it
+	mark     time.Time     // the file in which it says by when units have to be gone
 	announce []byte        // the file in which it says what it guards
 	permits  map[unit.Name]permit
 	steps    int // timers of an earlier step are void
@@ -75,6 +76,7 @@ func (h *Host) InstallFence(p FenceProgram, watchdog time.Duration) {
 func (f *fence) reset() {
 	f.steps++
 	f.state = unit.State{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success"}
+	f.mark = time.Time{}
 	f.announce, f.permits, f.process, f.waiting = nil, map[unit.Name]permit{}, nil, nil
 }
 
@@ -407,6 +409,23 @@ func (p *FenceProcess) Announce(text []byte) error {
 	defer p.host.mu.Unlock()
 	p.host.mu.fence.announce = slices.Clone(text)
 	return nil
+}
+
+// Mark writes down a time, and Marked reads what was written last.
+func (p *FenceProcess) Mark(at time.Time) error {
+	if err := p.enter(); err != nil {
+		return err
+	}
+	defer p.host.mu.Unlock()
+	p.host.mu.fence.mark = at
+	return nil
+}
+
+// Marked is the time that was written down last, zero if none was.
+func (p *FenceProcess) Marked() time.Time {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	return p.host.mu.fence.mark
 }
 
 // Revoke removes the permits of all sessions but one.
