@@ -59,6 +59,28 @@ func silence(t *testing.T, w world) {
 	}
 }
 
+func shutDown(t *testing.T, w world) {
+	const long = time.Minute
+	r := w.registry(t)
+	m := machine("m1", "boot1", "10.0.0.1")
+	first := join(t, r, m, registry.JoinOptions{TTL: long})
+	leaves := m
+	leaves.Leaving = true
+	must(t, first.Amend(t.Context(), leaves))
+	first.stop(t)
+	began := time.Now()
+	second := join(t, r, machine("m1", "boot2", "10.0.0.1"), registry.JoinOptions{TTL: long})
+	defer second.stop(t)
+	if took := time.Since(began); took > long/4 {
+		t.Errorf("after a shutdown in order it had to wait %s", took)
+	}
+	if s := snapshot(t, r); s.Silent("m1") {
+		t.Error("booted again, it is silent")
+	} else if now, _ := s.Machine("m1"); now.Leaving || now.Session.BootID != "boot2" {
+		t.Errorf("booted again, it is %+v", now)
+	}
+}
+
 func killed(t *testing.T, w world) {
 	r := w.registry(t)
 	first := join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{})

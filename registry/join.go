@@ -152,7 +152,26 @@ func (j *joining) try(ctx context.Context) (*Member, error) {
 	if j.ours(theirs.Session, *pair) {
 		return j.resume(ctx, *theirs, *pair)
 	}
+	over, err := j.shutDown(ctx, *theirs)
+	if err != nil {
+		return nil, err
+	}
+	if over {
+		j.revoke(ctx, pair.Lease)
+		return nil, cluster.ErrConflict
+	}
 	return nil, j.await(ctx, *pair, revision, theirs.Address)
+}
+
+// shutDown tells whether a record is that of this very host before it was shut down in order and booted again: nothing of
+// that boot can be running, and nobody has to wait for its session to end. Another host that was given the same id has another
+// address, or is there.
+func (j *joining) shutDown(ctx context.Context, theirs cluster.Machine) (bool, error) {
+	if !theirs.Leaving || theirs.Address != j.machine.Address || theirs.Session.BootID == j.machine.Session.BootID {
+		return false, nil
+	}
+	agent, _, err := j.registry.get(ctx, j.registry.keys.agent(j.machine.ID))
+	return agent == nil, err
 }
 
 func (j *joining) ours(s cluster.Session, p Pair) bool {

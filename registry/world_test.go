@@ -62,6 +62,7 @@ func scenarios() []scenario {
 		{"a machine follows its settings", followSettings},
 		{"a fleetd that has stopped leaves a silent machine", silence},
 		{"a fleetd that was killed goes on as the same", killed},
+		{"a host that was shut down in order is back at once", shutDown},
 		{"an agent whose lease has ended gets another", attendsAgain},
 		{"machines that do not renew are overdue", overdue},
 		{"an alarm is acknowledged while it stands", acknowledges},
