@@ -183,7 +183,9 @@ func (s *State) grownSince(m *machine, t *task, old cluster.Order) *quantity {
 	}
 	need := t.needOn(m)
 	grown := quantity{v: need.v, more: slices.Clone(need.more)}
-	grown.add(s.needAs(t, content, m, nil), -1)
+	if before := s.needAs(t, content, m, nil); !before.all { // of what is not known any more nothing is held to be there
+		grown.add(before, -1)
+	}
 	return &grown
 }
 

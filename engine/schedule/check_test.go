@@ -132,9 +132,9 @@ func (w *world) excused(name unit.Name, h *host, before moment) bool {
 	switch {
 	case rules.Reschedule && h.report.Units[name].Active == "failed":
 		return true
-	case w.handedOver(name, h, before), w.calledOff(name, h, before):
-		return true
 	case w.unfenced(name, h, before), w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before):
+		return true
+	case w.calledOff(name, h, before), w.metRival(name, h, before), w.handedOver(name, h, before):
 		return true
 	}
 	for _, other := range w.present() {
@@ -167,7 +167,7 @@ func (w *world) overtaken(name unit.Name, h *host, before moment) bool {
 	for _, by := range slices.Sorted(maps.Keys(w.there(h))) {
 		_, was := before.live[h.id][by]
 		_, is := w.live(h)[by]
-		if was && is || !w.wanted(by) { // one that needs more than it did may have to come again
+		if was && is || !is && w.pending[by].Place != h.id || !w.wanted(by) { // one that needs more than it did may have to come again
 			continue
 		}
 		if w.aims(by, name, true) && w.units[by].Generation > w.units[name].Generation {

@@ -284,6 +284,9 @@ func (s *State) stand(m *machine, t *task) {
 	}
 	if is.standing == ordered {
 		s.placed(m, t, was.standing)
+		if was.standing == taking {
+			s.review.add(t) // it is at home here now
+		}
 	} else {
 		s.tally(m, t, was.standing, is.standing)
 		if was.standing == ordered {
@@ -313,6 +316,7 @@ func (s *State) placed(m *machine, t *task, was standing) {
 		s.readRules(t) // what is ordered tells them, as far as they are known
 	}
 	s.wakeFollowers(t)
+	s.wakeRivalGroups(t)
 }
 
 // tally counts t where units on m are counted.

@@ -81,7 +81,17 @@ func (t *task) together(home *machine) group {
 	})
 }
 
-// placeMove: a unit does not go back to the machine that it was asked to leave, as long as it has not gone elsewhere.
+// goBack lets the group be placed where it was asked to leave, and tells whether that makes a difference.
+func (g group) goBack() bool {
+	left := false
+	for _, t := range g {
+		left = left || t.shunned != nil
+		t.shunned = nil
+	}
+	return left
+}
+
+// placeMove: a unit goes back to the machine that it was asked to leave only if there is room nowhere else.
 func placeMove(_ *State, _ group, t *task, m *machine) fit {
 	if t.shunned == m {
 		return never("are what it was asked to leave")

@@ -113,6 +113,16 @@ func (w *world) handedOver(name unit.Name, h *host, before moment) bool {
 	return false
 }
 
+// metRival tells whether name found itself together with a rival that was about to leave h, which may not be said before.
+func (w *world) metRival(name unit.Name, h *host, before moment) bool {
+	for other, o := range before.live[h.id] {
+		if w.rivals(name, other) && (w.emptied(h) || w.units[other].Move > o.Move) {
+			return true
+		}
+	}
+	return false
+}
+
 // calledOff tells whether name was only to take over from another machine, where it stays or has been taken off by others.
 func (w *world) calledOff(name unit.Name, h *host, before moment) bool {
 	from := before.live[h.id][name].Takes

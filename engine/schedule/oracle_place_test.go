@@ -198,6 +198,9 @@ func (s *sim) victims(h *host, g []unit.Name) ([]int, bool) {
 				}
 			}
 		}
+		if slices.ContainsFunc(s.needed(g), func(peer unit.Name) bool { return away[peer] }) {
+			continue // nobody displaces whom he needs
+		}
 		if best != nil && len(away) > len(best) || s.lacksRoom(h, g, away) != "" {
 			continue
 		}
@@ -206,6 +209,19 @@ func (s *sim) victims(h *host, g []unit.Name) ([]int, bool) {
 		}
 	}
 	return best, best != nil
+}
+
+// needed are the units that those of g have to be with, directly or through others.
+func (s *sim) needed(g []unit.Name) []unit.Name {
+	all := slices.Clone(g)
+	for i := 0; i < len(all); i++ {
+		for _, peer := range s.rules(all[i]).MachineOf {
+			if !slices.Contains(all, peer) {
+				all = append(all, peer)
+			}
+		}
+	}
+	return all
 }
 
 // priorities lists those of units on h, the highest first.

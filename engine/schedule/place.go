@@ -74,6 +74,8 @@ func (s *State) houseGroup(g group) {
 	for range s.maxRounds() {
 		c := s.chooseAgain(g)
 		switch {
+		case (c.machine == nil || c.class == takes) && g.goBack():
+			continue
 		case c.machine == nil:
 			s.houseSome(g)
 		case g.isElsewhere(c.machine):

@@ -112,6 +112,10 @@ func (s *State) contest(t *task) {
 				s.contest(o)
 				continue
 			}
+			if o.contradiction() != "" && t.contradiction() == "" {
+				s.bar(m, o, saysRuns(string(t.name), rule)) // it has to go anyway, as it can be nowhere
+				continue
+			}
 			s.bar(m, t, saysRuns(string(o.name), rule))
 			break
 		}

@@ -267,9 +267,10 @@ func placeCordon(_ *State, _ group, t *task, m *machine) fit {
 	return fit{}
 }
 
-// placeSpread: a required Spread keeps a unit from a domain that has too many of its kin.
+// placeSpread: a required Spread keeps a unit from a domain that has too many of its kin. Who has a place kept for it
+// there has been asked.
 func placeSpread(s *State, g group, t *task, m *machine) fit {
-	if t.taste == nil {
+	if t.taste == nil || t.claim == m {
 		return fit{}
 	}
 	for i := range t.taste.spread {

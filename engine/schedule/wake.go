@@ -145,6 +145,30 @@ func (s *State) wakeRelated(t *task) {
 	}
 }
 
+// wakeRivalGroups wakes the units without a machine that cannot share t's and are tied to others: where nothing but
+// room was lacking for all of them there is something else in the way now, and some may be placed without the others.
+func (s *State) wakeRivalGroups(t *task) {
+	if len(s.unplaced.of) > fewUnplaced {
+		return
+	}
+	for r := range relations {
+		for _, sel := range t.demands[r] {
+			s.wakeTied(sel.waitingTargets)
+		}
+		for _, sel := range t.matched[r] {
+			s.wakeTied(sel.waitingOwners)
+		}
+	}
+}
+
+func (s *State) wakeTied(waiting set[*task]) {
+	for u := range waiting.of {
+		if len(u.peers)+len(u.followers) > 0 {
+			s.wake(u)
+		}
+	}
+}
+
 // cleared wakes those that wait for others to leave m, after one of these has gone, or will not go.
 func (s *State) cleared(m *machine) {
 	for u := range m.claimants.of {
