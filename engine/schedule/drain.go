@@ -97,6 +97,7 @@ func (s *State) leaverRank(t *task) int {
 func (s *State) stay(t *task, home *machine) {
 	s.leavers.drop(t)
 	if home.unsure() {
+		s.keepHandingOver(t, home)
 		return
 	}
 	s.release(t)

@@ -171,6 +171,18 @@ func (s *State) handing(g group, home *machine) bool {
 	return true
 }
 
+// keepHandingOver leaves a hand-over as it is, as it is unknown whether it is still wanted, if the rules allow that.
+func (s *State) keepHandingOver(t *task, home *machine) {
+	to := t.taker()
+	if to == nil {
+		return
+	}
+	g := t.together(home)
+	if why := s.hindrance(g, home, to); why != "" {
+		s.callOff(g, why)
+	}
+}
+
 // handed tells whether t needs its home no more: it is up where it goes, or it does not run at home and has got there as
 // far as it gets.
 func (s *State) handed(t *task, home, to *machine) bool {

@@ -95,6 +95,11 @@ func (w *world) handedOver(name unit.Name, h *host, before moment) bool {
 	stopFirst := slices.ContainsFunc(g, func(other unit.Name) bool { r := w.rules(other); return r.StopsFirst() })
 	activating := slices.ContainsFunc(g, func(other unit.Name) bool { return h.report.Units[other].Active == "activating" })
 	if stopFirst || asked && activating {
+		for by := range w.units { // which may take the place that is kept for name as well
+			if w.aims(by, name, true) && w.units[by].Generation > w.units[name].Generation {
+				return true
+			}
+		}
 		return w.pending[name].Place != "" && w.pending[name].Waiting
 	}
 	for _, to := range w.present() {
