@@ -67,6 +67,18 @@ func (w *world) lastRun(h *testbed.Host, name unit.Name) (last record.Run) {
 	return last
 }
 
+// remove destroys a unit that would take its time to stop.
+func (w *world) remove(h *testbed.Host, name unit.Name) {
+	w.t.Helper()
+	w.destroy(name)
+	w.eventually(soon, "it is being stopped", func() (bool, string) {
+		state := w.show(h, name, "ActiveState")
+		return state != "active", state
+	})
+	w.exec(h, "systemctl", "kill", "--signal=KILL", string(name))
+	w.await(soon, name, "it is gone", gone)
+}
+
 // signalFence sends a signal to the main process of a host's fence.
 func (w *world) signalFence(h *testbed.Host, signal syscall.Signal) {
 	w.t.Helper()
@@ -128,8 +140,7 @@ func fencedWhenCutOff(w *world) {
 		}
 		w.await(2*soon, name, "it stays where it is", alone(replacement))
 		w.expectOnHost(victim, name, "not-found inactive")
-		w.destroy(name)
-		w.await(soon, name, "it is gone", gone)
+		w.remove(replacement, name)
 		for _, h := range w.Hosts() {
 			w.dropMetadata(h, "exile")
 		}
@@ -160,8 +171,7 @@ func fencedWithTheFence(w *world) {
 			w.t.Errorf("after %s the fence is the same", signal)
 		}
 	}
-	w.destroy(name)
-	w.await(soon, name, "it is gone", gone)
+	w.remove(h, name)
 }
 
 func fencedWithoutFleetd(w *world) {
@@ -200,9 +210,14 @@ func fencedWithoutFleetd(w *world) {
 	w.exec(h, "systemctl", "start", "fleet.socket", "fleetd.service")
 	w.eventually(soon, "the machine is ready", func() (bool, string) { s := state(); return s == cluster.StateReady, string(s) })
 	same("its start")
+	killed := w.life(h, "fleetd.service")
 	if err := h.KillFleetd(w.ctx()); err != nil {
 		w.t.Fatal(err)
 	}
+	w.eventually(soon, "fleetd is there again", func() (bool, string) {
+		now := w.show(h, "fleetd.service", "MainPID") + " " + w.show(h, "fleetd.service", "InvocationID")
+		return now != killed && !strings.HasPrefix(now, "0 ") && w.show(h, "fleetd.service", "ActiveState") == "active", now
+	})
 	w.eventually(soon, "the machine is ready", func() (bool, string) { s := state(); return s == cluster.StateReady, string(s) })
 	w.pauseFleetd(h)
 	w.eventually(soon, "the machine is silent", func() (bool, string) { s := state(); return s == cluster.StateSilent, string(s) })
@@ -213,8 +228,7 @@ func fencedWithoutFleetd(w *world) {
 	}
 	w.await(soon, name, "it runs on", runsOn(h))
 	same("a restart")
-	w.destroy(name)
-	w.await(soon, name, "it is gone", gone)
+	w.remove(h, name)
 }
 
 func fencedFrozen(w *world) {
@@ -254,8 +268,7 @@ func fencedFrozen(w *world) {
 		w.t.Fatal(err)
 	}
 	w.await(2*soon, name, "it is back", runsOn(h))
-	w.destroy(name)
-	w.await(soon, name, "it is gone", gone)
+	w.remove(h, name)
 }
 
 // It takes longer to stop than a fence would give it.
@@ -292,8 +305,7 @@ func fencedPermits(w *world) {
 	}
 	w.mustFleetctl("restart", name)
 	w.await(soon, name, "asked for, it runs again", runsOn(h))
-	w.destroy(name)
-	w.await(soon, name, "it is gone", gone)
+	w.remove(h, name)
 }
 
 func fencedTypes(w *world) {
