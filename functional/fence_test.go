@@ -228,6 +228,11 @@ func fencedWithoutFleetd(w *world) {
 	}
 	w.await(soon, name, "it runs on", runsOn(h))
 	same("a restart")
+	for _, command := range []string{"daemon-reload", "daemon-reexec", "restart dbus.service"} {
+		w.exec(h, append([]string{"systemctl"}, strings.Fields(command)...)...)
+		time.Sleep(2 * time.Second) // as long as a fence that systemd has lost sight of would last
+		same("systemctl " + command)
+	}
 	w.remove(h, name)
 }
 
