@@ -61,21 +61,7 @@ func (a *app) drainAll(ctx context.Context, l *line, chosen []api.Machine, f dra
 	if err := askForDrain(ctx, l.now(), chosen, false); err != nil {
 		return err
 	}
-	w, err := a.openDrainWatch(ctx, l)
-	if err != nil {
-		return err
-	}
-	defer w.close()
-	w.within(time.Duration(f.timeout))
-	open := func() []*departure {
-		return slices.DeleteFunc(slices.Clone(all), func(d *departure) bool { return d.ended })
-	}
-	err = w.until(ctx, len(all), func(p picture) (again time.Duration, enough bool) {
-		for _, d := range open() {
-			again = max(again, d.look(ctx, p))
-		}
-		return again, len(open()) == 0
-	}, func() string { return open()[0].progress(w.newest.broken) })
+	err := a.followDepartures(ctx, l, all, time.Duration(f.timeout))
 	var why gaveUp
 	if err != nil && !errors.As(err, &why) {
 		return err
@@ -91,6 +77,19 @@ func (a *app) drainAll(ctx context.Context, l *line, chosen []api.Machine, f dra
 		a.hint("fleetctl undrain ends a drain, and fleetctl drain goes on waiting for it")
 	}
 	return ended(code)
+}
+
+// followDepartures returns when all of them have ended.
+func (a *app) followDepartures(ctx context.Context, l *line, all []*departure, limit time.Duration) error {
+	open := func() []*departure {
+		return slices.DeleteFunc(slices.Clone(all), func(d *departure) bool { return d.ended })
+	}
+	return a.followMachines(ctx, l, limit, len(all), func(p picture) (again time.Duration, enough bool) {
+		for _, d := range open() {
+			again = max(again, d.look(ctx, p))
+		}
+		return again, len(open()) == 0
+	}, func(p picture) string { return open()[0].progress(p.broken) })
 }
 
 // look takes in what is new of the machine and tells it. It returns after how long to look again although nothing is new, 0: not.
@@ -161,6 +160,11 @@ func (d *departure) leave(ctx context.Context, drain *api.Drain) {
 			now[name] = true
 		}
 	}
+	d.keep(ctx, now)
+}
+
+// keep tells of the units that have left since, when these are still there.
+func (d *departure) keep(ctx context.Context, now map[unit.Name]bool) {
 	for _, name := range slices.Sorted(maps.Keys(d.there)) {
 		if !now[name] && !slices.Contains(d.global, name) {
 			d.left++
@@ -197,13 +201,23 @@ func (d *departure) wait(drain *api.Drain) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(drain.Stuck)) {
-		tell(name, drain.Stuck[name], d.app.complain, "Unit %s cannot leave %s: %s")
+		tell(name, obstacle(drain.Stuck[name]), d.app.complain, "Unit %s cannot leave %s: %s")
 	}
 	for _, name := range slices.Sorted(maps.Keys(drain.Moving)) {
 		if how := drain.Moving[name]; !onItsWay(how) {
 			tell(name, how, d.app.say, "Unit %s waits on %s: %s")
 		}
 	}
+}
+
+// obstacle is why a unit cannot leave, without saying so.
+func obstacle(why string) string {
+	if rest, found := strings.CutPrefix(why, "cannot leave "); found {
+		if _, why, found := strings.Cut(rest, ": "); found {
+			return why
+		}
+	}
+	return why
 }
 
 // onItsWay tells whether what is said of a unit that is to leave is what is said of every one for a moment.

@@ -158,12 +158,14 @@ func (a *app) triggerDrain(ctx context.Context, c *api.Client, chosen []api.Mach
 	return nil
 }
 
+// askForDrain is brought to its end whatever happens meanwhile, so that it is known whether the drain is in force.
 func askForDrain(ctx context.Context, c *api.Client, chosen []api.Machine, reboot bool) error {
 	var names []string
 	var ids []cluster.MachineID
 	for _, m := range chosen {
 		names, ids = append(names, m.ID.Short()), append(ids, m.ID)
 	}
+	ctx = context.WithoutCancel(ctx)
 	var err error
 	if reboot {
 		err = c.DrainToReboot(ctx, ids[0])

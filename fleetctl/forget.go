@@ -97,18 +97,12 @@ func (a *app) forget(ctx context.Context, args []string, noBlock bool, limit tim
 
 // awaitForgotten waits until nothing is known of machines any more.
 func (a *app) awaitForgotten(ctx context.Context, l *line, chosen []api.Machine, limit time.Duration) error {
-	w, err := a.openDrainWatch(ctx, l)
-	if err != nil {
-		return err
-	}
-	defer w.close()
-	w.within(limit)
 	open := make(map[cluster.MachineID]bool)
 	for _, m := range chosen {
 		open[m.ID] = true
 	}
 	code := exitOK
-	err = w.until(ctx, len(chosen), func(p picture) (time.Duration, bool) {
+	err := a.followMachines(ctx, l, limit, len(chosen), func(p picture) (time.Duration, bool) {
 		for _, m := range chosen {
 			now, known := p.machine(m.ID)
 			switch {
@@ -123,7 +117,7 @@ func (a *app) awaitForgotten(ctx context.Context, l *line, chosen []api.Machine,
 			}
 		}
 		return 0, len(open) == 0
-	}, func() string {
+	}, func(picture) string {
 		return fmt.Sprintf("waiting for the engine to forget %s", count(len(open), "machine"))
 	})
 	var why gaveUp

@@ -163,7 +163,7 @@ func writeDrain(line func(key, format string, args ...any), d api.MachineDetail,
 		line("", "%s: %s", name, cmp.Or(drain.Moving[name], "to leave"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(drain.Stuck)) {
-		line("", "%s cannot leave: %s", name, drain.Stuck[name])
+		line("", "%s cannot leave: %s", name, obstacle(drain.Stuck[name]))
 	}
 }
 

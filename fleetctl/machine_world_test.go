@@ -26,18 +26,22 @@ const sessionTTL = time.Minute
 //
 //	/fails     ends at once, with status 3
 //	/homesick  does so on every machine but the first
+//	/moody     does so in every boot but the first
 //	/dies      lives a little longer, well within the grace that fleetctl gives a start
 //	/flaps     likewise
 //	/slow      takes until "cluster finish UNIT" to be started and to be stopped
 //
 // A unit with ConditionPathExists=/nonexistent is not started, as anywhere.
-func programs(id cluster.MachineID) map[string]systemdtest.Program {
+func programs(id cluster.MachineID, boot string) map[string]systemdtest.Program {
 	fails := systemdtest.Program{Ends: true, Status: 3, Log: []string{"boom: no such table", "exiting"}}
 	dies := fails
 	dies.After = grace / 5
 	all := map[string]systemdtest.Program{"/fails": fails, "/dies": dies, "/flaps": dies, "/slow": {Held: true}}
 	if id != firstMachine {
 		all["/homesick"] = fails
+	}
+	if boot != "boot" {
+		all["/moody"] = fails
 	}
 	return all
 }
@@ -61,7 +65,7 @@ type machine struct {
 // startMachine has the machine with that number join the cluster, in a boot of that id.
 func startMachine(store *memory.Server, id cluster.MachineID, number int, boot string) *machine {
 	m := &machine{id: id, host: systemdtest.NewHost(), client: store.Client()}
-	for path, p := range programs(id) {
+	for path, p := range programs(id, boot) {
 		m.host.Install(path, p)
 	}
 	connection := m.host.Manager()

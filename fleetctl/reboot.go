@@ -40,7 +40,7 @@ func (a *app) rebootAll(ctx context.Context, l *line, chosen []api.Machine, f dr
 type reboot struct {
 	*departure
 	boot   string // that it was in
-	watch  *drainWatch
+	watch  *machineWatch
 	empty  time.Time // when all that could leave had left
 	down   bool
 	doing  string      // for who watches
@@ -63,8 +63,8 @@ func (r *reboot) run(ctx context.Context, limit time.Duration) error {
 		return err
 	}
 	var err error
-	if r.watch, err = r.app.openDrainWatch(ctx, r.line); err != nil {
-		return err
+	if r.watch, err = r.app.openMachineWatch(ctx, r.line); err != nil {
+		return r.ends(err)
 	}
 	defer r.watch.close()
 	r.watch.within(limit)
@@ -74,6 +74,9 @@ func (r *reboot) run(ctx context.Context, limit time.Duration) error {
 		return r.ends(err)
 	case r.code != exitOK:
 		return ended(r.code)
+	}
+	if err := r.remain(ctx); err != nil {
+		return err
 	}
 	failed, err := r.settle(ctx)
 	if err != nil {
@@ -98,11 +101,11 @@ func (r *reboot) run(ctx context.Context, limit time.Duration) error {
 }
 
 func (r *reboot) words() string {
+	if r.empty.IsZero() || r.watch == nil {
+		return r.progress(nil)
+	}
 	if r.watch.newest.broken != nil {
 		return r.watch.newest.broken.Error()
-	}
-	if r.empty.IsZero() {
-		return r.progress(nil)
 	}
 	return fmt.Sprintf("%s: %s, %s since it is empty", r.m.ID.Short(), r.doing, ago(time.Since(r.empty)))
 }
@@ -127,7 +130,7 @@ func (r *reboot) follow(ctx context.Context, p picture) (again time.Duration) {
 	here := known && !isAway(m)
 	switch {
 	case here && m.BootID != r.boot:
-		r.reborn(ctx, m)
+		r.reborn(m)
 		return 0
 	case here && m.Drain == nil:
 		return r.perhaps("undrained", func() { r.fail(exitRefused, "is not drained any more: somebody has ended that before it was rebooted") })
@@ -137,13 +140,10 @@ func (r *reboot) follow(ctx context.Context, p picture) (again time.Duration) {
 		r.leave(ctx, m.Drain)
 		r.wait(m.Drain)
 		if len(m.Drain.Moving) == 0 {
-			return r.emptied(m)
+			r.emptied(m)
 		}
 		return 0
 	case !r.down:
-		if known {
-			r.leave(ctx, nil)
-		}
 		r.noteEmpty()
 		r.down, r.doing = true, "waiting for it to come back"
 		r.app.say("%s has gone down", nameOf(r.m))
@@ -152,19 +152,14 @@ func (r *reboot) follow(ctx context.Context, p picture) (again time.Duration) {
 }
 
 // emptied tells once that all that can leave has left.
-func (r *reboot) emptied(m api.Machine) (again time.Duration) {
-	if r.empty.IsZero() && len(m.Drain.Stuck) > 0 {
-		return r.perhapsStuck(m)
+func (r *reboot) emptied(m api.Machine) {
+	if !r.empty.IsZero() {
+		return
+	}
+	if n := len(m.Drain.Stuck); n > 0 {
+		r.app.complain("%s that cannot leave %s with the machine: %s", count(n, "unit"), stops(n), r.rest())
 	}
 	r.noteEmpty()
-	return 0
-}
-
-func (r *reboot) perhapsStuck(m api.Machine) time.Duration {
-	return r.perhaps("stuck", func() {
-		r.app.complain("%s that cannot leave %s with the machine: %s", count(len(m.Drain.Stuck), "unit"), stops(len(m.Drain.Stuck)), r.rest())
-		r.noteEmpty()
-	})
 }
 
 func stops(n int) string {
@@ -179,18 +174,38 @@ func (r *reboot) noteEmpty() {
 		return
 	}
 	r.empty, r.doing = time.Now(), "waiting for its fleetd to reboot it"
-	r.wanted = append(slices.Clone(r.global), slices.Sorted(maps.Keys(r.stuck))...)
 	r.app.say("%s has nothing left that can leave, after %s; it is rebooted now", nameOf(r.m), ago(r.empty.Sub(r.begun)))
 }
 
 // reborn takes in a machine under another boot.
-func (r *reboot) reborn(_ context.Context, m api.Machine) {
+func (r *reboot) reborn(m api.Machine) {
 	r.noteEmpty()
 	r.m, r.doing = m, "back, and "+machineState(m)
 	switch m.State {
 	case cluster.StateReady, cluster.StateCordoned, cluster.StateDraining:
 		r.ended = true
 	}
+}
+
+// remain finds out what has to be up on the machine that is back: what is global, and what was there and has not left.
+func (r *reboot) remain(ctx context.Context) error {
+	var detail api.MachineDetail
+	err := r.line.insist(ctx, func(c *api.Client) (err error) {
+		detail, err = c.Machine(ctx, r.m.ID)
+		return err
+	})
+	if err != nil {
+		return remote(fmt.Errorf("get machine %s: %w", r.m.ID, err))
+	}
+	stayed := make(map[unit.Name]bool)
+	for _, o := range detail.Ordered {
+		if o.Global || r.there[o.Name] {
+			r.wanted = append(r.wanted, o.Name)
+			stayed[o.Name] = r.there[o.Name]
+		}
+	}
+	r.keep(ctx, stayed)
+	return nil
 }
 
 // settle waits until what stayed on the machine is up again there, and tells whether some of it failed.

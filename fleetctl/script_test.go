@@ -58,6 +58,7 @@ const patience = time.Minute
 //	cluster destroy UNIT          as another user
 //	cluster lose                  the machine 1111aaaa is gone
 //	cluster silence               its fleetd is stopped, and its lease lives on
+//	cluster draining UNIT         block until the unit is on its way off a machine that is drained, and whoever asked for it was answered
 //	cluster reboot                it goes down, once nothing is left of what a drain for a reboot has leave it
 //	cluster boot                  it comes up again, in another boot
 //	cluster write UNIT MACHINE SECONDS TEXT
@@ -190,6 +191,9 @@ func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(d.world.lose(ctx))
 	case "silence":
 		ts.Check(d.world.silence(ctx))
+	case "draining":
+		ts.Check(d.world.draining(ctx, name))
+		d.idle()
 	case "reboot":
 		ts.Check(d.world.reboot(ctx))
 	case "boot":

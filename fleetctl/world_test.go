@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"fleet/api"
 	"fleet/cluster"
@@ -27,6 +29,7 @@ type world struct {
 	first  *machine
 	second *machine
 	api    *reader // what the API has heard of; nil while there is none
+	boots  int     // of the first machine, besides the one at the beginning
 }
 
 const (
@@ -147,12 +150,28 @@ func (w *world) reboot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	time.Sleep(5 * pictureDelay) // a host takes longer to go down than fleetctl to look
 	return w.lose(ctx)
+}
+
+// draining blocks until a drain has a unit be on its way.
+func (w *world) draining(ctx context.Context, name unit.Name) error {
+	return w.await(ctx, func(s *cluster.Snapshot) bool { return leaves(s, name) })
+}
+
+// leaves tells whether a unit is on its way off a machine that is drained.
+func leaves(s *cluster.Snapshot, name unit.Name) bool {
+	return slices.ContainsFunc(s.Machines(), func(id cluster.MachineID) bool {
+		_, moving := s.Draining(id).Moving[name]
+		return moving
+	})
 }
 
 // boot has the first machine, which was lost, come up again.
 func (w *world) boot(ctx context.Context) error {
-	w.first = startMachine(w.store, firstMachine, 1, "next boot")
+	time.Sleep(5 * pictureDelay) // nor does it come up sooner
+	w.boots++
+	w.first = startMachine(w.store, firstMachine, 1, fmt.Sprintf("boot %d", w.boots))
 	return w.await(ctx, func(s *cluster.Snapshot) bool { return settled(s, firstMachine) })
 }
 
@@ -191,7 +210,7 @@ func (w *world) finish(ctx context.Context, name unit.Name) error {
 		w.first.host.Release(name)
 		w.second.host.Release(name)
 		phase, _ := s.Status(name).Outcome()
-		return phase != cluster.Working
+		return phase != cluster.Working && !leaves(s, name)
 	})
 }
 

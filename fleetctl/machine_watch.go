@@ -12,14 +12,14 @@ import (
 )
 
 // noneOfThem fits no unit's name: a stream of machines alone.
-const noneOfThem unit.Glob = "/"
+const noneOfThem unit.Glob = "/*"
 
 // calm is how long something has to stay as it is before it is taken for the end: that nothing is on its way any more while
 // there are units that cannot leave, for instance. The engine may be about to look again.
 const calm = time.Second
 
-// drainWatch follows the machines of a drain.
-type drainWatch struct {
+// machineWatch follows machines, over interruptions.
+type machineWatch struct {
 	app      *app
 	line     *line
 	pictures chan picture
@@ -31,10 +31,10 @@ type drainWatch struct {
 	after  time.Duration // of limit
 }
 
-// openDrainWatch returns when the stream is in step with the cluster.
-func (a *app) openDrainWatch(ctx context.Context, l *line) (*drainWatch, error) {
+// openMachineWatch returns when the stream is in step with the cluster.
+func (a *app) openMachineWatch(ctx context.Context, l *line) (*machineWatch, error) {
 	inner, cancel := context.WithCancel(ctx)
-	w := &drainWatch{app: a, line: l, pictures: make(chan picture), ended: make(chan error, 1), cancel: cancel}
+	w := &machineWatch{app: a, line: l, pictures: make(chan picture), ended: make(chan error, 1), cancel: cancel}
 	o := api.EventsOptions{Globs: []unit.Glob{noneOfThem}, Machines: true, Absent: true}
 	go func() { w.ended <- watchPicture(inner, l.events(), o, w.pictures) }()
 	first := time.NewTimer(time.Duration(a.requestTimeout))
@@ -49,18 +49,32 @@ func (a *app) openDrainWatch(ctx context.Context, l *line) (*drainWatch, error) 
 	}
 	cancel()
 	switch {
-	case err == nil:
-		err = ctx.Err()
+	case ctx.Err() != nil || err == nil:
+		return nil, gaveUp("interrupted")
 	case errors.Is(err, api.ErrNotFound):
 		return nil, &fault{exitError, errors.New("the server has no event stream to wait on, as fleet 1 had none; add --no-block")}
 	}
 	return nil, remote(fmt.Errorf("follow events: %w", err))
 }
 
-func (w *drainWatch) close() { w.cancel() }
+// followMachines follows machines for as long as one thing is waited for.
+func (a *app) followMachines(
+	ctx context.Context, l *line, limit time.Duration, machines int,
+	look func(picture) (again time.Duration, enough bool), words func(picture) string,
+) error {
+	w, err := a.openMachineWatch(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	w.within(limit)
+	return w.until(ctx, machines, look, func() string { return words(w.newest) })
+}
+
+func (w *machineWatch) close() { w.cancel() }
 
 // within sets how long is waited from now on; 0: for ever.
-func (w *drainWatch) within(limit time.Duration) {
+func (w *machineWatch) within(limit time.Duration) {
 	w.limit, w.after = nil, limit
 	if limit > 0 {
 		w.limit = time.After(limit)
@@ -74,7 +88,7 @@ func (g gaveUp) Error() string { return string(g) }
 
 // until blocks until look, which is called with every picture and again when it asks for that, says that it has seen enough. words are
 // for a person who watches meanwhile.
-func (w *drainWatch) until(ctx context.Context, machines int, look func(picture) (again time.Duration, enough bool), words func() string) error {
+func (w *machineWatch) until(ctx context.Context, machines int, look func(picture) (again time.Duration, enough bool), words func() string) error {
 	p := newProgress(w.app, machines)
 	defer p.stop()
 	for {
