@@ -21,7 +21,6 @@ const calm = time.Second
 // machineWatch follows machines, over interruptions.
 type machineWatch struct {
 	app      *app
-	line     *line
 	pictures chan picture
 	ended    chan error
 	cancel   context.CancelFunc
@@ -31,30 +30,16 @@ type machineWatch struct {
 	after  time.Duration // of limit
 }
 
-// openMachineWatch returns when the stream is in step with the cluster.
-func (a *app) openMachineWatch(ctx context.Context, l *line) (*machineWatch, error) {
-	inner, cancel := context.WithCancel(ctx)
-	w := &machineWatch{app: a, line: l, pictures: make(chan picture), ended: make(chan error, 1), cancel: cancel}
+// openMachineWatch follows machines from now on. The cluster has answered before: whatever breaks is waited for.
+func (a *app) openMachineWatch(ctx context.Context, l *line) *machineWatch {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &machineWatch{
+		app: a, pictures: make(chan picture), ended: make(chan error, 1), cancel: cancel,
+		newest: picture{broken: errors.New("connecting")},
+	}
 	o := api.EventsOptions{Globs: []unit.Glob{noneOfThem}, Machines: true, Absent: true}
-	go func() { w.ended <- watchPicture(inner, l.events(), o, w.pictures) }()
-	first := time.NewTimer(time.Duration(a.requestTimeout))
-	defer first.Stop()
-	var err error
-	select {
-	case w.newest = <-w.pictures:
-		return w, nil
-	case err = <-w.ended:
-	case <-first.C:
-		err = lateStream(time.Duration(a.requestTimeout))
-	}
-	cancel()
-	switch {
-	case ctx.Err() != nil || err == nil:
-		return nil, gaveUp("interrupted")
-	case errors.Is(err, api.ErrNotFound):
-		return nil, &fault{exitError, errors.New("the server has no event stream to wait on, as fleet 1 had none; add --no-block")}
-	}
-	return nil, remote(fmt.Errorf("follow events: %w", err))
+	go func() { w.ended <- watchPicture(ctx, l.events(), o, true, w.pictures) }()
+	return w
 }
 
 // followMachines follows machines for as long as one thing is waited for.
@@ -62,10 +47,7 @@ func (a *app) followMachines(
 	ctx context.Context, l *line, limit time.Duration, machines int,
 	look func(picture) (again time.Duration, enough bool), words func(picture) string,
 ) error {
-	w, err := a.openMachineWatch(ctx, l)
-	if err != nil {
-		return err
-	}
+	w := a.openMachineWatch(ctx, l)
 	defer w.close()
 	w.within(limit)
 	return w.until(ctx, machines, look, func() string { return words(w.newest) })
@@ -115,8 +97,11 @@ func (w *machineWatch) until(ctx context.Context, machines int, look func(pictur
 			case <-ctx.Done():
 				return gaveUp("interrupted")
 			case err := <-w.ended:
-				if err == nil {
+				switch {
+				case err == nil:
 					return gaveUp("interrupted")
+				case errors.Is(err, api.ErrNotFound):
+					return &fault{exitError, errors.New("the server has no event stream to wait on, as fleet 1 had none; add --no-block")}
 				}
 				return remote(fmt.Errorf("follow events: %w", err))
 			}

@@ -62,13 +62,10 @@ func (r *reboot) run(ctx context.Context, limit time.Duration) error {
 	if err := askForDrain(ctx, r.line.now(), []api.Machine{r.m}, true); err != nil {
 		return err
 	}
-	var err error
-	if r.watch, err = r.app.openMachineWatch(ctx, r.line); err != nil {
-		return r.ends(err)
-	}
+	r.watch = r.app.openMachineWatch(ctx, r.line)
 	defer r.watch.close()
 	r.watch.within(limit)
-	err = r.watch.until(ctx, much, func(p picture) (time.Duration, bool) { return r.follow(ctx, p), r.ended }, r.words)
+	err := r.watch.until(ctx, much, func(p picture) (time.Duration, bool) { return r.follow(ctx, p), r.ended }, r.words)
 	switch {
 	case err != nil:
 		return r.ends(err)
@@ -101,7 +98,7 @@ func (r *reboot) run(ctx context.Context, limit time.Duration) error {
 }
 
 func (r *reboot) words() string {
-	if r.empty.IsZero() || r.watch == nil {
+	if r.empty.IsZero() {
 		return r.progress(nil)
 	}
 	if r.watch.newest.broken != nil {
@@ -213,8 +210,15 @@ func (r *reboot) settle(ctx context.Context) (failed bool, err error) {
 	if len(r.wanted) == 0 {
 		return false, nil
 	}
-	follow, err := openWatch(ctx, r.line.now(), r.wanted, time.Duration(r.app.requestTimeout))
-	if err != nil {
+	var follow *watch
+	err = r.line.insist(ctx, func(c *api.Client) (err error) {
+		follow, err = openWatch(ctx, c, r.wanted, time.Duration(r.app.requestTimeout))
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
+		return false, gaveUp("interrupted")
+	case err != nil:
 		return false, err
 	}
 	defer follow.close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ func (a *app) top(cmd *cobra.Command, t *topping, args []string) error {
 	}
 	defer c.Close()
 	pictures, ended := make(chan picture), make(chan error, 1)
-	go func() { ended <- watchPicture(ctx, c.Events, api.EventsOptions{Machines: true}, pictures) }()
+	go func() { ended <- watchPicture(ctx, c.Events, api.EventsOptions{Machines: true}, false, pictures) }()
 	var first picture
 	limit := time.NewTimer(time.Duration(a.requestTimeout))
 	defer limit.Stop()
@@ -132,21 +133,32 @@ const pictureDelay = 100 * time.Millisecond
 // follower opens an event stream, as api.Client.Events does.
 type follower func(ctx context.Context, o api.EventsOptions, fn func(api.Event) error) error
 
-// watchPicture sends a picture when the stream is in step with the cluster, and after every change. It returns nil when ctx ends.
-func watchPicture(ctx context.Context, events follower, o api.EventsOptions, pictures chan<- picture) error {
+// watchPicture sends a picture when the stream is in step with the cluster, and after every change. It returns nil when ctx
+// ends. That there is a cluster is known when something was asked of it before: then not even the first stream has to succeed.
+func watchPicture(ctx context.Context, events follower, o api.EventsOptions, known bool, pictures chan<- picture) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	told, broken := make(chan api.Event), make(chan error)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- reopen(ctx, func(ctx context.Context, inStep func()) error {
+			if known {
+				known = false // once: the pauses between tries are to grow
+				inStep()
+			}
 			return events(ctx, o, func(e api.Event) error {
 				if e.Type == api.EventSync {
 					inStep()
 				}
 				return send(ctx, told, e)
 			})
-		}, func(err error) error { return send(ctx, broken, lost(err)) })
+		}, func(err error) error {
+			var answer *api.Error
+			if errors.As(err, &answer) && answer.Code/100 == 4 && answer.Code != http.StatusTooManyRequests {
+				return err // it will be no other
+			}
+			return send(ctx, broken, lost(err))
+		})
 	}()
 	next := newPicture()
 	synced, last := false, newPicture()
