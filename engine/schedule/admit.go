@@ -119,6 +119,8 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 		return &guest{task: t, order: o, from: elsewhere[0]}
 	case running:
 		return &guest{task: t, order: o}
+	case s.unsure(t):
+		return nil
 	case t.held() || !was && t.story() != nil:
 		return nil // it was taken off because it failed
 	}

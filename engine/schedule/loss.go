@@ -35,6 +35,7 @@ const (
 	waitBrake         // too many were lost at once, see brake.go
 	waitOnLost        // OnLost=wait
 	waitSpan          // ReplaceAfter=
+	waitRestored      // it may run where nobody knows, see orphan.go
 )
 
 // haunt keeps account of which lost machines had which units.
@@ -97,8 +98,11 @@ func (s *State) lastHad(t *task) *machine {
 	return last
 }
 
-// awaited returns the lost machine that the unit waits for; waitNot if it waits for none.
+// awaited returns why the unit waits and for which lost machine, if it is one in particular; waitNot if it does not wait.
 func (s *State) awaited(t *task) (*machine, wait) {
+	if s.unsure(t) {
+		return nil, waitRestored
+	}
 	if len(s.losses.haunted) == 0 {
 		return nil, waitNot
 	}
@@ -142,6 +146,14 @@ func (s *State) replacedAt(t *task, m *machine) time.Time {
 
 // awaitLost has the unit wait for a lost machine to return, or first for one that is back to say whether the unit is there.
 func (s *State) awaitLost(t *task, m *machine, why wait) {
+	if why == waitRestored {
+		s.release(t)
+		s.pend(t.alone(), cluster.Pending{
+			Waiting: true,
+			Message: "waiting until it is certain to have ended wherever it was before the store was restored (AtMostOnce)",
+		})
+		return
+	}
 	if back := t.alone().unheard(); back != nil {
 		s.hearOut(t.alone(), back)
 		return

@@ -18,3 +18,23 @@ func (s *State) orphan(t *task) bool {
 	}
 	return false
 }
+
+// unsure tells whether a unit that says AtMostOnce may run where nobody knows. In a store that was restored, its orders are those of
+// the backup, and it may have gone elsewhere since. Its fence ends it there, since all sessions of that history have ended;
+// until that is certain it is started nowhere. All leaders of an epoch are of sessions that began in it, and have patience for as
+// long as a lease lives from then on.
+func (s *State) unsure(t *task) bool {
+	return s.epoch.Number > 0 && s.patient() && exclusive(t) && t.wanted() && !t.record.Global
+}
+
+// wakeUnsure has those looked at that have waited for that.
+func (s *State) wakeUnsure() {
+	if s.epoch.Number == 0 {
+		return
+	}
+	for _, t := range s.tasks {
+		if exclusive(t) && t.wanted() && !t.hasHome() {
+			s.wake(t)
+		}
+	}
+}

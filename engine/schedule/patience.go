@@ -32,6 +32,7 @@ func (s *State) loseIfDue() {
 	for m := range s.losses.gone.of {
 		s.wakeHaunted(m)
 	}
+	s.wakeUnsure()
 }
 
 // Again is when to call Decide even if nothing has happened; zero if there is no need.

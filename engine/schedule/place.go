@@ -24,7 +24,7 @@ func (s *State) house(t *task) {
 		s.hold(t)
 		return
 	}
-	if m, why := s.awaited(t); m != nil {
+	if m, why := s.awaited(t); why != waitNot {
 		s.awaitLost(t, m, why)
 		return
 	}
