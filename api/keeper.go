@@ -10,8 +10,8 @@ import (
 // Keeper looks after the cluster of etcd that all records are in. Status and Snapshot need no majority of it.
 type Keeper interface {
 	Status(ctx context.Context) (cluster.Store, error)
-	// First are the first members, NAME=PEER-URL with commas between them, as this fleetd was told.
-	First() string
+	// First are the members that there once were, NAME=PEER-URL of each with commas between them.
+	First(ctx context.Context) string
 
 	// Add adds a member that does not count until it has learned what the others have.
 	Add(ctx context.Context, peerURLs []string) (cluster.StoreMember, error)

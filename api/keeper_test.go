@@ -61,7 +61,7 @@ func (k *fakeKeeper) Status(context.Context) (cluster.Store, error) {
 	return s, nil
 }
 
-func (k *fakeKeeper) First() string {
+func (k *fakeKeeper) First(context.Context) string {
 	return "a=http://192.0.2.1:2380,b=http://192.0.2.2:2380,c=http://192.0.2.3:2380"
 }
 
@@ -209,7 +209,7 @@ func TestTheStoreIsRecoveredWhileNothingElseAnswers(t *testing.T) {
 		t.Errorf("replaced: %+v, %v", added, err)
 	}
 	_, err = f.client.ReplaceMember(t.Context(), "z", "")
-	refused(t, err, http.StatusNotFound, "does not know its peer URL")
+	refused(t, err, http.StatusNotFound, "its peer URL is not known")
 	f.stop()
 	if _, err := f.client.Store(t.Context()); !errors.Is(err, api.ErrUnavailable) {
 		t.Errorf("a fleetd that stops tells of the store: %v", err)

@@ -146,8 +146,8 @@ func (s *Server) putMember(w http.ResponseWriter, r *http.Request, name string) 
 	case found:
 		peerURLs = lost.PeerURLs
 	default:
-		if peerURLs = firstURLs(k.First(), name); len(peerURLs) == 0 {
-			return &Error{http.StatusNotFound, fmt.Sprintf("there is no member %s, and this fleetd does not know its peer URL: give it", name)}
+		if peerURLs = firstURLs(k.First(r.Context()), name); len(peerURLs) == 0 {
+			return &Error{http.StatusNotFound, fmt.Sprintf("there is no member %s, and its peer URL is not known: give it", name)}
 		}
 	}
 	if !found {

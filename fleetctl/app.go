@@ -85,7 +85,8 @@ func (a *app) root() *cobra.Command {
 			if _, none := cmd.Annotations[offline]; none {
 				return nil
 			}
-			return a.chooseEndpoint(cmd.Context())
+			_, store := cmd.Annotations[aboutStore]
+			return a.chooseEndpoint(cmd.Context(), store)
 		},
 	}
 	root.SetOut(a.stdout)

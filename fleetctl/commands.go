@@ -23,6 +23,9 @@ func (a *app) groups() []group {
 			a.cordonCommand(), a.uncordonCommand(), a.drainCommand(), a.undrainCommand(), a.labelCommand(), a.forgetCommand(),
 			a.rebalanceCommand(), a.sshCommand(),
 		}},
+		{"store", "Store", []*cobra.Command{
+			a.storeCommand(),
+		}},
 		{"files", "Files", []*cobra.Command{
 			a.planCommand(), a.diffCommand(), a.verifyCommand(), a.exportCommand(), a.importCommand(),
 		}},

@@ -83,7 +83,7 @@ func (a *app) completeFrom(cmd *cobra.Command, begun string, names nameSource) [
 	defer func() { a.stderr = stderr }()
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
 	defer cancel()
-	if a.prepare(cmd) != nil || a.chooseEndpoint(ctx) != nil {
+	if a.prepare(cmd) != nil || a.chooseEndpoint(ctx, false) != nil {
 		return nil
 	}
 	c, err := a.connect()

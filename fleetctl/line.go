@@ -38,7 +38,7 @@ func (l *line) now() *api.Client {
 func (l *line) redial(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.app.chooseEndpoint(ctx); err != nil {
+	if err := l.app.chooseEndpoint(ctx, false); err != nil {
 		return err
 	}
 	c, err := l.app.connect()

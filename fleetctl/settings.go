@@ -147,15 +147,16 @@ func (a *app) readEnvironment(flags *pflag.FlagSet) error {
 // offline marks commands that need no fleetd.
 const offline = "offline"
 
-// chooseEndpoint finds the first of several endpoints that answers.
-func (a *app) chooseEndpoint(ctx context.Context) error {
+// chooseEndpoint finds the first of several endpoints that answers. About the store, one
+// answers that cannot answer anything else.
+func (a *app) chooseEndpoint(ctx context.Context, store bool) error {
 	a.endpoints = cmp.Or(a.endpoints, a.endpoint)
 	if !strings.Contains(a.endpoints, ",") {
 		return nil
 	}
 	var silent []error
 	for _, endpoint := range strings.Split(a.endpoints, ",") {
-		err := a.try(ctx, strings.TrimSpace(endpoint))
+		err := a.try(ctx, strings.TrimSpace(endpoint), store)
 		var f *fault
 		if err == nil || errors.As(err, &f) && f.code != exitUnreachable {
 			return err
@@ -166,7 +167,7 @@ func (a *app) chooseEndpoint(ctx context.Context) error {
 }
 
 // try makes an endpoint the one that is used, and asks it something small.
-func (a *app) try(ctx context.Context, endpoint string) error {
+func (a *app) try(ctx context.Context, endpoint string, store bool) error {
 	a.endpoint = endpoint
 	c, err := a.connect()
 	if err != nil {
@@ -175,7 +176,11 @@ func (a *app) try(ctx context.Context, endpoint string) error {
 	defer c.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, endpointPatience, fmt.Errorf("no answer within %s", endpointPatience))
 	defer cancel()
-	_, err = c.Machines(ctx)
+	if store {
+		_, err = c.Store(ctx)
+	} else {
+		_, err = c.Machines(ctx)
+	}
 	return remote(err)
 }
 

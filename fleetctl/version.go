@@ -47,7 +47,7 @@ func (a *app) version(cmd *cobra.Command) error {
 }
 
 func (a *app) serverVersion(ctx context.Context) (string, error) {
-	if err := a.chooseEndpoint(ctx); err != nil {
+	if err := a.chooseEndpoint(ctx, false); err != nil {
 		return "", err
 	}
 	c, err := a.connect()

@@ -92,7 +92,8 @@ func (k *keeper) reachable(ctx context.Context) ([]string, error) {
 	return all, err
 }
 
-// markKey is in an etcd whose members run in fleetds, so that one without a member knows. It lies beside all of fleet's records.
+// markKey is in an etcd whose members run in fleetds, so that one without a member knows. It lies beside all of fleet's records, and
+// has who the members were to begin with: NAME=PEER-URL of each, with commas between them.
 const markKey = "fleet/embedded"
 
 // mark has those know that have no member that etcd is embedded. It is tried until the store has it, or ctx ends.
@@ -100,7 +101,7 @@ func (k *keeper) mark(ctx context.Context) error {
 	for k.member != nil {
 		_, err := k.client.Txn(ctx, registry.Txn{
 			If:   []registry.Compare{registry.Absent(markKey)},
-			Then: []registry.Op{registry.Put(markKey, []byte("the members of this etcd run in fleetds"), 0)},
+			Then: []registry.Op{registry.Put(markKey, []byte(k.settings.EtcdInitialCluster), 0)},
 		})
 		if err == nil {
 			return nil
@@ -114,11 +115,25 @@ func (k *keeper) mark(ctx context.Context) error {
 	return nil
 }
 
+// markFormer notes who the members were that a store which was made anew has no more, for who brings them back.
+func (k *keeper) markFormer(ctx context.Context, former []embedded.Known) {
+	all := strings.FieldsFunc(k.settings.EtcdInitialCluster, func(r rune) bool { return r == ',' })
+	for _, m := range former {
+		for _, u := range m.PeerURLs {
+			all = union(all, []string{m.Name + "=" + u})
+		}
+	}
+	_, err := k.client.Txn(ctx, registry.Txn{Then: []registry.Op{registry.Put(markKey, []byte(strings.Join(all, ",")), 0)}})
+	if err != nil {
+		k.log.Warn("cannot note who the members of etcd were", "err", err)
+	}
+}
+
 const markRetry = 10 * time.Second
 
 func (k *keeper) marked(ctx context.Context) bool {
-	found, err := k.client.Has(ctx, markKey)
-	return err == nil && found
+	noted, err := k.client.Peek(ctx, markKey)
+	return err == nil && noted != nil
 }
 
 // noMember says why nothing can be recovered or restored here.
@@ -144,16 +159,31 @@ func (k *keeper) Status(ctx context.Context) (cluster.Store, error) {
 	}
 	s.Embedded, s.Condition = true, k.member.Condition()
 	if err != nil {
-		s.Problem, err = err.Error(), nil
+		s.Problem = err.Error()
 	}
-	for i, m := range s.Members {
-		s.Members[i].Local = m.ID == k.member.ID()
+	for _, known := range k.member.Known() {
+		m, found := s.NamedMember(known.ID)
+		switch {
+		case found && known.Local:
+			i := slices.IndexFunc(s.Members, func(o cluster.StoreMember) bool { return o.ID == m.ID })
+			s.Members[i].Local = true
+		case err != nil:
+			s.Members = append(s.Members, cluster.StoreMember{
+				ID: known.ID, Name: known.Name, PeerURLs: known.PeerURLs, Local: known.Local, Problem: "not known: etcd does not serve here",
+			})
+		}
 	}
-	return s, err
+	return s, nil
 }
 
 // First implements api.Keeper.
-func (k *keeper) First() string { return k.settings.EtcdInitialCluster }
+func (k *keeper) First(ctx context.Context) string {
+	noted, err := k.client.Peek(ctx, markKey)
+	if err != nil || len(noted) == 0 {
+		return k.settings.EtcdInitialCluster
+	}
+	return string(noted)
+}
 
 // Add implements api.Keeper.
 func (k *keeper) Add(ctx context.Context, peerURLs []string) (cluster.StoreMember, error) {
@@ -172,9 +202,11 @@ func (k *keeper) Recover(ctx context.Context) error {
 		return k.noMember(ctx)
 	}
 	k.log.Warn("etcd is made anew out of this machine's member, as an operator asked for")
+	former := k.member.Known()
 	if err := k.member.Recover(ctx); err != nil {
 		return fmt.Errorf("recover etcd from this machine's member: %w", err)
 	}
+	k.markFormer(ctx, former)
 	return nil
 }
 
@@ -184,6 +216,7 @@ func (k *keeper) Restore(ctx context.Context, snapshot io.Reader) error {
 		return k.noMember(ctx)
 	}
 	k.log.Warn("etcd is made anew out of a snapshot, as an operator asked for")
+	former := k.member.Known()
 	err := k.member.Restore(ctx, snapshot)
 	if errors.Is(err, embedded.ErrNoSnapshot) {
 		return cluster.ErrNoSnapshot
@@ -191,6 +224,7 @@ func (k *keeper) Restore(ctx context.Context, snapshot io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("restore a snapshot of etcd: %w", err)
 	}
+	k.markFormer(ctx, former)
 	if err := k.restored(ctx); err != nil {
 		return fmt.Errorf("begin a new epoch of the restored etcd: %w", err)
 	}

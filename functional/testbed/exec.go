@@ -123,3 +123,16 @@ func (h *Host) openRoot() (*os.Root, error) {
 	}
 	return root, nil
 }
+
+// RemoveAll removes a file or folder of the host, running or off, with all that is in it.
+func (h *Host) RemoveAll(path string) error {
+	root, err := h.openRoot()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.RemoveAll(strings.Trim(path, "/")); err != nil {
+		return fmt.Errorf("remove on %s: %w", h.Name, err)
+	}
+	return nil
+}

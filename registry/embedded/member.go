@@ -23,7 +23,6 @@ type Member struct {
 
 	mu        sync.Mutex
 	condition string // empty: it serves
-	id        string
 }
 
 // order is a change to the data, which is made while the member is stopped.
@@ -68,27 +67,13 @@ func (m *Member) Condition() string {
 	return m.condition
 }
 
-// ID is that of the member among all members while it serves; empty: it does not.
-func (m *Member) ID() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.id
-}
-
 // is notes what the member is doing now, and tells whether that is news.
 func (m *Member) is(condition string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	news := m.condition != condition
-	m.condition, m.id = condition, ""
+	m.condition = condition
 	return news
-}
-
-// serves notes that the member serves, as which one.
-func (m *Member) serves(s *Server) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.condition, m.id = "", s.etcd.Server.MemberID().String()
 }
 
 // Run runs the member until ctx ends, or it can neither serve nor wait. It may be called once.
@@ -150,7 +135,7 @@ func (m *Member) life(ctx context.Context, serving func()) (*order, error) {
 	if next, err := m.becomeFull(ctx, s); next != nil || err != nil || ctx.Err() != nil {
 		return next, err
 	}
-	m.serves(s)
+	m.is("")
 	m.config.Endpoints(s.Endpoints())
 	serving()
 	return m.serve(ctx, s)

@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,8 +28,29 @@ const (
 
 // notes are what a member remembers of its cluster.
 type notes struct {
-	Self  types.ID `json:"self"`
-	Peers []string `json:"peers"` // peer URLs of the others
+	Self    types.ID             `json:"self"`
+	Members []*membership.Member `json:"members"` // sorted by id
+}
+
+// Known is a member of which was heard.
+type Known struct {
+	ID       string // in hexadecimal digits
+	Name     string
+	PeerURLs []string
+	Local    bool // it is this one
+}
+
+// Known are the members of which this one heard last, for when etcd itself does not serve.
+func (m *Member) Known() []Known {
+	n, err := m.notes()
+	if err != nil {
+		m.log.Warn("cannot tell who the members of etcd were", "err", err)
+	}
+	var all []Known
+	for _, o := range n.Members {
+		all = append(all, Known{ID: o.ID.String(), Name: o.Name, PeerURLs: o.PeerURLs, Local: o.ID == n.Self})
+	}
+	return all
 }
 
 func (m *Member) path(name string) string { return filepath.Join(m.config.DataDir, name) }
@@ -48,20 +71,13 @@ func (m *Member) notes() (notes, error) {
 
 // remember writes down who the members are, if that is news.
 func (m *Member) remember(self types.ID, all []*membership.Member) error {
-	now := notes{Self: self}
-	for _, other := range all {
-		if other.ID != self {
-			now.Peers = append(now.Peers, other.PeerURLs...)
-		}
-	}
-	slices.Sort(now.Peers)
-	was, err := m.notes()
-	if err == nil && was.Self == now.Self && slices.Equal(was.Peers, now.Peers) {
-		return nil
-	}
-	data, err := json.Marshal(now)
+	slices.SortFunc(all, func(a, b *membership.Member) int { return cmp.Compare(a.ID, b.ID) })
+	data, err := json.Marshal(notes{Self: self, Members: all})
 	if err != nil {
 		return fmt.Errorf("encode who the members of etcd are: %w", err)
+	}
+	if was, err := os.ReadFile(m.path(notesFile)); err == nil && bytes.Equal(was, data) {
+		return nil
 	}
 	return m.write(notesFile, data)
 }
@@ -80,7 +96,11 @@ func (m *Member) peers() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := slices.DeleteFunc(slices.Concat(first, n.Peers), func(u string) bool { return slices.Contains(own, u) })
+	all := first
+	for _, o := range n.Members {
+		all = append(all, o.PeerURLs...)
+	}
+	all = slices.DeleteFunc(all, func(u string) bool { return slices.Contains(own, u) })
 	slices.Sort(all)
 	return slices.Compact(all), nil
 }

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,14 +11,16 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/proto"
 
 	"fleet/cluster"
 )
 
 const (
-	// memberPatience is how long one member may take to say how it is.
+	// memberPatience is how long the members may take to say how they are.
 	memberPatience = 2 * time.Second
 
 	// settled is for how long etcd may refuse changes of its members, because it wants to have seen all of
@@ -36,47 +39,59 @@ func (c *Client) Use(endpoints []string) {
 // Endpoints are those in use.
 func (c *Client) Endpoints() []string { return c.etcd.Endpoints() }
 
-// Store tells who the members are and how each of them is. Without a majority it tells what the members that answer have.
+// Store tells who the members are and how each of them is. Without a majority it tells what the member has that answers.
 func (c *Client) Store(ctx context.Context) (cluster.Store, error) {
-	resp, problem := c.memberList(ctx)
-	if resp == nil {
+	agreed, problem := []*pb.Member(nil), error(nil)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		agreed, problem = c.memberList(ctx)
+	}()
+	known, err := c.memberList(ctx, clientv3.WithSerializable())
+	s := c.examined(ctx, known)
+	<-done
+	switch {
+	case problem == nil && !slices.EqualFunc(known, agreed, func(a, b *pb.Member) bool { return proto.Equal(a, b) }):
+		return c.examined(ctx, agreed), nil
+	case problem != nil && err != nil:
 		return cluster.Store{}, problem
-	}
-	var s cluster.Store
-	if problem != nil {
+	case problem != nil:
 		s.Problem = problem.Error()
 	}
-	s.Members = make([]cluster.StoreMember, len(resp.Members))
-	var wg sync.WaitGroup
-	for i, m := range resp.Members {
-		s.Members[i] = cluster.StoreMember{
-			ID: memberID(m.ID), Name: m.Name, PeerURLs: m.PeerURLs, ClientURLs: m.ClientURLs, Learner: m.IsLearner,
-		}
-		wg.Go(func() { c.examine(ctx, &s.Members[i]) })
-	}
-	wg.Wait()
 	return s, nil
 }
 
 func memberID(id uint64) string { return strconv.FormatUint(id, 16) }
 
-// memberList asks for the members as a majority has them, and if there is none as the member has them that answers; the
-// error then says why.
-func (c *Client) memberList(ctx context.Context) (*clientv3.MemberListResponse, error) {
-	limited, cancel := context.WithTimeout(ctx, c.timeout)
+// memberList asks for the members: as a majority has them, or otherwise as one has them.
+func (c *Client) memberList(ctx context.Context, opts ...clientv3.OpOption) ([]*pb.Member, error) {
+	limited, cancel := context.WithTimeout(ctx, memberPatience)
 	defer cancel()
-	resp, err := c.etcd.MemberList(limited)
-	if err == nil {
-		return resp, nil
+	resp, err := c.etcd.MemberList(limited, opts...)
+	if err != nil && limited.Err() != nil {
+		return nil, fmt.Errorf("list the members of etcd: %w within %s", cluster.ErrUnavailable, memberPatience)
 	}
-	problem := c.explain(ctx, limited, "list the members of etcd", err)
-	limited, cancel = context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	resp, err = c.etcd.MemberList(limited, clientv3.WithSerializable())
 	if err != nil {
-		return nil, problem
+		return nil, c.explain(ctx, limited, "list the members of etcd", err)
 	}
-	return resp, problem
+	return resp.Members, nil
+}
+
+// examined is how members are, each asked itself.
+func (c *Client) examined(ctx context.Context, members []*pb.Member) cluster.Store {
+	limited, cancel := context.WithTimeout(ctx, memberPatience)
+	defer cancel()
+	s := cluster.Store{Members: make([]cluster.StoreMember, len(members))}
+	var wg sync.WaitGroup
+	for i, m := range members {
+		s.Members[i] = cluster.StoreMember{
+			ID: memberID(m.ID), Name: m.Name, PeerURLs: m.PeerURLs, ClientURLs: m.ClientURLs, Learner: m.IsLearner,
+		}
+		wg.Go(func() { c.examine(limited, &s.Members[i]) })
+	}
+	wg.Wait()
+	slices.SortStableFunc(s.Members, func(a, b cluster.StoreMember) int { return cmp.Compare(a.Name, b.Name) })
+	return s
 }
 
 // examine asks a member itself how it is.
@@ -85,14 +100,12 @@ func (c *Client) examine(ctx context.Context, m *cluster.StoreMember) {
 		m.Problem = "it has not started yet"
 		return
 	}
-	limited, cancel := context.WithTimeout(ctx, memberPatience)
-	defer cancel()
-	status, err := c.status(limited, m.ClientURLs)
+	status, err := c.status(ctx, m.ClientURLs)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("no answer within %s", memberPatience)
+	}
 	if err != nil {
-		m.Problem = c.explain(ctx, limited, "ask it", err).Error()
-		if limited.Err() != nil && ctx.Err() == nil {
-			m.Problem = fmt.Sprintf("no answer within %s", memberPatience)
-		}
+		m.Problem = err.Error()
 		return
 	}
 	id := strconv.FormatUint(status.Header.MemberId, 16)
@@ -166,15 +179,18 @@ func (c *Client) reconfigure(ctx context.Context, doing string, change func(cont
 	}
 }
 
-// Has tells whether a key is there, as far as the member knows that answers: without a majority too.
-func (c *Client) Has(ctx context.Context, key string) (bool, error) {
+// Peek reads one key as the member has it that answers, without a majority too; nil: it is not there.
+func (c *Client) Peek(ctx context.Context, key string) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	resp, err := c.etcd.Get(limited, key, clientv3.WithSerializable(), clientv3.WithCountOnly())
+	resp, err := c.etcd.Get(limited, key, clientv3.WithSerializable())
 	if err != nil {
-		return false, c.explain(ctx, limited, "read from etcd", err)
+		return nil, c.explain(ctx, limited, "read from etcd", err)
 	}
-	return resp.Count > 0, nil
+	if len(resp.Kvs) == 0 {
+		return nil, nil
+	}
+	return resp.Kvs[0].Value, nil
 }
 
 // Snapshot reads everything that etcd has, from one of its members, with a sum at its end.
