@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 	"go.etcd.io/etcd/server/v3/storage/backend"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
@@ -24,25 +25,48 @@ func openDatabase(log *zap.Logger, path string) database {
 }
 
 // applied tells how far the database has come in the log.
-func (d database) applied() (applied, error) {
-	tx := d.ReadTx()
-	tx.RLock()
-	defer tx.RUnlock()
-	a := applied{members: new(raftpb.ConfState)}
-	a.index, a.term = schema.UnsafeReadConsistentIndex(tx)
-	err := tx.UnsafeForEach(schema.Members, func(_, value []byte) error {
-		var m membership.Member
-		if err := json.Unmarshal(value, &m); err != nil {
+func (d database) applied() applied {
+	index, term := schema.ReadConsistentIndex(d.ReadTx())
+	return applied{index, term}
+}
+
+// alone makes a member the only one, and the others such as were removed, which they are told when they reach it.
+func (d database) alone(log *zap.Logger, self types.ID) error {
+	tx := d.BatchTx()
+	tx.LockOutsideApply()
+	defer tx.Unlock()
+	var own *membership.Member
+	var others [][]byte
+	err := tx.UnsafeForEach(schema.Members, func(key, value []byte) error {
+		m := new(membership.Member)
+		if err := json.Unmarshal(value, m); err != nil {
 			return fmt.Errorf("read a member in the database: %w", err)
 		}
-		if m.IsLearner {
-			a.members.Learners = append(a.members.Learners, uint64(m.ID))
+		if m.ID == self {
+			own = m
 		} else {
-			a.members.Voters = append(a.members.Voters, uint64(m.ID))
+			others = append(others, slices.Clone(key))
 		}
 		return nil
 	})
-	return a, err
+	if err != nil {
+		return err
+	}
+	if own == nil {
+		return fmt.Errorf("this member (%s) is none of those in its own database", self)
+	}
+	own.IsLearner = false
+	value, err := json.Marshal(own)
+	if err != nil {
+		return fmt.Errorf("encode the member: %w", err)
+	}
+	tx.UnsafePut(schema.Members, schema.BackendMemberKey(self), value)
+	for _, key := range others {
+		tx.UnsafeDelete(schema.Members, key)
+		tx.UnsafePut(schema.MembersRemoved, key, []byte("removed"))
+	}
+	schema.MustUnsafeSaveConfStateToBackend(log, tx, &raftpb.ConfState{Voters: []uint64{uint64(self)}})
+	return nil
 }
 
 // revision is the newest in the database, written or compacted.

@@ -115,7 +115,7 @@ func (m *Member) life(ctx context.Context, serving func()) (*order, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded etcd: %w", err)
 	}
-	if err := m.finishRebuild(config); err != nil {
+	if err := m.finishRebuild(); err != nil {
 		return nil, err
 	}
 	if next, err := m.await(ctx, config); next != nil || err != nil || ctx.Err() != nil {
@@ -248,14 +248,9 @@ func (m *Member) start(ctx context.Context, config *embed.Config) (*Server, *ord
 
 // becomeFull has a server that learns made one that counts.
 func (m *Member) becomeFull(ctx context.Context, s *Server) (*order, error) {
-	for s.etcd.Server.IsLearner() {
+	for promoted := false; s.etcd.Server.IsLearner(); {
 		m.is("learns what the other members have")
 		m.config.Endpoints(s.others())
-		_, err := s.etcd.Server.PromoteMember(ctx, uint64(s.etcd.Server.MemberID()))
-		if err == nil {
-			m.log.Info("this member of etcd has learned what the others have, and counts from now on")
-			continue
-		}
 		select {
 		case <-ctx.Done():
 			return nil, nil
@@ -264,6 +259,14 @@ func (m *Member) becomeFull(ctx context.Context, s *Server) (*order, error) {
 		case <-s.etcd.Server.StopNotify():
 			return nil, m.gone(ctx, s)
 		case <-time.After(promoteAgain):
+		}
+		if promoted {
+			continue // until it has heard so itself
+		}
+		// Until it has learned enough this fails, as it should.
+		_, err := s.etcd.Server.PromoteMember(ctx, uint64(s.etcd.Server.MemberID()))
+		if promoted = err == nil; promoted {
+			m.log.Info("this member of etcd has learned what the others have, and counts from now on")
 		}
 	}
 	return nil, nil

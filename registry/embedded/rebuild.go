@@ -120,9 +120,8 @@ func (m *Member) firstAlone(restore bool) error {
 	return m.proven()
 }
 
-// finishRebuild carries out what is written down, and has etcd started as the only member. That it
-// is done is noted when the member serves.
-func (m *Member) finishRebuild(config *embed.Config) error {
+// finishRebuild carries out what is written down. That it is done is noted when the member serves.
+func (m *Member) finishRebuild() error {
 	data, err := os.ReadFile(m.path(rebuildFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -142,17 +141,21 @@ func (m *Member) finishRebuild(config *embed.Config) error {
 			return fmt.Errorf("put the restored database in place: %w", err)
 		}
 	}
-	db := openDatabase(m.zap, m.database())
-	defer db.Close()
-	done, err := db.applied()
+	l, err := openLog(m.zap, filepath.Join(m.path(memberDir), "wal"))
 	if err != nil {
 		return err
 	}
-	if err := endLog(m.zap, filepath.Join(m.path(memberDir), "wal"), done, !r.Restore); err != nil {
+	defer l.Close()
+	db := openDatabase(m.zap, m.database())
+	defer db.Close()
+	if err := db.alone(m.zap, l.self); err != nil {
 		return err
 	}
 	db.raise(r.Revision)
-	config.ForceNewCluster = true
+	db.ForceCommit()
+	if err := l.alone(db.applied(), !r.Restore); err != nil {
+		return err
+	}
 	m.log.Warn("this member of etcd goes on as the only one", "restored", r.Restore, "revision", r.Revision)
 	return nil
 }
