@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"functional/customer":   {"api", "cluster", "unit"},
 	"functional/record":     {"unit"},
 	"functional/simulation": {},
-	"functional/bench":      {},
+	"functional/bench":      {"functional/record", "functional/testbed", "api", "cluster", "unit"},
 	"functional/cluster":    {"functional/testbed", "api", "cluster", "unit"},
 }
 

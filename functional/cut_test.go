@@ -176,3 +176,17 @@ func TestAFleetdThatIsCutOffFromEtcdSaysSo(t *testing.T) {
 		t.Errorf("the unit was %q and is %q", before, now)
 	}
 }
+
+// etcdAddresses are those of all members, embedded or not.
+func (w *world) etcdAddresses() []netip.Addr {
+	var members []netip.Addr
+	for _, e := range w.Etcds() {
+		members = append(members, e.Address)
+	}
+	if members == nil {
+		for _, h := range w.Hosts()[:testbed.EmbeddedMembers] {
+			members = append(members, h.Address)
+		}
+	}
+	return members
+}

@@ -4,6 +4,7 @@ package functional
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -122,4 +123,42 @@ func (w *world) resumeFleetd(h *testbed.Host) {
 	if err := h.ResumeFleetd(w.ctx()); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// mayBreak says that what keeps an AtMostOnce unit from running twice does not hold here, for a reason.
+func (w *world) mayBreak(_ string, names ...unit.Name) {
+	p := w.permits
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range names {
+		p.broken[name] = true
+	}
+}
+
+// overlaps are the times in which two copies of one of the units ran.
+func (w *world) overlaps(names ...unit.Name) []record.Overlap {
+	w.t.Helper()
+	all := record.Overlaps(w.runsSince(0), w.witness.Pauses(), record.Now())
+	return slices.DeleteFunc(all, func(o record.Overlap) bool { return !slices.Contains(names, o.First.Unit) })
+}
+
+// longestGap is the longest time in which the unit ran nowhere, between two runs since then.
+func (w *world) longestGap(name unit.Name, since record.Moment) time.Duration {
+	w.t.Helper()
+	for _, g := range record.Gaps(w.runsSince(since)) {
+		if g.Unit == name && g.To >= since {
+			return g.Length()
+		}
+	}
+	return 0
+}
+
+// latestRun is the last that was seen of a unit.
+func (w *world) latestRun(name unit.Name) record.Run {
+	w.t.Helper()
+	runs := slices.DeleteFunc(w.runsSince(0), func(r record.Run) bool { return r.Unit != name })
+	if len(runs) == 0 {
+		w.t.Fatalf("%s was never seen to run", name)
+	}
+	return runs[len(runs)-1]
 }

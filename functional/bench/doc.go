@@ -7,6 +7,7 @@
 //	row.go       what was measured, and what is to be reached
 //	gobench.go   rows from the benchmarks of a Go package, medians of several runs
 //	schedule.go  the bench of engine/schedule
+//	failover.go  the bench of machines that fail, on real hosts
 //	compare.go   two results side by side
 //	table.go     text;  machine.go  where it was measured
 //

@@ -79,7 +79,7 @@ func measure(ctx context.Context, b bench, args []string, stdout, stderr io.Writ
 	var asJSON bool
 	flags := flag.NewFlagSet(b.name, flag.ContinueOnError)
 	flags.BoolVar(&asJSON, "json", false, "")
-	flags.IntVar(&o.count, "count", 3, "")
+	flags.IntVar(&o.count, "count", b.runs, "")
 	flags.BoolVar(&o.short, "short", false, "")
 	flags.StringVar(&o.only, "only", "", "")
 	rest, err := parse(flags, args)
@@ -145,9 +145,10 @@ func help() string {
 	text.WriteString(`
 Options:
 
-  --count N       medians of N runs (3)
+  --count N       medians of N runs (3; failover: 20)
   --short         only what is done within a minute or two a run
-  --only PATTERN  only these benchmarks, as go test -bench takes it: --only 'Place/10000x10$/one'
+  --only PATTERN  only these benchmarks, as go test -bench takes it: --only 'Place/10000x10$/one';
+                  of failover, only these failures: --only 'killed|cut'
   --json          nothing on standard output but an array of
                   {bench, case, metric, value, unit, reach, holds}; compare reads it
 

@@ -166,22 +166,16 @@ func (f *follower) catchUp(ctx context.Context, conn *dbus.Conn) error {
 // DeliverSignal implements dbus.SignalHandler. It is called in the order of the signals, before any later answer is
 // handed out.
 func (f *follower) DeliverSignal(iface, member string, signal *dbus.Signal) {
-	switch iface + "." + member {
-	case "org.freedesktop.DBus.Properties.PropertiesChanged":
-		of, ok := first[string](signal.Body)
-		name := unitName(signal.Path)
-		if !ok || of != unitIface || !f.ours(name) || len(signal.Body) < 2 {
-			return
-		}
-		if properties, ok := signal.Body[1].(map[string]dbus.Variant); ok {
-			f.hear(name, properties)
-		}
-	case managerIface + ".UnitRemoved":
-		if name, ok := first[string](signal.Body); ok {
-			f.mu.Lock()
-			f.history.forgotten(unit.Name(name), Now())
-			f.mu.Unlock()
-		}
+	if iface+"."+member != "org.freedesktop.DBus.Properties.PropertiesChanged" {
+		return
+	}
+	of, ok := first[string](signal.Body)
+	name := unitName(signal.Path)
+	if !ok || of != unitIface || !f.ours(name) || len(signal.Body) < 2 {
+		return
+	}
+	if properties, ok := signal.Body[1].(map[string]dbus.Variant); ok {
+		f.hear(name, properties)
 	}
 }
 

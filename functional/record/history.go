@@ -61,7 +61,7 @@ func (h *history) hear(f fact) {
 	h.open[f.unit] = &Run{Unit: f.unit, Kind: h.kind(f.unit), Host: h.host, Invocation: f.invocation, Start: start}
 }
 
-// forgotten: systemd no longer knows the unit.
+// forgotten: systemd, asked anew, no longer knows the unit. (That it lets go of units, and says so, while it reloads them means nothing.)
 func (h *history) forgotten(name unit.Name, at Moment) {
 	if run := h.open[name]; run != nil {
 		run.End = at

@@ -43,6 +43,9 @@ type Spec struct {
 	// hosts, instead of the ones that fleetd embeds.
 	ExternalEtcd bool `json:"external_etcd,omitempty"`
 
+	// EtcdDisks gives each of those processes a disk of its own, which Etcd.FreezeDisk can stop.
+	EtcdDisks bool `json:"etcd_disks,omitempty"`
+
 	// TTL is fleetd's agent_ttl.
 	TTL time.Duration `json:"ttl,omitempty"`
 

@@ -60,7 +60,14 @@ func (s state) save() error {
 		return fmt.Errorf("write state of cluster %q: %w", s.Name, err)
 	}
 	dir := stateDir(s.Name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	err = os.MkdirAll(dir, 0o755)
+	for range 10 { // another cluster, that was the last one, takes the directory of all away
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
 		return fmt.Errorf("write state of cluster %q: %w", s.Name, err)
 	}
 	return replaceFile(filepath.Join(dir, stateFile), append(data, '\n'), 0o644)
