@@ -75,7 +75,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true,
 
 		DisableSuggestions: true, // usageHint makes them
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			if completing(cmd) {
 				return nil // only when it turns out that the cluster has to be asked
 			}
@@ -86,6 +86,9 @@ func (a *app) root() *cobra.Command {
 				return nil
 			}
 			_, store := cmd.Annotations[aboutStore]
+			if store && a.severalEndpoints(args) {
+				return usage(errors.New("several endpoints: name the one fleetd whose member is to go on"))
+			}
 			return a.chooseEndpoint(cmd.Context(), store)
 		},
 	}

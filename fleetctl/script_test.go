@@ -64,6 +64,7 @@ const patience = time.Minute
 //	cluster write UNIT MACHINE SECONDS TEXT
 //	                              what the unit has written on 1111 or 2222, so long after the beginning of March 2026
 //	cluster mute                  the machine 1111aaaa no longer serves the API to the other one
+//	cluster members NAME...       these members of etcd, of a, b, c and such at a peer URL, do not serve; "foreign": they are not fleet's
 //	cluster cut                   break all connections
 //	cluster down, cluster up      stop fleetd, and start it again
 func TestScripts(t *testing.T) {
@@ -208,6 +209,8 @@ func clusterCommand(ts *testscript.TestScript, _ bool, args []string) {
 		m.journal.write(name, seconds, args[4])
 	case "mute":
 		ts.Check(d.world.first.server.Close())
+	case "members":
+		d.world.members.lose(args[1:]...)
 	case "cut":
 		d.cut()
 	case "down":

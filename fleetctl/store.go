@@ -68,7 +68,7 @@ cost the majority is refused, and so is a new member while another does not serv
 restore and recover are carried out by the fleetd that --endpoint names, in its own process, and by no other: by default that of this host. Its member is
 the only one afterwards; "store replace" brings the others back, one by one. What the other members have, if they are not lost after all, counts no more: they
 put it aside as soon as they reach this one, and two of three that do not reach it must not be started. recover keeps everything that this member has, and sessions live on. restore has
-nothing of what came after the snapshot: units that were submitted since are stopped, and destroyed ones are back. In both the revision of etcd leaps, so that nothing goes backwards.
+nothing of what came after the snapshot: destroyed units are back, and those that were submitted since are known no more, and go on running until they are submitted again. In both the revision of etcd leaps, so that nothing goes backwards.
 
 On a terminal restore and recover ask first; elsewhere they are refused (exit code 7) unless --yes is given.`,
 		Example: `  fleetctl store status
@@ -163,7 +163,7 @@ func (a *app) awaitMember(ctx context.Context, c *api.Client, s storing, name st
 			m = now
 		}
 		if err == nil && !m.Learner && m.Problem == "" {
-			a.say("Member %s has learned what the others have, and counts: %s.", name, lossWords(status))
+			a.say("Member %s has learned what the others have, and counts: %s, of which %s.", name, count(len(status.Members), "member"), lossWords(status))
 			return a.memberEntity(m)
 		}
 		select {

@@ -48,7 +48,7 @@ func (a *app) storeRestore(ctx context.Context, c *api.Client, s storing, args [
 		return &fault{exitError, fmt.Errorf("read the snapshot: %w", err)}
 	}
 	what := fmt.Sprintf("Everything that is stored becomes what %s has, of %s.\n"+
-		"Units that were submitted since are stopped, and units that were destroyed since are back.", args[0], info.ModTime().Format(time.RFC1123))
+		"Of units that were changed since, the former file runs again; destroyed ones are back. What was submitted since is known no more,\nand goes on running where it is until it is submitted again.", args[0], info.ModTime().Format(time.RFC1123))
 	others, err := a.soleMember(ctx, c, s, what)
 	if err != nil {
 		return err
@@ -74,11 +74,14 @@ func (a *app) storeRecover(ctx context.Context, c *api.Client, s storing, _ []st
 	return a.madeAnew(status, others)
 }
 
+// severalEndpoints tells whether several fleetds are named to something that only one should do.
+func (a *app) severalEndpoints(args []string) bool {
+	v, err := storeVerbOf(args)
+	return err == nil && (v.name == "restore" || v.name == "recover") && strings.Contains(a.endpoint, ",")
+}
+
 // soleMember says what making one member the only one means, and asks a person. It returns the other members.
 func (a *app) soleMember(ctx context.Context, c *api.Client, s storing, what string) (others []api.StoreMember, err error) {
-	if strings.Contains(a.endpoint, ",") {
-		return nil, usage(errors.New("several endpoints: name the one fleetd whose member is to go on"))
-	}
 	status, err := c.Store(ctx)
 	if err != nil {
 		return nil, remote(fmt.Errorf("look at the store: %w", err))

@@ -72,11 +72,11 @@ func memberSize(m api.StoreMember) string {
 func lossWords(s api.StoreStatus) string {
 	switch {
 	case s.MayLose < 0:
-		return fmt.Sprintf("%s too many are lost", count(-s.MayLose, "member"))
+		return "too many are lost"
 	case s.MayLose == 0:
 		return "none may be lost"
 	}
-	return fmt.Sprintf("%s more may be lost", count(s.MayLose, "member"))
+	return fmt.Sprintf("%d more may be lost", s.MayLose)
 }
 
 func (a *app) storeStatus(ctx context.Context, c *api.Client, _ storing, _ []string) error {
@@ -97,7 +97,7 @@ func (a *app) storeStatus(ctx context.Context, c *api.Client, _ storing, _ []str
 	case s.Problem != "":
 		a.complain("No majority of the members serves: nothing can be written, and units stay as they are.\n(%s)", s.Problem)
 	case s.Embedded:
-		a.say("Of %s %s.", count(len(s.Members), "member"), lossWords(s))
+		a.say("%s, of which %s.", count(len(s.Members), "member"), lossWords(s))
 	default:
 		a.say("This etcd is not embedded in fleetd: its members are not fleet's.")
 	}

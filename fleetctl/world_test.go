@@ -30,6 +30,8 @@ type world struct {
 	second *machine
 	api    *reader // what the API has heard of; nil while there is none
 	boots  int     // of the first machine, besides the one at the beginning
+
+	members *members
 }
 
 const (
@@ -39,7 +41,7 @@ const (
 
 // newWorld returns a cluster that has come to rest. It ends with close.
 func newWorld() *world {
-	w := &world{store: memory.New()}
+	w := &world{store: memory.New(), members: newMembers()}
 	w.user = registry.New(w.store.Client(), registry.Options{})
 	w.second = startMachine(w.store, secondMachine, 2, "boot")
 	w.must(func(s *cluster.Snapshot) bool { return s.Leader == secondMachine })
@@ -67,7 +69,7 @@ func (w *world) serve(version string) (h http.Handler, stop func()) {
 	done := make(chan struct{})
 	records := &reader{Registry: registry.New(w.store.Client(), registry.Options{}), advanced: make(chan struct{})}
 	server := api.New(records, api.Options{
-		Version: version, Ready: w.second.member.Ready, Advisor: schedule.Advisor{}, Machine: secondMachine, Local: w.second.journal,
+		Version: version, Ready: w.second.member.Ready, Advisor: schedule.Advisor{}, Machine: secondMachine, Local: w.second.journal, Keeper: w.members,
 	})
 	go func() {
 		defer close(done)
