@@ -21,10 +21,7 @@ func (a *app) groups() []group {
 		{"machines", "Machines", []*cobra.Command{
 			a.listMachinesCommand(), a.machineCommand(), a.topCommand(), a.alarmsCommand(),
 			a.cordonCommand(), a.uncordonCommand(), a.drainCommand(), a.undrainCommand(), a.labelCommand(), a.forgetCommand(),
-			a.rebalanceCommand(), a.sshCommand(),
-		}},
-		{"store", "Store", []*cobra.Command{
-			a.storeCommand(),
+			a.rebalanceCommand(), a.sshCommand(), a.storeCommand(),
 		}},
 		{"files", "Files", []*cobra.Command{
 			a.planCommand(), a.diffCommand(), a.verifyCommand(), a.exportCommand(), a.importCommand(),

@@ -149,13 +149,26 @@ func (c *Client) RemoveMember(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("remove member %q of etcd: %w", id, err)
 	}
-	return c.reconfigure(ctx, "remove a member of etcd", func(ctx context.Context) error {
+	remove := func(ctx context.Context) error {
 		_, err := c.etcd.MemberRemove(ctx, number)
 		if errors.Is(err, rpctypes.ErrMemberNotFound) {
 			return nil
 		}
 		return err
-	})
+	}
+	// The member that was asked may be the one, and end before it answers. Another one knows.
+	until := time.Now().Add(settled)
+	for {
+		err = c.reconfigure(ctx, "remove a member of etcd", remove)
+		if !errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, rpctypes.ErrUnhealthy) || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(settledRetry):
+		}
+	}
 }
 
 // reconfigure changes the members, as soon as etcd is sure enough of those there are.
