@@ -178,7 +178,7 @@ func (w *world) checkLosses(before moment) {
 func (w *world) checkArrival(name unit.Name, h *host, before moment) {
 	if id := w.had[name]; id != "" && !w.units[name].Global {
 		_, lost := w.lost(id)
-		if _, named := w.orders[id].Units[name]; lost && named && w.waitsFor(name, id) && w.pendingPlace(name) != h.id {
+		if _, named := w.orders[id].Units[name]; lost && named && w.waitsFor(name, id) && !w.claims(name, h) {
 			w.t.Fatalf("%s is placed on %s, but has to wait for %s\n%s%s", name, h.id, id, w.show(), w.showAbsences())
 		}
 	}
@@ -192,7 +192,16 @@ func (w *world) checkArrival(name unit.Name, h *host, before moment) {
 	}
 }
 
-func (w *world) pendingPlace(name unit.Name) cluster.MachineID { return w.pending[name].Place }
+// claims tells whether name has a machine that it is handed over by to h, or a place there that was cleared for it.
+func (w *world) claims(name unit.Name, h *host) bool {
+	from := w.live(h)[name].Takes
+	if giver := w.hosts[from]; giver != nil {
+		if _, has := w.live(giver)[name]; has {
+			return true
+		}
+	}
+	return w.pending[name].Place == h.id
+}
 
 // checkNumber: a number is kept in a session, and greater than all before it otherwise.
 func (w *world) checkNumber(name unit.Name, h *host, o cluster.Order, before moment) {

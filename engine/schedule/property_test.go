@@ -259,7 +259,7 @@ func (w *world) damageSome(t *rapid.T) {
 	case 2:
 		// Only where a report tells what the orders were.
 		id := machineAmong(t, w.among(true))
-		if _, ok := w.orders[id]; !ok || w.hosts[id].report == nil || w.hidden(id) {
+		if _, ok := w.orders[id]; !ok || w.hosts[id].report == nil || w.hidden(id) || w.hosts[id].silent {
 			t.Skip("no orders")
 		}
 		w.decideAndCheck()

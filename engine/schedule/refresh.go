@@ -55,7 +55,7 @@ func (s *State) refreshMachine(m *machine) {
 		m.physical = m.record.Capacity.PhysicalMemory
 	}
 	s.returned.drop(m)
-	if m.awaits() {
+	if m.awaits() && !m.silent() { // nobody would read them, and what is there is not to be judged meanwhile
 		s.returned.add(m)
 	}
 	s.confirm(m)
