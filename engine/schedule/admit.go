@@ -35,7 +35,7 @@ func (s *State) admit(m *machine) {
 			guests = append(guests, g)
 			continue
 		}
-		s.withdrawn[placement{name, m.id}] = withdrawal{why: t.missed()}
+		s.withdrawn[placement{name, m.id}] = withdrawal{why: s.missed(t)}
 	}
 	slices.SortFunc(guests, func(a, b *guest) int { return byAge(a.task, b.task) })
 	for _, g := range guests {
@@ -50,7 +50,8 @@ func (s *State) admit(m *machine) {
 }
 
 // missed is what happened to a unit that a machine has to give up on its return.
-func (t *task) missed() string {
+func (s *State) missed(t *task) string {
+	other, _ := s.awaited(t)
 	switch homes := t.homes(); {
 	case !t.exists:
 		return "destroyed while the machine was away"
@@ -58,6 +59,9 @@ func (t *task) missed() string {
 		return "wanted inactive"
 	case len(homes) > 0:
 		return "placed on " + homes[0].id.Short() + " while the machine was away"
+	}
+	if other != nil {
+		return "placed on " + other.id.Short() + " while the machine was away, which is lost now and is waited for"
 	}
 	return "still leaving another machine"
 }
@@ -126,6 +130,9 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 	}
 	if stray, _ := t.alone().former(m); stray != nil {
 		return nil
+	}
+	if other, _ := s.awaited(t); other != nil {
+		return nil // which has had it since
 	}
 	o.Reason = "kept: it was here before the machine returned"
 	return &guest{task: t, order: o, grown: t.needOn(m)} // it starts anew
