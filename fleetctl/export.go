@@ -25,7 +25,7 @@ func (a *app) exportCommand() *cobra.Command {
 		Short: "Write the whole cluster into a directory",
 		Long: `Write every unit file, byte for byte, to DIR/NAME, and to DIR/` + stateFile + ` which state is wanted of each
 unit and what operators have laid over machines (metadata, capacity, cordons). Where units are
-is not written. "fleetctl import" makes a cluster of it again.
+is not written, nor which machines are drained. "fleetctl import" makes a cluster of it again.
 
 DIR is made if there is none. One that is not empty is refused, hidden files apart, unless
 --overwrite is given: then files are replaced, unit files that an earlier export has written and that
