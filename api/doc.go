@@ -11,7 +11,10 @@
 // the write, so that whoever wrote reads it back from the same server. Another
 // server may show it a moment later.
 //
-// The server writes units and the settings of machines, nothing else. It
+// The server writes units, the settings of machines, and that alarms were
+// acknowledged, nothing else. That a machine is to be drained, rebooted or
+// forgotten is a setting: others do that, and how far a drain has come is computed
+// from the records by whoever looks. It
 // decides nothing about placement. The systemd of its machine it knows through Local, which reads
 // journals and asks for statuses; for those of other machines it asks their fleetds, which answer
 // from themselves alone: no request goes through more than two. What it shows of a unit is
@@ -33,6 +36,9 @@
 //
 // The revision of an event is one up to which everything has been told, so that a stream can be resumed behind it on
 // any server: a changelog has the names that changed since then, or it does not reach back so far, and the stream begins anew.
+//
+// With absent=true lists and streams have machines, too, that are not present and still known: those that
+// are not asked for so are v1's, whose clients take every machine for one that is there.
 //
 // # History
 //
