@@ -55,6 +55,7 @@ type Agent struct {
 	look bell // of the reader: something is to be read from systemd
 	tell bell // of the reporter: the report may differ
 	keep bell // of the keeper: memory changed
+	down bell // of whoever starts the fence: it does not run
 
 	steps sync.WaitGroup // goroutines that the loop has begun
 }
@@ -70,7 +71,7 @@ func New(sd Systemd, o Options) (*Agent, error) {
 	}
 	a := &Agent{
 		sd: sd, o: o, log: o.Logger,
-		wake: newBell(), look: newBell(), tell: newBell(), keep: newBell(),
+		wake: newBell(), look: newBell(), tell: newBell(), keep: newBell(), down: newBell(),
 	}
 	a.store.path, a.store.boot = o.StateFile, o.BootID
 	memory, err := a.store.load()

@@ -34,7 +34,7 @@
 // # The fence
 //
 // Units that must not run twice are bound to the host's fence, a service of its
-// own. The agent starts it when a session begins and never stops it. Such units are started
+// own. The agent starts it while it serves a session, and never stops it. Such units are started
 // only while it guards the session that is being served, with a permit; those that
 // it has ended are started again under the next one. What guards them is told to
 // Options.Guarded: a machine without a fence is given none.

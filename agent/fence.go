@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"fleet/agent/reconcile"
 	"fleet/cluster"
@@ -12,15 +13,32 @@ import (
 
 func (a *Agent) isFence(name unit.Name) bool { return a.o.Guard != nil && name == unit.FenceService }
 
-// startFence starts this host's fence, if it is installed and does not run, and waits until it guards the session. From
-// then on systemd keeps it running.
-func (a *Agent) startFence(ctx context.Context) {
+// fenceRetry is the pause before another try to start the fence.
+const fenceRetry = 10 * time.Second
+
+// keepFence starts this host's fence, if it is installed and does not run, as often as that happens while the session
+// lasts. One that dies is started again by systemd; one that somebody has stopped is not.
+func (a *Agent) keepFence(ctx context.Context) {
 	if a.o.Guard == nil {
 		return
 	}
-	result, err := a.sd.Start(ctx, unit.FenceService)
-	if ctx.Err() == nil && (err != nil || result != unit.JobDone) {
-		a.log.Warn("this host has no fence: units that must not run twice cannot run here", "unit", unit.FenceService, "job", result, "err", err)
+	missing := false
+	for a.down.ring(); a.down.wait(ctx); {
+		result, err := a.sd.Start(ctx, unit.FenceService)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil && result == unit.JobDone {
+			missing = false
+			continue
+		}
+		if !missing {
+			a.log.Warn("this host has no fence: units that must not run twice cannot run here", "unit", unit.FenceService, "job", result, "err", err)
+		}
+		missing = true
+		if !sleep(ctx, fenceRetry) {
+			return
+		}
 	}
 }
 
@@ -44,6 +62,9 @@ func (a *Agent) learnGuard(states map[unit.Name]unit.State) {
 	var now Guard
 	if state.Active == "active" && state.Job == "" {
 		now = a.o.Guard()
+	}
+	if (state.Active == "inactive" || state.Active == "failed") && state.Load == "loaded" {
+		a.down.ring()
 	}
 	if now.Life == "" || now.Life != state.InvocationID {
 		now = Guard{}

@@ -143,6 +143,26 @@ func TestAUnitThatItsFenceHasEndedIsStartedAgain(t *testing.T) {
 	})
 }
 
+func TestAFenceThatSomebodyHasStoppedIsStartedAgain(t *testing.T) {
+	playFenced(t, func(m *machine, s *session, g *guards) {
+		s.orderOnce(web, 5, 90)
+		settle()
+		for range 3 {
+			m.host.StopFence()
+			time.Sleep(time.Second)
+			if u := s.last().Units[web]; u.Active != "active" || g.heard() != times {
+				m.t.Errorf("report: %+v, guarded %+v", u, g.heard())
+			}
+		}
+		_ = m.endSession()
+		m.host.StopFence()
+		time.Sleep(time.Minute)
+		if m.host.FenceActive() {
+			m.t.Error("the fence was started without a session")
+		}
+	})
+}
+
 func TestWhileFleetdIsAwayAFenceThatDiesIsNoticed(t *testing.T) {
 	playFenced(t, func(m *machine, s *session, g *guards) {
 		s.orderOnce(web, 5, 90)

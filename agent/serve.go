@@ -75,7 +75,7 @@ func (a *Agent) Serve(ctx context.Context, s Session) error {
 		}
 		return s.FollowOrders(inner, a.takeOrders)
 	})
-	g.Go(func() error { a.startFence(inner); return nil })
+	g.Go(func() error { a.keepFence(inner); return nil })
 	err := g.Wait()
 	if ctx.Err() != nil || err == nil {
 		return nil

@@ -116,6 +116,26 @@ func (h *Host) KillFence() {
 	}
 }
 
+// StopFence stops the fence as systemctl does: what is bound to it first, and it is not started again.
+func (h *Host) StopFence() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f := h.mu.fence
+	if f == nil {
+		return
+	}
+	f.set("deactivating", "stop-sigterm")
+	f.stopBound()
+	for _, p := range h.bound(false) {
+		if p.run >= 0 {
+			p.fenced()
+		}
+	}
+	f.kill()
+	f.announce = nil
+	f.set("inactive", "dead")
+}
+
 // FenceActive tells whether the fence is active.
 func (h *Host) FenceActive() bool {
 	h.mu.Lock()
