@@ -17,6 +17,7 @@ type moment struct {
 	over   map[cluster.MachineID]amounts
 	taken  map[cluster.MachineID]map[unit.Name]amounts
 	heard  map[cluster.MachineID]int64 // the orders that the machine has confirmed
+	unread map[cluster.MachineID]bool  // whose orders cannot be read
 }
 
 // leaving is a unit that was taken off a machine.
@@ -29,10 +30,13 @@ func (w *world) moment() moment {
 	m := moment{
 		orders: maps.Clone(w.orders), live: make(map[cluster.MachineID]map[unit.Name]cluster.Order),
 		there: make(map[cluster.MachineID]names), over: make(map[cluster.MachineID]amounts),
-		heard: make(map[cluster.MachineID]int64), taken: make(map[cluster.MachineID]map[unit.Name]amounts),
+		heard: make(map[cluster.MachineID]int64), unread: make(map[cluster.MachineID]bool), taken: make(map[cluster.MachineID]map[unit.Name]amounts),
 	}
 	for _, h := range w.present() {
 		m.live[h.id] = w.live(h)
+		if w.corrupt[record{cluster.KindOrders, string(h.id)}] {
+			m.unread[h.id] = true
+		}
 		m.there[h.id] = w.there(h)
 		if h.hears() {
 			m.heard[h.id] = h.report.Orders
@@ -350,6 +354,9 @@ func (w *world) check() {
 	places := make(map[unit.Name][]cluster.MachineID)
 	for _, h := range w.present() {
 		for name := range w.live(h) {
+			if h.silent && w.corrupt[record{cluster.KindOrders, string(h.id)}] {
+				continue // they are written anew when its fleetd is back
+			}
 			places[name] = append(places[name], h.id)
 			if w.damaged(name) || w.hidden(h.id) {
 				continue
