@@ -401,3 +401,23 @@ func TestWhatWasInterruptedInARebuildingIsFinished(t *testing.T) {
 		t.Errorf("the members are %v", got)
 	}
 }
+
+func TestAMemberThatWaitsInVainForTheOthersIsRecovered(t *testing.T) {
+	configs := members(t, 3)
+	all := runAll(t, configs)
+	put(t, all[0].client(t), "unit", "1")
+	for _, r := range all {
+		r.stop()
+	}
+	r := run(t, configs[0])
+	r.await(t, "starts: it waits for enough of the other members")
+	known := r.Known()
+	if len(known) != 3 || !slices.ContainsFunc(known, func(k embedded.Known) bool { return k.Local && k.Name == "m0" }) {
+		t.Errorf("it knows %+v", known)
+	}
+	must(t, r.Recover(within(t)))
+	expect(t, r.client(t), "unit", "1")
+	if got := names(t, r.client(t)); !slices.Equal(got, []string{"m0"}) {
+		t.Errorf("the members are %v", got)
+	}
+}
