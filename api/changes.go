@@ -178,7 +178,7 @@ func resultOf(c changeRequest, out outcome, err error) ChangeResult {
 	}
 	result.Generation = out.unit.Generation
 	if c.Destroy {
-		result.Generation = out.unit.Revision // whatever is submitted under this name later has a greater one
+		result.Generation = out.unit.Generation // whatever is submitted under this name later has a greater one
 	}
 	return result
 }

@@ -169,7 +169,8 @@ func (s *fakeStore) UpdateUnit(
 	delete(s.corrupt, name)
 	if edit == nil {
 		delete(s.units, name)
-		return cluster.Unit{Name: name, Revision: s.writeLocked(cluster.UnitChanged{Name: name})}, nil
+		revision := s.writeLocked(cluster.UnitChanged{Name: name})
+		return cluster.Unit{Name: name, Revision: revision, Generation: revision}, nil
 	}
 	u := edit.Unit
 	u.Name, u.Revision, u.Generation = name, s.revision+1, read+1

@@ -80,7 +80,7 @@ func (s *Server) deleteUnit(w http.ResponseWriter, r *http.Request, raw string) 
 		return err
 	}
 	// Whatever is submitted under this name later has a greater generation.
-	w.Header().Set(generationHeader, strconv.FormatInt(gone.unit.Revision, 10))
+	w.Header().Set(generationHeader, strconv.FormatInt(gone.unit.Generation, 10))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -56,13 +56,16 @@ func TestGenerationsDoNotGoBackWithTheStore(t *testing.T) {
 				if u.Generation <= highest {
 					t.Fatalf("generation %d after %d", u.Generation, highest)
 				}
-				highest = u.Generation
-				_, err := p.records.UpdateUnit(t.Context(), "lost.service", destroy)
+				gone, err := p.records.UpdateUnit(t.Context(), "lost.service", destroy)
 				must(t, err)
+				if gone.Generation < u.Generation {
+					t.Fatalf("destroyed at generation %d after %d", gone.Generation, u.Generation)
+				}
+				highest = gone.Generation
 			}
 		}
 		s := snapshot(t, p.records)
-		if s.Epoch.Number != 3 || s.Stamp() <= highest {
+		if s.Epoch.Number != 3 || s.Stamp() < highest {
 			t.Errorf("epoch %+v, stamp %d after %d", s.Epoch, s.Stamp(), highest)
 		}
 	})

@@ -18,7 +18,8 @@ const maxAttempts = 16
 // change is given nil if there is no such unit, and a Unit with only Name and
 // Revision if its record cannot be read, so that it can be replaced or
 // destroyed. It answers nil to have the record removed; the Unit returned then
-// is the former one, with the revision of its removal. An error of change is returned as it is.
+// is the former one, with the revision of its removal and a generation that is below that of every
+// later unit of its name, and not below any former. An error of change is returned as it is.
 //
 // When another writer was faster, change is called again with that writer's
 // record. If that has another content, or the unit came or went,
@@ -138,7 +139,8 @@ func (r *Registry) removeUnit(ctx context.Context, was storedUnit) (cluster.Unit
 	key := r.keys.unit(was.name)
 	u := *was.unit
 	var err error
-	u.Revision, err = r.commit(ctx, Txn{If: []Compare{{Key: key, Revision: was.mod}}, Then: []Op{Delete(key)}})
+	u.Revision, err = r.commit(ctx, Txn{If: []Compare{{Key: key, Revision: was.mod}, was.still}, Then: []Op{Delete(key)}})
+	u.Generation = was.epoch.Stamp(u.Revision)
 	return u, err
 }
 

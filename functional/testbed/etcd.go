@@ -25,6 +25,9 @@ func newEtcd(s state, root string, index int) *Etcd {
 // URL is where the process answers etcd's clients.
 func (e *Etcd) URL() string { return endpoint(e.Address, clientPort) }
 
+// DataDir is where the process keeps its data on this machine.
+func (e *Etcd) DataDir() string { return filepath.Join(e.dir, "data") }
+
 // start makes the process run, without waiting for a quorum.
 func (e *Etcd) start(ctx context.Context, s state) error {
 	populated, err := e.group.populated()
@@ -42,7 +45,7 @@ func (e *Etcd) start(ctx context.Context, s state) error {
 	return e.launch(ctx, etcdLog, nil,
 		"nsenter", "--net="+filepath.Join(netnsDir, e.link), "--",
 		filepath.Join(s.Source, "bin/etcd"),
-		"--name="+e.Name, "--data-dir="+filepath.Join(e.dir, "data"), "--log-level=warn",
+		"--name="+e.Name, "--data-dir="+e.DataDir(), "--log-level=warn",
 		"--listen-peer-urls="+endpoint(e.Address, peerPort),
 		"--initial-advertise-peer-urls="+endpoint(e.Address, peerPort),
 		"--listen-client-urls="+e.URL(), "--advertise-client-urls="+e.URL(),
