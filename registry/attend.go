@@ -99,7 +99,8 @@ func agentSession(id cluster.MachineID, p Pair) (cluster.Session, error) {
 }
 
 // Recovered is when the store last answered this member after it had not renewed its session for
-// more than half of the TTL; zero if that never was. Who is cut off from the store knows nothing of others: when
+// more than two thirds of the TTL; zero if that never was. Only then can the lease of another have ended, who was to
+// renew it after one third. Who is cut off from the store knows nothing of others: when
 // it is back, those may have been cut off as well and be about to return.
 func (m *Member) Recovered() time.Time {
 	m.mu.Lock()

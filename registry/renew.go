@@ -32,7 +32,7 @@ func (m *Member) agentRenewal() renewal {
 func (m *Member) wasRenewed(sent time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if sent.Sub(m.mu.renewed) > m.ttl/2 {
+	if time.Since(m.mu.renewed) > m.ttl*2/3 { // a renewal that fails once comes sooner
 		m.mu.recovered = time.Now()
 	}
 	m.mu.renewed = sent

@@ -47,7 +47,6 @@ func (s *State) refreshAbsence(m *machine) {
 	}
 	s.losses.forgotten.put(m, m.forgotten())
 	s.brake.look = s.brake.look || m.lost() // there is one less of which others are a share
-	s.haunt(m)
 }
 
 // recallLast: what was there before the watch was told everything anew, and is not any more, was lost meanwhile.

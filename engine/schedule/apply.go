@@ -116,6 +116,9 @@ func (s *State) absorb(u cluster.Update) {
 	for m := range a.machines {
 		s.refreshMachine(m)
 	}
+	for m := range a.machines {
+		s.haunt(m) // when it is known of all of them whether they are lost
+	}
 	for t := range a.tasks {
 		a.wakeQueued(t)
 		if len(t.where) == 0 || !u.Reset && !s.atRest(t) { // refreshMachine has looked at those that are somewhere

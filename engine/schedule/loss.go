@@ -87,15 +87,22 @@ func (s *State) wakeHaunted(m *machine) {
 	}
 }
 
-// lastHad is the lost machine that had the unit last: of two, the one that was told last. Nil: there is none.
+// lastHad is the lost machine that had the unit last: of two, the one that was told last, unless it was only to take it
+// over from the other. Nil: there is none.
 func (s *State) lastHad(t *task) *machine {
-	var last *machine
-	for _, m := range s.losses.haunted[t.name] {
-		if last == nil || m.written.Revision > last.written.Revision {
-			last = m
-		}
+	lost := s.losses.haunted[t.name]
+	if len(lost) == 0 {
+		return nil
 	}
-	return last
+	return slices.MaxFunc(lost, func(a, b *machine) int {
+		switch {
+		case a.written.Units[t.name].Takes == b.id:
+			return -1
+		case b.written.Units[t.name].Takes == a.id:
+			return +1
+		}
+		return cmp.Or(cmp.Compare(a.written.Revision, b.written.Revision), byID(a, b))
+	})
 }
 
 // awaited returns why the unit waits and for which lost machine, if it is one in particular; waitNot if it does not wait.

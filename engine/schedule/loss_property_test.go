@@ -55,11 +55,23 @@ func (w *world) lastLost(name unit.Name) cluster.MachineID {
 	var last cluster.MachineID
 	for id, o := range w.orders {
 		_, had := o.Units[name]
-		if h := w.hosts[id]; had && (h == nil || h.record == nil) && (last == "" || o.Revision > w.orders[last].Revision) {
+		if h := w.hosts[id]; had && (h == nil || h.record == nil) && (last == "" || w.later(name, id, last)) {
 			last = id
 		}
 	}
 	return last
+}
+
+// later tells whether a had the unit after b, both of which are lost.
+func (w *world) later(name unit.Name, a, b cluster.MachineID) bool {
+	x, y := w.orders[a], w.orders[b]
+	switch {
+	case x.Units[name].Takes == b:
+		return false
+	case y.Units[name].Takes == a:
+		return true
+	}
+	return x.Revision > y.Revision || x.Revision == y.Revision && a > b
 }
 
 // awaited is the lost machine that the unit may wait for; empty if there is none. It may do so without need if
