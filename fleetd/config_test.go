@@ -89,6 +89,10 @@ func TestWhatCannotBeReadIsAnErrorThatNamesTheWayOut(t *testing.T) {
 		"counted twice":      {args: []string{"--resources=gpu=1,gpu=2"}, want: `gpu is given twice`},
 		"one of fleet's own": {args: []string{"--resources=memory=1"}, want: `memory`},
 		"bad strategy":       {args: []string{"--placement-strategy=heap"}, want: `expect pack or spread, got "heap"`},
+		"bad loss":           {args: []string{"--on-lost=stop"}, want: `--on-lost: "stop" is neither replace nor wait`},
+		"bad span":           {args: []string{"--replace-after=soon"}, want: `--replace-after: "soon" is no time span such as 30s or 5min`},
+		"bad limit":          {args: []string{"--loss-limit=0%"}, want: `--loss-limit: expect a percentage from 1% to 100%, got "0%"`},
+		"window too short":   {args: []string{"--loss-window=5s"}, want: `loss_window = 5s: expect at least agent_ttl, which is 10s`},
 		"bad endpoint":       {args: []string{"--etcd-servers", "10.0.0.1:2379"}, want: "expect URLs such as"},
 	} {
 		t.Run(name, func(t *testing.T) {

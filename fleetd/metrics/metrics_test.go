@@ -225,3 +225,27 @@ func TestABrokenRequestIsCounted(t *testing.T) {
 		t.Errorf("%v requests are in flight, and all have ended", got)
 	}
 }
+
+func TestAlarmsAreShown(t *testing.T) {
+	in(t, 3, func(t *testing.T, w *world) {
+		const alarm = `fleet_alarm{name="mass-loss"}`
+		leader := w.machines[0]
+		for _, name := range []unit.Name{"a.service", "b.service", "c.service"} {
+			w.put(name, service)
+		}
+		leader.expect(t, "all is well", samples{alarm: 0, placed: 3})
+		for _, m := range w.machines[1:] {
+			m.client.Cut()
+			time.Sleep(time.Second) // their leases end one after another
+		}
+		w.settle()
+		leader.expect(t, "two of three are cut off", samples{alarm: 1, placed: 3, withdrawn: 0})
+		w.machines[1].expect(t, "one of them", samples{alarm: 0})
+		for _, m := range w.machines[1:] {
+			m.client.Heal()
+			time.Sleep(time.Second)
+		}
+		w.settle()
+		leader.expect(t, "they are back", samples{alarm: 0, placed: 3, withdrawn: 0})
+	})
+}
