@@ -119,7 +119,10 @@ func TestTheClientLaysOperationsOverMachines(t *testing.T) {
 	api.SetClock(f.api, func() time.Time { return noon })
 	ctx := t.Context()
 	id, other := cluster.MachineID(strings.Repeat("1", 32)), cluster.MachineID(strings.Repeat("2", 32))
-	f.settle(t, f.store.write(cluster.MachineChanged{ID: id, Machine: &cluster.Machine{ID: id, Session: sessionOf(id)}}))
+	f.settle(t, f.store.write(
+		cluster.AgentChanged{ID: id, Agent: &cluster.Agent{Machine: id, Session: sessionOf(id)}},
+		cluster.MachineChanged{ID: id, Machine: &cluster.Machine{ID: id, Session: sessionOf(id), Attends: true}},
+	))
 	steps := []struct {
 		about string
 		ask   func() error

@@ -172,6 +172,8 @@ func (s *Server) bootOf(id cluster.MachineID) (boot string, err error) {
 			err = conflict("machine %s is not present: nobody can reboot it", id)
 		case state == cluster.StateSilent:
 			err = conflict("machine %s is silent: its fleetd, which would reboot it, is not there", id)
+		case !m.Attends:
+			err = conflict("machine %s has a fleetd, version %s, that is too old to reboot it: drain it, and reboot it yourself", id, m.Version)
 		case m.Session.BootID == "":
 			err = conflict("machine %s does not say which boot it is in: it would not be known when it was rebooted", id)
 		}
