@@ -215,7 +215,7 @@ func TestAJournalIsFollowedThroughMovesRestartsAndTheLossOfAHost(t *testing.T) {
 		}
 		w.more(r, 60)
 	}
-	w.put(name, ticking, "launched") // it may go anywhere now
+	w.put(name, ticking+"[X-Fleet]\nHandOver=stop-first\n", "launched") // it may go anywhere now
 	w.more(r, 10)
 	w.mustFleetctl("move", string(name), third.MachineID)
 	w.await(soon, name, "it runs on "+third.Name, runsOn(third))

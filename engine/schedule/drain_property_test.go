@@ -135,6 +135,9 @@ func (d drains) settle(*rapid.T) {
 // damage makes a machine's record or settings unreadable, or readable again.
 func (d drains) damage(t *rapid.T) {
 	r := record{cluster.KindMachine, string(machineAmong(t, d.among(true)))}
+	if h := d.hosts[cluster.MachineID(r.id)]; !d.confirmed(h) {
+		t.Skip("a successor would not know what it may still have")
+	}
 	d.world.damage(r, !d.corrupt[r])
 }
 
