@@ -4,8 +4,9 @@ package functional
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -214,40 +215,53 @@ func TestACompactionWhileAMachineIsAwayHidesNothingFromIt(t *testing.T) {
 	}
 }
 
-// etcd is restored from a backup that is older than what runs. Units that the backup does not know go; those that it
-// knows stay as they are; fencing numbers and generations do not begin again below what they were.
+// etcd is restored from a backup that is older than what runs. What the backup does not know runs on, too; fencing
+// numbers and generations do not begin again below what they were.
 func TestEtcdRestoredFromAnOlderBackupGoesOnFromThere(t *testing.T) {
 	t.Parallel()
 	w := start(t, testbed.Spec{Name: "backup", Hosts: 4, ExternalEtcd: true, TTL: fencedTTL})
 	h := w.settle(w.host(4))
-	backup := t.TempDir()
-	w.whileEtcdIsOff(func(e *testbed.Etcd) error { return e.SaveData(t.Context(), filepath.Join(backup, e.Name)) })
-	h.whole(3 * soon)
+	w.whileEtcdIsOff(func(data string) error { return os.CopyFS(data+".backup", os.DirFS(data)) })
+	w.awaitMachines(2*soon, w.Hosts()...)
 	// What happens after the backup: generations and fencing numbers grow, a unit comes.
-	for range 3 {
-		w.mustFleetctl("restart", string(onceUnit), string(plainUnit))
+	restart := func(names ...unit.Name) {
+		t.Helper()
+		for _, name := range names {
+			result, err := w.any().Restart(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.await(2*soon, name, "it is restarted", func(u api.Unit) bool { return runs(u) && u.Generation >= result.Generation })
+		}
 	}
-	w.launch("younger.service", sleeper)
+	for range 3 {
+		restart(onceUnit, plainUnit)
+	}
+	younger := w.launch("younger.service", sleeper)
+	life := w.life(younger, "younger.service")
 	h.remember()
 	before := w.unit(plainUnit).Generation
-	w.whileEtcdIsOff(func(e *testbed.Etcd) error { return e.RestoreData(t.Context(), filepath.Join(backup, e.Name)) })
+	w.whileEtcdIsOff(func(data string) error {
+		return errors.Join(os.RemoveAll(data), os.Rename(data+".backup", data))
+	})
 	w.awaitMachines(3*soon, w.Hosts()...)
 	h.whole(3 * soon)
-	w.await(2*soon, "younger.service", "what the backup does not know is gone", gone)
 	h.unhurt("a restore", unfenced...)
-	w.mustFleetctl("restart", string(plainUnit))
+	if now := w.life(younger, "younger.service"); now != life {
+		t.Errorf("what the backup does not know was %q and is %q", life, now)
+	}
+	restart(plainUnit, onceUnit)
 	if after := w.unit(plainUnit).Generation; after <= before {
 		t.Errorf("its generation was %d before the restore and is %d", before, after)
 	}
-	w.mustFleetctl("restart", string(onceUnit))
 	h.whole(soon)
 	for _, name := range guarded {
 		w.numbersGrow(name)
 	}
 }
 
-// whileEtcdIsOff stops all of etcd, does something to each process, and starts all again.
-func (w *world) whileEtcdIsOff(do func(*testbed.Etcd) error) {
+// whileEtcdIsOff stops all of etcd, does something to the data of each process, and starts all again.
+func (w *world) whileEtcdIsOff(do func(data string) error) {
 	w.t.Helper()
 	for _, e := range w.Etcds() {
 		if err := e.Stop(w.ctx()); err != nil {
@@ -255,7 +269,7 @@ func (w *world) whileEtcdIsOff(do func(*testbed.Etcd) error) {
 		}
 	}
 	for _, e := range w.Etcds() {
-		if err := do(e); err != nil {
+		if err := do(e.DataDir()); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -2,10 +2,8 @@ package testbed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -130,30 +128,4 @@ func externalCluster(s state) string {
 		peers = append(peers, fmt.Sprintf("e%d=%s", i, endpoint(address(s.Slot, firstEtcdAddress+i), peerPort)))
 	}
 	return strings.Join(peers, ",")
-}
-
-// SaveData copies the data of a process that is off to a directory, replacing what is there.
-func (e *Etcd) SaveData(ctx context.Context, to string) error {
-	return e.copyData(ctx, filepath.Join(e.dir, "data"), to)
-}
-
-// RestoreData replaces the data of a process that is off by a copy of what SaveData has saved.
-func (e *Etcd) RestoreData(ctx context.Context, from string) error {
-	return e.copyData(ctx, from, filepath.Join(e.dir, "data"))
-}
-
-func (e *Etcd) copyData(ctx context.Context, from, to string) error {
-	unlock, err := e.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if populated, err := e.group.populated(); err != nil || populated {
-		return errors.Join(err, fmt.Errorf("copy data of etcd %s: it runs", e.Name))
-	}
-	if err := os.RemoveAll(to); err != nil {
-		return fmt.Errorf("copy data of etcd %s: %w", e.Name, err)
-	}
-	_, err = run(ctx, "cp", "--archive", from, to)
-	return err
 }

@@ -14,7 +14,7 @@ const diskSize = 512 << 20
 
 // ensureDisk gives the process a file system of its own for its data, so that it can be made to stand still.
 func (e *Etcd) ensureDisk(ctx context.Context) error {
-	data := filepath.Join(e.dir, "data")
+	data := e.DataDir()
 	if is, err := mounted(data); is || err != nil {
 		return err
 	}
@@ -45,6 +45,6 @@ func (e *Etcd) FreezeDisk(ctx context.Context, frozen bool) error {
 	if frozen {
 		how = "--freeze"
 	}
-	_, err := run(ctx, "fsfreeze", how, filepath.Join(e.dir, "data"))
+	_, err := run(ctx, "fsfreeze", how, e.DataDir())
 	return err
 }
