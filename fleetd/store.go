@@ -215,7 +215,6 @@ func (k *keeper) Restore(ctx context.Context, snapshot io.Reader) error {
 	if k.member == nil {
 		return k.noMember(ctx)
 	}
-	k.log.Warn("etcd is made anew out of a snapshot, as an operator asked for")
 	former := k.member.Known()
 	err := k.member.Restore(ctx, snapshot)
 	if errors.Is(err, embedded.ErrNoSnapshot) {

@@ -249,6 +249,15 @@ func TestASnapshotIsRestoredAndNothingGoesBackwards(t *testing.T) {
 	w.awaitMachines(3*soon, w.Hosts()...)
 	t.Logf("MEASURED restore: all machines are there after %s", time.Since(began).Round(time.Millisecond))
 
+	w.eventually(soon, "all show a.service as the snapshot has it", func() (bool, string) {
+		for _, h := range w.Hosts() {
+			u, err := w.via(h).Unit(t.Context(), "a.service")
+			if err != nil || u.Generation >= was {
+				return false, fmt.Sprint(h.Name, u, err)
+			}
+		}
+		return true, ""
+	})
 	w.awaitAll(2*soon, []unit.Name{"a.service", "b.service", "c.service"}, "they run", runs)
 	w.unchanged(2*shortTTL, "a.service", "b.service", "c.service")
 	w.sameLives(before, hosts, "the restore of a snapshot")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -133,6 +134,10 @@ func TestOccupiedAddressIsAnError(t *testing.T) {
 func TestMain(m *testing.M) {
 	if config := os.Getenv("FLEET_TEST_MEMBER"); config != "" {
 		runMember(config)
+	}
+	// The tests of members wait more than they compute. The command line has the last word.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

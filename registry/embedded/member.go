@@ -128,7 +128,13 @@ func (m *Member) life(ctx context.Context, serving func()) (*order, error) {
 	case s == nil:
 		return next, err
 	}
-	defer s.Close()
+	defer func() {
+		if ctx.Err() != nil {
+			s.Close()
+		} else {
+			s.halt() // the next server need not wait for the connections of this one
+		}
+	}()
 	if err := m.proven(); err != nil {
 		return nil, err
 	}

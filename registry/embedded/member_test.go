@@ -181,6 +181,7 @@ func remove(t *testing.T, c *clientv3.Client, id uint64) {
 }
 
 func TestOneOfThreeMembersIsRecovered(t *testing.T) {
+	t.Parallel()
 	configs := members(t, 3)
 	all := runAll(t, configs)
 	c := all[0].client(t)
@@ -261,6 +262,7 @@ func snapshot(t *testing.T, c *clientv3.Client) string {
 }
 
 func TestASnapshotIsRestoredAndNothingGoesBackwards(t *testing.T) {
+	t.Parallel()
 	configs := members(t, 3)
 	all := runAll(t, configs)
 	c := all[0].client(t)
@@ -309,6 +311,7 @@ func TestASnapshotIsRestoredAndNothingGoesBackwards(t *testing.T) {
 }
 
 func TestASnapshotIsRestoredWhereNothingIsLeft(t *testing.T) {
+	t.Parallel()
 	one := members(t, 1)[0]
 	r := run(t, one)
 	r.await(t, "")
@@ -334,6 +337,7 @@ func TestASnapshotIsRestoredWhereNothingIsLeft(t *testing.T) {
 }
 
 func TestAMemberThatHasLostItsDataWaitsUntilItIsReplaced(t *testing.T) {
+	t.Parallel()
 	configs := members(t, 3)
 	all := runAll(t, configs)
 	c := all[0].client(t)
@@ -362,6 +366,7 @@ func TestAMemberThatHasLostItsDataWaitsUntilItIsReplaced(t *testing.T) {
 }
 
 func TestAFourthMemberJoinsByItselfAndIsRemovedWithoutHarm(t *testing.T) {
+	t.Parallel()
 	configs := members(t, 4)
 	first := strings.Split(configs[0].InitialCluster, ",")
 	for i := range 3 {
@@ -383,6 +388,7 @@ func TestAFourthMemberJoinsByItselfAndIsRemovedWithoutHarm(t *testing.T) {
 }
 
 func TestWhatWasInterruptedInARebuildingIsFinished(t *testing.T) {
+	t.Parallel()
 	configs := members(t, 3)
 	all := runAll(t, configs)
 	before := put(t, all[0].client(t), "unit", "1")
@@ -403,6 +409,7 @@ func TestWhatWasInterruptedInARebuildingIsFinished(t *testing.T) {
 }
 
 func TestAMemberThatWaitsInVainForTheOthersIsRecovered(t *testing.T) {
+	t.Parallel()
 	configs := members(t, 3)
 	all := runAll(t, configs)
 	put(t, all[0].client(t), "unit", "1")

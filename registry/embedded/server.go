@@ -100,6 +100,14 @@ func (s *Server) report() {
 // connections. etcd gives those of its clients up to six seconds to end, as long as this machine's own lease may
 // live, so they are waited for no longer than a moment.
 func (s *Server) Close() {
+	select {
+	case <-s.halt():
+	case <-time.After(closeGrace):
+	}
+}
+
+// halt stops the member, and leaves the connections to themselves; the channel is closed when they have ended.
+func (s *Server) halt() (closed chan struct{}) {
 	s.closing.Store(true)
 	s.etcd.Server.Stop()
 	for _, listener := range s.etcd.Clients {
@@ -108,15 +116,12 @@ func (s *Server) Close() {
 	for _, peer := range s.etcd.Peers {
 		peer.Listener.Close()
 	}
-	closed := make(chan struct{})
+	closed = make(chan struct{})
 	go func() {
 		s.etcd.Close()
 		close(closed)
 	}()
-	select {
-	case <-closed:
-	case <-time.After(closeGrace):
-	}
+	return closed
 }
 
 // closeGrace is how long connections may take to close behind a member that has stopped.
