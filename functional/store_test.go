@@ -208,7 +208,11 @@ func TestTheStoreIsRecoveredFromOneMemberAndUnitsNeverNotice(t *testing.T) {
 	// Now any one may go again.
 	w.powerLoss(h1)
 	w.await(2*soon, "free.service", "it runs somewhere", runsOff(h1))
-	w.launch("again.service", stamped)
+	w.eventually(soon, "a unit can be submitted", func() (bool, string) {
+		_, err := w.any().PutFile(t.Context(), "again.service", []byte(stamped), api.PutFileOptions{Desired: cluster.Launched})
+		return err == nil, fmt.Sprint(err) // what was under way through the lost member fails
+	})
+	w.await(2*soon, "again.service", "it runs", runs)
 	delete(hosts, "one.service")
 	w.sameLives(before, hosts, "the loss of the member that was recovered")
 }
