@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fleet/cluster"
+	"fleet/registry"
 	"fleet/registry/memory"
 	"fleet/unit"
 )
@@ -194,14 +195,39 @@ type backup struct {
 
 func (s *stage) backUp(act) { s.backup = &backup{s.w.store.Backup(), maps.Clone(s.wanted)} }
 
-func (s *stage) restore(act) {
-	if s.backup == nil {
+// restore stops the store for a while and goes on with the backup: by hand, which takes longer than leases live, or as fleetctl does.
+func (s *stage) restore(a act) {
+	from := s.backup
+	byHand := a.pick%2 == 0
+	if from == nil || s.broken("store") {
 		return
 	}
-	s.w.store.Restore(s.backup.store)
-	s.follow()
+	down := a.last
+	if byHand {
+		down += ttl + 2*time.Second
+	}
+	s.fault(nil, "store", down, s.w.store.Halt, func() {
+		s.w.store.Restore(from.store)
+		if !byHand {
+			s.w.store.Raise()
+		}
+		s.w.store.Resume()
+		s.follow()
+		if byHand {
+			return
+		}
+		err := registry.New(s.w.store.Client(), registry.Options{}).Restored(context.Background())
+		if err != nil {
+			s.wrong("begin an epoch: %v", err)
+		}
+	})
+	s.forgetSince(from)
+}
+
+// forgetSince: what was asked for since a backup is not wanted any more.
+func (s *stage) forgetSince(from *backup) {
 	before := s.wanted
-	s.wanted = maps.Clone(s.backup.wanted)
+	s.wanted = maps.Clone(from.wanted)
 	for name := range before {
 		s.touched(name)
 		if _, known := s.wanted[name]; !known {

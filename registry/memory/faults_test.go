@@ -138,3 +138,31 @@ func TestARestoredStoreIsAsItWas(t *testing.T) {
 		}
 	})
 }
+
+func TestARaisedStoreHasNoLeasesAndGoesOnHigher(t *testing.T) {
+	in(t, func(t *testing.T, server *memory.Server, client *memory.Client) {
+		lease, err := client.Grant(t.Context(), 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, op := range []registry.Op{registry.Put("bound", nil, lease), registry.Put("free", nil, 0)} {
+			if _, err := client.Txn(t.Context(), registry.Txn{Then: []registry.Op{op}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		server.Restore(server.Backup())
+		server.Raise()
+		page, err := client.Range(t.Context(), registry.Query{Keys: registry.Keys{Prefix: true}})
+		if err != nil || len(page.Pairs) != 1 || page.Pairs[0].Key != "free" || page.Revision < 1_000_000 {
+			t.Errorf("raised: %+v, %v", page, err)
+		}
+		if err := client.KeepAlive(t.Context(), lease); !errors.Is(err, registry.ErrLeaseNotFound) {
+			t.Errorf("the lease: %v", err)
+		}
+		var compacted *registry.CompactedError
+		err = client.Watch(t.Context(), registry.Keys{Name: "free"}, 4, func(registry.Batch) error { return nil })
+		if !errors.As(err, &compacted) {
+			t.Errorf("a watch of what was: %v", err)
+		}
+	})
+}

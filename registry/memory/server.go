@@ -61,6 +61,11 @@ func (s *Server) Compact(revision int64) error {
 	if revision <= s.compacted || revision > s.revision {
 		return fmt.Errorf("compact to %d: not between %d and %d", revision, s.compacted+1, s.revision)
 	}
+	s.compact(revision)
+	return nil
+}
+
+func (s *Server) compact(revision int64) {
 	s.compacted = revision
 	s.history = slices.DeleteFunc(s.history, func(b registry.Batch) bool { return b.Revision < revision })
 	for key, versions := range s.keys {
@@ -71,7 +76,6 @@ func (s *Server) Compact(revision int64) error {
 	for w := range s.watchers {
 		w.ring()
 	}
-	return nil
 }
 
 // since drops the versions that no reader at revision or later can see.
