@@ -16,6 +16,14 @@ type audited struct {
 	m *machine
 }
 
+func (a *audited) Start(ctx context.Context, n unit.Name) (unit.JobResult, error) {
+	r, err := a.Manager.Start(ctx, n)
+	if a.m.w.mischief && err == nil {
+		return a.Stop(ctx, n)
+	}
+	return r, err
+}
+
 func (a *audited) Stop(ctx context.Context, n unit.Name) (unit.JobResult, error) {
 	a.m.stops("stop", n)
 	return a.Manager.Stop(ctx, n)
@@ -106,6 +114,33 @@ func (l *ledger) toldToStop(id cluster.MachineID, name unit.Name, running unit.C
 		before = order
 	}
 	return len(l.mu.orders[id]) == 0
+}
+
+// stampede tells whether so many machines were lost, the one among them, in the time before that units had to wait for them.
+func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	there, lost, among := 0, 0, false
+	for other, sessions := range l.mu.sessions {
+		var was, is entry[cluster.Session]
+		for _, s := range sessions {
+			if !s.from.After(at.Add(-time.Minute)) {
+				was = s
+			}
+			if s.from.Before(at) {
+				is = s
+			}
+		}
+		if was.is.IsZero() {
+			continue
+		}
+		there++
+		if is.is.IsZero() {
+			lost++
+			among = among || other == id
+		}
+	}
+	return among && lost >= 2 && 2*lost > there
 }
 
 // stayed tells whether a machine had one and the same session all that time.

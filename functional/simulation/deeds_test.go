@@ -50,10 +50,10 @@ var deeds = []deed{
 			s.cut(m, a.last, (*memory.Client).Cut)
 		}
 	}},
-	{"cut all others", 3, func(s *stage, a act) {
+	{"cut all others", 4, func(s *stage, a act) {
 		for i, m := range s.w.machines {
 			if i != a.on {
-				s.cut(m, a.last, (*memory.Client).Cut)
+				s.cut(m, a.last+time.Duration(a.pick%2)*2*ttl, (*memory.Client).Cut)
 			}
 		}
 	}},
@@ -68,6 +68,16 @@ var deeds = []deed{
 	{"kill fleetd and lose its memory", 1, func(s *stage, a act) { s.killDaemon(a, []string{"agent.json"}) }},
 	{"kill fleetd at a write", 6, (*stage).trapDaemon},
 	{"pause fleetd", 5, (*stage).pauseDaemon},
+	{"pause the fence", 5, func(s *stage, a act) {
+		m := s.w.machines[a.on]
+		s.fault(m, "fence", a.last, m.host.PauseFence, m.host.ResumeFence)
+	}},
+	{"kill the fence", 3, func(s *stage, a act) { s.w.machines[a.on].host.KillFence() }},
+	{"pause fleetd and the fence", 4, func(s *stage, a act) {
+		m := s.w.machines[a.on]
+		s.fault(m, "fence", a.last, m.host.PauseFence, m.host.ResumeFence)
+		s.pauseDaemon(a)
+	}},
 	{"suspend the host", 5, (*stage).suspend},
 	{"pull the plug", 5, (*stage).pullThePlug},
 	{"cut the bus", 2, func(s *stage, a act) {
@@ -79,7 +89,7 @@ var deeds = []deed{
 		s.fault(m, "disk", a.last, func() { m.host.FillDisk(true) }, func() { m.host.FillDisk(false) })
 	}},
 	{"kill a unit", 2, (*stage).killUnit},
-	{"start behind fleet's back", 2, (*stage).trigger},
+	{"start behind fleet's back", 4, (*stage).trigger},
 
 	// The store.
 	{"halt the store", 3, func(s *stage, a act) { s.fault(nil, "store", a.last, s.w.store.Halt, s.w.store.Resume) }},
@@ -92,6 +102,7 @@ var deeds = []deed{
 // settings is an operator's change of what is laid over a machine's record.
 func settings(change func(a act, s *cluster.Settings)) func(s *stage, a act) {
 	return func(s *stage, a act) {
+		s.meddled[s.w.machines[a.on].id] = true
 		s.set(s.w.machines[a.on].id, func(have *cluster.Settings) { change(a, have) })
 	}
 }
@@ -100,7 +111,6 @@ func (s *stage) set(id cluster.MachineID, change func(*cluster.Settings)) {
 	if s.broken("store") {
 		return
 	}
-	s.meddled[id] = true
 	s.w.persist(func() error {
 		_, err := s.w.user.UpdateSettings(context.Background(), id, func(have cluster.Settings) (cluster.Settings, error) {
 			change(&have)
@@ -177,13 +187,17 @@ func (s *stage) killUnit(a act) {
 	}
 }
 
-// trigger starts a unit as a timer would, or somebody who types systemctl start.
+// trigger starts units as a timer would, or somebody who types systemctl start: one, or all that must not run twice.
 func (s *stage) trigger(a act) {
-	if s.wanted[s.name(a)].desired != cluster.Launched {
-		return // fleet would not stop it
-	}
-	if s.w.machines[a.on].host.Trigger(s.name(a)) == nil {
-		s.killed(s.name(a))
+	for name, wanted := range s.wanted {
+		chosen := name == s.name(a)
+		if a.pick%2 == 0 {
+			chosen = wanted.atMostOnce()
+		}
+		// One that is not to run fleet would not stop.
+		if chosen && wanted.desired == cluster.Launched && s.w.machines[a.on].host.Trigger(name) == nil {
+			s.killed(name)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,9 @@ import (
 type fencing struct {
 	none      bool
 	watchdog  time.Duration // WatchdogSec= of the service
-	unchecked bool
+	unchecked bool          // fence.Options.Unchecked
+	harmless  bool          // it kills nothing
+	grants    time.Duration // what it takes the TTL for; 0: what it is
 }
 
 // installFence gives the host its fleet-fence.service.
@@ -30,19 +33,19 @@ func (m *machine) installFence(f fencing) {
 	m.host.InstallFence(systemdtest.FenceProgram{
 		Run: func(ctx context.Context, p *systemdtest.FenceProcess) error {
 			return fence.Run(ctx, fence.Options{
-				Life: p.Life(), Session: m.guardedSession, Host: fenceHost{p}, Notify: p.Notify, Deadline: p.Deadline,
+				Life: p.Life(), Session: m.guardedSession, Host: fenceHost{p, f}, Notify: p.Notify, Deadline: p.Deadline,
 				Watched: p.Watched(), Unchecked: f.unchecked, Logger: m.w.log.With("on", m.id[31:], "of", "fence"),
 				Dial: func(context.Context, []string) (fence.Renewer, error) {
 					client := m.w.store.Client()
 					m.line.take(client)
-					return renewer{client, p}, p.Gate()
+					return renewer{client, p, cmp.Or(f.grants, ttl)}, p.Gate()
 				},
 			})
 		},
 		Post: func(_ context.Context, p *systemdtest.FenceProcess, result string) error {
 			var last fence.Guard
 			_ = json.Unmarshal(p.Announced(), &last)
-			return fence.Kill(fenceHost{p}, last, result == "timeout", func(d time.Duration) {
+			return fence.Kill(fenceHost{p, f}, last, result == "timeout", func(d time.Duration) {
 				_ = p.Notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()))
 			})
 		},
@@ -62,7 +65,10 @@ func (m *machine) guards() agent.Guard {
 }
 
 // fenceHost adapts a process of the host's fence.
-type fenceHost struct{ *systemdtest.FenceProcess }
+type fenceHost struct {
+	*systemdtest.FenceProcess
+	is fencing
+}
 
 func (h fenceHost) Announce(g fence.Guard) error {
 	if g == (fence.Guard{}) {
@@ -79,15 +85,24 @@ func (h fenceHost) Revoke(keep cluster.Session) error {
 	return h.FenceProcess.Revoke(keep.String())
 }
 
-func (h fenceHost) Kill() error       { return h.FenceProcess.Kill(false) }
-func (h fenceHost) KillFrozen() error { return h.FenceProcess.Kill(true) }
-func (h fenceHost) Freeze() error     { return h.FenceProcess.Freeze(true) }
-func (h fenceHost) Thaw() error       { return h.FenceProcess.Freeze(false) }
+func (h fenceHost) Kill() error       { return h.kill(false) }
+func (h fenceHost) KillFrozen() error { return h.kill(true) }
+
+func (h fenceHost) kill(frozen bool) error {
+	if h.is.harmless {
+		return nil
+	}
+	return h.FenceProcess.Kill(frozen)
+}
+
+func (h fenceHost) Freeze() error { return h.FenceProcess.Freeze(true) }
+func (h fenceHost) Thaw() error   { return h.FenceProcess.Freeze(false) }
 
 // renewer is the fence's client of the store.
 type renewer struct {
 	*memory.Client
-	p *systemdtest.FenceProcess
+	p   *systemdtest.FenceProcess
+	ttl time.Duration
 }
 
 func (r renewer) Renew(ctx context.Context, lease int64) (time.Duration, error) {
@@ -101,7 +116,7 @@ func (r renewer) Renew(ctx context.Context, lease int64) (time.Duration, error) 
 	if errors.Is(err, registry.ErrLeaseNotFound) {
 		err = errors.Join(fence.ErrGone, err)
 	}
-	return ttl, err
+	return r.ttl, err
 }
 
 func (r renewer) Close() error {

@@ -40,6 +40,7 @@ func (s *stage) judge() {
 	s.overlaps()
 	s.disturbed()
 	s.unordered()
+	s.stampedes()
 }
 
 // list collects complaints.
@@ -233,6 +234,23 @@ func (s *stage) disturbed() {
 		for _, r := range all {
 			if !r.End.IsZero() && r.Result != "power-loss" && !s.meddled[r.on.id] && s.ledger.stayed(r.on.id, r.Start, r.End) {
 				s.wrong("%s was ended without anybody's wish: %s", name, r)
+			}
+		}
+	}
+}
+
+// stampedes: when more than half of the machines are lost at about the same time, their units wait for them.
+func (s *stage) stampedes() {
+	for name, all := range s.runs() {
+		wanted, ok := s.wanted[name]
+		if !ok || strings.Contains(wanted.text, "Machine") || wanted.global() || wanted.ends {
+			continue
+		}
+		for i := 1; i < len(all); i++ {
+			a, b := all[i-1], all[i]
+			touched := slices.ContainsFunc(s.asked[name], func(at time.Time) bool { return at.After(a.Start) })
+			if a.on != b.on && !touched && !s.meddled[a.on.id] && s.ledger.stampede(a.on.id, b.Start) {
+				s.wrong("%s was replaced although most machines were lost at once: %s, and %s", name, a, b)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"fleet/agent"
 	"fleet/cluster"
+	"fleet/engine/schedule"
 	"fleet/fleetd/presence"
 	"fleet/registry"
 	"fleet/registry/memory"
@@ -34,6 +35,8 @@ type world struct {
 	user     *registry.Registry
 	machines []*machine
 	fencing  fencing
+	brain    schedule.Options // of every engine
+	mischief bool             // fleetd stops what it has started, for no reason
 }
 
 func newWorld(t testing.TB, log *slog.Logger, dir string, machines int) *world {
@@ -264,6 +267,7 @@ func (m *machine) start() {
 			Capacity: cluster.Capacity{MaxUnits: 1000},
 		},
 		LeaseTTL: ttl,
+		Brain:    m.w.brain,
 		Memory:   &m.session,
 		Logger:   m.w.log.With("on", m.id[31:]),
 	})
