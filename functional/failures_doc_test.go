@@ -13,7 +13,7 @@ import (
 )
 
 // proofs are the files whose tests are all about faults.
-var proofs = []string{"failure_*_test.go", "cut_test.go", "loss_test.go", "etcd_test.go", "trouble_test.go", "fence_test.go", "leaving_test.go", "restore_test.go", "store_test.go"}
+var proofs = []string{"failure_*_test.go", "cut_test.go", "loss_test.go", "etcd_test.go", "trouble_test.go", "fence_test.go", "leaving_test.go", "restore_test.go", "store_test.go", "drain_test.go"}
 
 // Each row of docs/failures.md names the test that proves it, and each test of a fault is named there.
 func TestEveryRowOfTheFailuresNamesATestAndEveryFaultIsThere(t *testing.T) {
