@@ -153,7 +153,7 @@ func (s *State) leave(g group, home *machine) {
 			s.holdBack(g, held, home)
 		case c.machine == nil:
 			s.stuck(g, home, s.whyStuck(g, home))
-		case s.queue(g, home):
+		case c.why != whyClaim && s.queue(g, home): // who has a place kept for him that others had to leave takes it
 		case g.besides(c.machine, home) != nil:
 			m := g.besides(c.machine, home)
 			s.await(g, g.leftOn(m), m)

@@ -135,7 +135,7 @@ func (w *world) calledOff(name unit.Name, h *host, before moment) bool {
 		return false
 	}
 	_, still := w.live(w.hosts[from])[name]
-	return still
+	return still || w.pending[name].Place != "" // it is to stop there first now
 }
 
 // checkStuck: what is left on a machine that is drained cannot leave, and there is a reason.
