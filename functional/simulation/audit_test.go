@@ -127,7 +127,7 @@ func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
 			if !s.from.After(at.Add(-time.Minute)) {
 				was = s
 			}
-			if s.from.Before(at) {
+			if s.from.Before(at) || s.from.Equal(at) && !s.is.IsZero() {
 				is = s
 			}
 		}
@@ -141,6 +141,25 @@ func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
 		}
 	}
 	return among && lost >= 2 && 2*lost > there
+}
+
+// placed is when the unit came into the orders of a machine on which it was started at a time.
+func (l *ledger) placed(id cluster.MachineID, name unit.Name, started time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var at time.Time
+	was := false
+	for _, o := range l.mu.orders[id] {
+		if o.from.After(started) {
+			break
+		}
+		_, is := o.is.Units[name]
+		if is && !was {
+			at = o.from
+		}
+		was = is
+	}
+	return at
 }
 
 // stayed tells whether a machine had one and the same session all that time.

@@ -126,6 +126,7 @@ func (s *stage) forget(a act) {
 	if _, present := s.w.snapshot().Machine(m.id); present {
 		return
 	}
+	s.meddled[m.id] = true
 	s.set(m.id, func(have *cluster.Settings) { have.Forget = true })
 }
 
@@ -207,7 +208,11 @@ type backup struct {
 	wanted map[unit.Name]wish
 }
 
-func (s *stage) backUp(act) { s.backup = &backup{s.w.store.Backup(), maps.Clone(s.wanted)} }
+func (s *stage) backUp(act) {
+	if !s.broken("store") {
+		s.backup = &backup{s.w.store.Backup(), maps.Clone(s.wanted)}
+	}
+}
 
 // restore stops the store for a while and goes on with the backup: by hand, which takes longer than leases live, or as fleetctl does.
 func (s *stage) restore(a act) {

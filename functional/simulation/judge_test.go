@@ -232,7 +232,10 @@ func (s *stage) disturbed() {
 			continue
 		}
 		for _, r := range all {
-			if !r.End.IsZero() && r.Result != "power-loss" && !s.meddled[r.on.id] && s.ledger.stayed(r.on.id, r.Start, r.End) {
+			other := slices.ContainsFunc(all, func(o run) bool { // of two copies one has to go
+				return o.on != r.on && o.Start.Before(r.End) && !o.end().Before(r.End)
+			})
+			if !r.End.IsZero() && !other && r.Result != "power-loss" && !s.meddled[r.on.id] && s.ledger.stayed(r.on.id, r.Start, r.End) {
 				s.wrong("%s was ended without anybody's wish: %s", name, r)
 			}
 		}
@@ -249,7 +252,7 @@ func (s *stage) stampedes() {
 		for i := 1; i < len(all); i++ {
 			a, b := all[i-1], all[i]
 			touched := slices.ContainsFunc(s.asked[name], func(at time.Time) bool { return at.After(a.Start) })
-			if a.on != b.on && !touched && !s.meddled[a.on.id] && s.ledger.stampede(a.on.id, b.Start) {
+			if a.on != b.on && !touched && !s.meddled[a.on.id] && s.ledger.stampede(a.on.id, s.ledger.placed(b.on.id, name, b.Start)) {
 				s.wrong("%s was replaced although most machines were lost at once: %s, and %s", name, a, b)
 			}
 		}
