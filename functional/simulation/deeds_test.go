@@ -214,7 +214,8 @@ func (s *stage) backUp(act) {
 	}
 }
 
-// restore stops the store for a while and goes on with the backup: by hand, which takes longer than leases live, or as fleetctl does.
+// restore stops the store for a while and goes on with the backup: by hand, which takes longer than leases live (were it
+// faster, leases that had ended would be there again, and with them units of machines that have been replaced), or as fleetctl does.
 func (s *stage) restore(a act) {
 	from := s.backup
 	byHand := a.pick%2 == 0
@@ -225,7 +226,11 @@ func (s *stage) restore(a act) {
 	if byHand {
 		down += ttl + 2*time.Second
 	}
+	begun := time.Now()
 	s.fault(nil, "store", down, s.w.store.Halt, func() {
+		if byHand {
+			time.Sleep(time.Until(begun.Add(down)))
+		}
 		s.w.store.Restore(from.store)
 		if !byHand {
 			s.w.store.Raise()
