@@ -37,7 +37,7 @@ func TestWithoutAQuorumOfEtcdOnlyFencedUnitsEnd(t *testing.T) {
 		outlasts time.Duration
 	}{
 		{"two of three are killed", []int{0, 1}, (*testbed.Etcd).Kill, 3 * fencedTTL},
-		{"all are stopped for a minute", []int{0, 1, 2}, (*testbed.Etcd).Stop, time.Minute},
+		{"all are stopped", []int{0, 1, 2}, (*testbed.Etcd).Stop, 2 * fencedTTL},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			h := h.inside(w.in(t))

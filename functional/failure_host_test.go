@@ -59,7 +59,7 @@ func (w *world) withinTTL(name unit.Name, lost record.Moment, ttl time.Duration)
 	w.t.Errorf("%s was never seen to run elsewhere", name)
 }
 
-// A host is cut off, in each way there is, and back after it was replaced. What must not run twice has ended there
+// A host is cut off, both ways and each way alone, and back after it was replaced. What must not run twice has ended there
 // before it starts elsewhere; everything else runs on.
 func TestEachKindOfUnitWhenItsHostIsCutOff(t *testing.T) {
 	t.Parallel()
@@ -68,7 +68,7 @@ func TestEachKindOfUnitWhenItsHostIsCutOff(t *testing.T) {
 	for _, c := range []struct {
 		mode testbed.CutMode
 		host int // with or without a member of etcd
-	}{{testbed.Drop, 4}, {testbed.Reject, 1}, {testbed.Unplug, 4}, {testbed.Deaf, 4}, {testbed.Mute, 2}} {
+	}{{testbed.Drop, 1}, {testbed.Deaf, 4}, {testbed.Mute, 2}} {
 		t.Run(string(c.mode), func(t *testing.T) {
 			w := w.in(t)
 			h := w.settle(w.host(c.host))

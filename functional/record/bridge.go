@@ -16,7 +16,7 @@ type bridge struct {
 }
 
 func openBridge(ctx context.Context, h Host) (*bridge, error) {
-	cmd, err := h.Command(ctx, "systemd-stdio-bridge", "--bus-path=unix:path=/run/systemd/private")
+	cmd, err := h.Command(ctx, "systemd-stdio-bridge", "--bus-path=unix:path="+privateSocket)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,8 @@ const (
 	unitIface    = "org.freedesktop.systemd1.Unit"
 	unitPaths    = "/org/freedesktop/systemd1/unit/"
 
+	privateSocket = "/run/systemd/private" // of PID 1, on the host
+
 	// unitFiles is where fleetd puts the files of its units, on the host.
 	unitFiles = "run/fleet/units"
 
@@ -100,6 +102,9 @@ func gone(pid int) bool {
 
 // listen follows one connection to PID 1, until it breaks: with the host, or because systemd executed itself anew.
 func (f *follower) listen(ctx context.Context, leader int) {
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", leader, privateSocket)); err != nil {
+		return // it is booting
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pipes, err := openBridge(ctx, f.host)
@@ -116,7 +121,7 @@ func (f *follower) listen(ctx context.Context, leader int) {
 	f.leader = leader
 	f.mu.Unlock()
 	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal("0")}); err != nil {
-		return // it is booting
+		return
 	}
 	if err := f.catchUp(ctx, conn); err != nil {
 		return
