@@ -42,7 +42,7 @@ type Settings struct {
 	MachineIDFile string
 	PublicIP      string
 	Metadata      map[string]string
-	AgentTTL      time.Duration // a machine that is silent for so long is lost
+	AgentTTL      time.Duration // a machine whose lease nothing has renewed for so long is lost
 	DisableEngine bool
 
 	// What this machine offers. A nil amount is not set.

@@ -46,7 +46,7 @@ func table() []setting {
 		{"machine_id_file", "FILE", "file with this machine's id", text(func(s *Settings) *string { return &s.MachineIDFile })},
 		{"public_ip", "ADDRESS", "address that this machine announces; by default that of the interface with the default route", text(func(s *Settings) *string { return &s.PublicIP })},
 		{"metadata", "KEY=VALUE,…", "metadata of this machine: KEY=VALUE, separated by commas", setMetadata},
-		{"agent_ttl", "DURATION", "a machine that is silent for this long is lost; whole seconds, at least 4", duration(func(s *Settings) *time.Duration { return &s.AgentTTL })},
+		{"agent_ttl", "DURATION", "a machine whose lease nothing has renewed for this long is lost; whole seconds, at least 4", duration(func(s *Settings) *time.Duration { return &s.AgentTTL })},
 		{"disable_engine", "", "never become the engine", boolean(func(s *Settings) *bool { return &s.DisableEngine })},
 		{"placement_strategy", "WORD", "how the engine chooses among machines that fit: pack or spread", setStrategy},
 		{"on_lost", "WORD", "what becomes of units without OnLost= when their machine is lost: replace or wait", setOnLost},

@@ -19,7 +19,7 @@
 // # What it leaves out
 //
 // Steps of the clock: the hosts share the kernel's one clock of the day, and a step would be one for the
-// witness, too; CLOCK_MONOTONIC could be shifted in a time namespace, but not stepped. Clocks jump in functional/simulation.
+// witness, too; CLOCK_MONOTONIC could be shifted in a time namespace, but not stepped.
 // That a whole host stands still and goes on (a virtual machine that is paused): what it ran goes on with
 // it for the moment that its systemd needs, before anything of it could be stopped; docs/failures.md says what is left to do about that.
 package main

@@ -9,8 +9,7 @@
 // TestHistories makes up lists of acts (imagine): what users and operators do, and what
 // befalls machines, processes, the network and the store. A list is played
 // on a stage of its own (play), and judged when everything is over (judge). One that fails is made
-// shorter (shrink) and printed; it can be played again from a file (-replay). The files in testdata
-// are such histories, of faults that were found and mended.
+// shorter (shrink) and printed; it can be played again from a file (-replay).
 //
 // # Fate
 //
