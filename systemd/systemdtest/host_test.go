@@ -262,10 +262,11 @@ func TestWhatIsHeldWaitsForItsRelease(t *testing.T) {
 			if st := state(t, m, "slow.service"); st.Active != want {
 				t.Fatalf("step %d: %s, expected %s", i, st.Active, want)
 			}
+			h.Release("slow.service") // what runs is not ended by it
+			synctest.Wait()
 			if want == "active" && len(ended) == 1 {
 				background(m.Restart)
 			}
-			h.Release("slow.service") // what runs is not ended by it
 		}
 		if len(ended) != 2 || ended[0] != unit.JobDone || ended[1] != unit.JobDone {
 			t.Errorf("jobs ended %q", ended)
