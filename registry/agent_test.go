@@ -59,6 +59,35 @@ func silence(t *testing.T, w world) {
 	}
 }
 
+// forgotten: what was remembered is lost while the fence renews on.
+func forgotten(t *testing.T, w world) {
+	r := w.registry(t)
+	m := machine("m1", "boot", "10.0.0.1")
+	first := join(t, r, m, registry.JoinOptions{})
+	defer w.fence(t, first.Session())()
+	first.stop(t)
+	second := join(t, r, m, registry.JoinOptions{})
+	if second.Session() != first.Session() || second.hold.Session != first.Session() {
+		t.Errorf("it is in session %v, remembers %v, and the fence guards %v", second.Session(), second.hold.Session, first.Session())
+	}
+	if s := snapshot(t, r); s.Silent("m1") {
+		t.Error("back, it is silent")
+	}
+
+	// One that was killed leaves its own lease, which has to end first.
+	second.stop(t)
+	store := w.connect(t)
+	lease, err := store.Grant(t.Context(), ttl)
+	must(t, err)
+	_, err = store.Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put(w.prefix+"agents/m1", []byte("{}"), lease)}})
+	must(t, err)
+	third := join(t, r, m, registry.JoinOptions{})
+	defer third.stop(t)
+	if third.Session() != first.Session() {
+		t.Errorf("after a kill it is in session %v, and the fence guards %v", third.Session(), first.Session())
+	}
+}
+
 func shutDown(t *testing.T, w world) {
 	const long = time.Minute
 	r := w.registry(t)

@@ -17,7 +17,7 @@ func (j *joining) obtainAgent(ctx context.Context) error {
 		err := j.registry.store.KeepAlive(ctx, was)
 		fits := false
 		if err == nil {
-			fits, err = j.fits(ctx, was)
+			fits, _, err = j.fits(ctx, was)
 		}
 		switch {
 		case errors.Is(err, ErrLeaseNotFound):

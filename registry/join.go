@@ -52,7 +52,8 @@ func (e *InUseError) Error() string {
 // Join makes the machine m present and runs fn for as long as it is.
 // m.Session needs only its BootID.
 //
-// If the session o.Resume is still alive it is resumed. If the machine's
+// If the session o.Resume is still alive it is resumed, and so is one of this boot of the same host
+// that no fleetd serves, whether it was remembered or not. If the machine's
 // record belongs to another session Join waits for that one's lease to end,
 // and fails with *InUseError if it does not. It waits for a store that does not answer.
 //
@@ -152,6 +153,11 @@ func (j *joining) try(ctx context.Context) (*Member, error) {
 	if j.ours(theirs.Session, *pair) {
 		return j.resume(ctx, *theirs, *pair)
 	}
+	if abandoned, err := j.abandoned(ctx, *theirs); err != nil {
+		return nil, err
+	} else if abandoned {
+		return j.resume(ctx, *theirs, *pair)
+	}
 	over, err := j.shutDown(ctx, *theirs)
 	if err != nil {
 		return nil, err
@@ -160,7 +166,7 @@ func (j *joining) try(ctx context.Context) (*Member, error) {
 		j.revoke(ctx, pair.Lease)
 		return nil, cluster.ErrConflict
 	}
-	return nil, j.await(ctx, *pair, revision, theirs.Address)
+	return nil, j.await(ctx, *pair, revision, *theirs)
 }
 
 // shutDown tells whether a record is that of this very host before it was shut down in order and booted again: nothing of
@@ -168,6 +174,17 @@ func (j *joining) try(ctx context.Context) (*Member, error) {
 // address, or is there.
 func (j *joining) shutDown(ctx context.Context, theirs cluster.Machine) (bool, error) {
 	if !theirs.Leaving || theirs.Address != j.machine.Address || theirs.Session.BootID == j.machine.Session.BootID {
+		return false, nil
+	}
+	agent, _, err := j.registry.get(ctx, j.registry.keys.agent(j.machine.ID))
+	return agent == nil, err
+}
+
+// abandoned tells whether a record is that of this very host since it booted, and no fleetd serves it: of a session that
+// was not remembered. The machine's fence may renew that for ever, and what is bound to it goes on in it.
+func (j *joining) abandoned(ctx context.Context, theirs cluster.Machine) (bool, error) {
+	mine := j.machine.Session.BootID
+	if !theirs.Attends || theirs.Address != j.machine.Address || mine == "" || theirs.Session.BootID != mine {
 		return false, nil
 	}
 	agent, _, err := j.registry.get(ctx, j.registry.keys.agent(j.machine.ID))
@@ -184,7 +201,7 @@ func (j *joining) resume(ctx context.Context, was cluster.Machine, p Pair) (*Mem
 	if err := j.registry.store.KeepAlive(ctx, p.Lease); err != nil {
 		return nil, err
 	}
-	fits, err := j.fits(ctx, p.Lease)
+	fits, granted, err := j.fits(ctx, p.Lease)
 	if err != nil {
 		return nil, err
 	}
@@ -199,6 +216,11 @@ func (j *joining) resume(ctx context.Context, was cluster.Machine, p Pair) (*Mem
 	member, puts, err := j.member(ctx, now)
 	if err != nil {
 		return nil, err
+	}
+	if !fits && granted > j.options.TTL && (was.Fence != cluster.Fence{} || now.Fence != cluster.Fence{}) {
+		if sent, err = j.outlast(ctx, granted); err != nil {
+			return nil, err
+		}
 	}
 	if string(member.presence.expected()) == string(p.Value) {
 		puts = puts[1:]
@@ -215,16 +237,37 @@ func (j *joining) resume(ctx context.Context, was cluster.Machine, p Pair) (*Mem
 
 // fits tells whether a lease, just renewed, lives as long as asked for. If not, because the TTL was changed
 // meanwhile, renewals in step with another TTL would come too late. etcd makes very short leases longer, by up to a second.
-func (j *joining) fits(ctx context.Context, lease int64) (bool, error) {
-	_, granted, err := j.registry.store.TimeToLive(ctx, lease)
+func (j *joining) fits(ctx context.Context, lease int64) (fits bool, granted time.Duration, err error) {
+	_, granted, err = j.registry.store.TimeToLive(ctx, lease)
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
-	fits := (granted - j.options.TTL).Abs() <= time.Second
+	fits = (granted - j.options.TTL).Abs() <= time.Second
 	if !fits {
 		j.registry.log.Info("the TTL has changed, a new lease replaces the former one", "machine", j.machine.ID, "was", granted, "ttl", j.options.TTL)
 	}
-	return fits, nil
+	return fits, granted, nil
+}
+
+// outlast waits until the fence, which was told of the new session when that was remembered, has ended what is bound to the former
+// one. That takes parts of the former lease's TTL (at most a tenth until it looks, and a fifth for the units to stop), which the new
+// lease, if it is shorter, might not live to see; whoever is cut off then would be given up before its units have ended. The
+// former lease, just renewed, outlives it. It returns when the new lease was renewed.
+func (j *joining) outlast(ctx context.Context, granted time.Duration) (sent time.Time, err error) {
+	for end := time.Now().Add(granted * 2 / 5); time.Now().Before(end); {
+		select {
+		case <-time.After(min(time.Until(end), j.options.TTL/3)):
+		case <-ctx.Done():
+			return sent, ctx.Err()
+		}
+		sent = time.Now()
+		for _, lease := range []int64{j.lease, j.hold.Agent} {
+			if err := j.registry.store.KeepAlive(ctx, lease); err != nil {
+				return sent, err
+			}
+		}
+	}
+	return sent, nil
 }
 
 func (j *joining) revoke(ctx context.Context, lease int64) {
@@ -298,7 +341,7 @@ func (j *joining) obtainLease(ctx context.Context) error {
 
 // await waits for the session that holds the record to end, at most as long
 // as its lease lives if nobody renews it. It fails with cluster.ErrConflict when it has ended.
-func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs string) error {
+func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs cluster.Machine) error {
 	if p.Lease == 0 {
 		// Presence is bound to a lease; a record without one would be present for ever.
 		_, err := j.registry.commit(ctx, Txn{If: []Compare{{Key: p.Key, Revision: p.Mod}}, Then: []Op{Delete(p.Key)}})
@@ -311,7 +354,7 @@ func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs stri
 	if err != nil {
 		return err
 	}
-	j.registry.log.Info("the machine id is in use, waiting for that session to end", "machine", j.machine.ID, "theirs", theirs, "ttl", ttl)
+	j.registry.log.Info("the machine id is in use, waiting for that session to end", "machine", j.machine.ID, "theirs", theirs.Address, "ttl", ttl)
 	limited, cancel := context.WithTimeout(ctx, ttl+goneSlack)
 	defer cancel()
 	err = j.registry.awaitDeletion(limited, p.Key, revision+1)
@@ -333,7 +376,10 @@ func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs stri
 	if err := j.kept(ctx, p.Lease); err != nil {
 		return err
 	}
-	return &InUseError{ID: j.machine.ID, Mine: j.machine.Address, Theirs: theirs}
+	if abandoned, err := j.abandoned(ctx, theirs); err != nil || abandoned {
+		return cmp.Or(err, cluster.ErrConflict)
+	}
+	return &InUseError{ID: j.machine.ID, Mine: j.machine.Address, Theirs: theirs.Address}
 }
 
 // kept returns nil if somebody renews a lease, again and again. That a lease lives on does not tell: the store

@@ -53,6 +53,7 @@ func scenarios() []scenario {
 		{"corrupt records are quarantined and heal", quarantine},
 		{"a machine joins, reports and is gone at once", machineLife},
 		{"a session is resumed", resume},
+		{"a session is resumed although it was not remembered", forgotten},
 		{"another boot's session is not resumed", otherBoot},
 		{"a second machine is refused", secondMachine},
 		{"a presence without a lease is nobody's", leaseless},
