@@ -12,6 +12,7 @@ import (
 func (s *State) reviewGlobal(t *task) {
 	s.release(t)
 	s.homeless.drop(t)
+	t.shunned = nil // what was asked of it while it had one place
 	for _, m := range t.homes() {
 		switch ok, says := s.holds(t, m); {
 		case !t.settled():

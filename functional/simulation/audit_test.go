@@ -2,6 +2,8 @@ package simulation
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,31 +118,52 @@ func (l *ledger) toldToStop(id cluster.MachineID, name unit.Name, running unit.C
 	return len(l.mu.orders[id]) == 0
 }
 
-// stampede tells whether so many machines were lost, the one among them, in the time before that units had to wait for them.
+// stampede tells whether so many machines were lost, the one among them, in the minute before that units had to wait for them.
+// Not if there was a moment without any machine: whoever is the first after that has seen nobody go.
 func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	there, lost, among := 0, 0, false
-	for other, sessions := range l.mu.sessions {
-		var was, is entry[cluster.Session]
-		for _, s := range sessions {
-			if !s.from.After(at.Add(-time.Minute)) {
-				was = s
-			}
-			if s.from.Before(at) || s.from.Equal(at) && !s.is.IsZero() {
-				is = s
-			}
-		}
-		if was.is.IsZero() {
-			continue
+	for other := range l.mu.sessions {
+		ordered := len(l.mu.orders[other]) > 0 && l.mu.orders[other][0].from.Before(at)
+		if !ordered || !l.present(other, at.Add(-time.Minute)) {
+			continue // a new leader knows only of machines that have orders
 		}
 		there++
-		if is.is.IsZero() {
+		if !l.present(other, at) {
 			lost++
 			among = among || other == id
 		}
 	}
-	return among && lost >= 2 && 2*lost > there
+	return among && lost >= 2 && 2*lost > there && l.always(at.Add(-time.Minute), at)
+}
+
+// present tells whether the machine had a session at a time; one that began or ended just then counts.
+func (l *ledger) present(id cluster.MachineID, at time.Time) bool {
+	is := false
+	for _, s := range l.mu.sessions[id] {
+		if s.from.Before(at) || s.from.Equal(at) && !s.is.IsZero() {
+			is = !s.is.IsZero()
+		}
+	}
+	return is
+}
+
+// always tells whether at all times between two there was a machine that kept its session to the next moment.
+func (l *ledger) always(from, to time.Time) bool {
+	for _, sessions := range l.mu.sessions {
+		for _, s := range sessions {
+			if s.from.Before(from) || s.from.After(to) || !s.is.IsZero() {
+				continue
+			}
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(l.mu.sessions)), func(id cluster.MachineID) bool {
+				return l.present(id, s.from.Add(-time.Nanosecond)) && l.present(id, s.from.Add(time.Nanosecond))
+			}) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // placed is when the unit came into the orders of a machine on which it was started at a time.

@@ -50,7 +50,7 @@ var deeds = []deed{
 			s.cut(m, a.last, (*memory.Client).Cut)
 		}
 	}},
-	{"cut all others", 4, func(s *stage, a act) {
+	{"cut all others", 6, func(s *stage, a act) {
 		for i, m := range s.w.machines {
 			if i != a.on {
 				s.cut(m, a.last+time.Duration(a.pick%2)*2*ttl, (*memory.Client).Cut)

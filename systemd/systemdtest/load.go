@@ -108,6 +108,9 @@ func (h *Host) reload() {
 			h.mu.units[n] = p
 		}
 		p.read(raw)
+		if p.job != nil && !p.does.atMostOnce && !p.state.Running() {
+			p.proceed() // it waited for the fence, and need not any more
+		}
 		h.mu.enabled[n] = p.does.install
 	}
 	for m := range h.mu.managers {
