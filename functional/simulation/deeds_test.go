@@ -258,6 +258,13 @@ func (s *stage) forgetSince(from *backup) {
 			s.orphans[name] = true // nobody has told it to stop
 		}
 	}
+	// What was destroyed before the backup, while its machine was away, looks as if it had been submitted after it, unless the
+	// backup has a unit that was asked for later.
+	for name := range s.asked {
+		if _, known := s.wanted[name]; !known {
+			s.orphans[name] = true
+		}
+	}
 	for name, wanted := range s.wanted {
 		wanted.doubted = wanted.doubted || before[name].doubted
 		s.wanted[name] = wanted
