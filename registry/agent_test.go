@@ -163,7 +163,7 @@ func overdue(t *testing.T, w world) {
 	term := receive(t, c.terms)
 	store := w.connect(t)
 	late := join(t, registry.New(deaf{store}, registry.Options{Prefix: w.prefix}), machine("m2", "boot", "10.0.0.2"), o)
-	ids := []cluster.MachineID{"m1", "m2", "m3"}
+	ids := []cluster.MachineID{"m1", "m2"}
 	told, err := term.Overdue(t.Context(), ids)
 	must(t, err)
 	if len(told) != 0 {
@@ -174,6 +174,11 @@ func overdue(t *testing.T, w world) {
 	must(t, err)
 	if !slices.Equal(told, []cluster.MachineID{"m2"}) {
 		t.Errorf("of m2, which does not renew, is told: %v", told)
+	}
+	told, err = term.Overdue(t.Context(), []cluster.MachineID{"m1", "m3"})
+	must(t, err)
+	if !slices.Equal(told, []cluster.MachineID{"m3"}) {
+		t.Errorf("of m3, which is gone, is told: %v", told)
 	}
 	p.stop(t)
 	must(t, receive(t, c.ended))

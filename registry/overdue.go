@@ -17,8 +17,8 @@ const overdueSlack = 500 * time.Millisecond
 // askAtOnce is how many leases are asked for at a time.
 const askAtOnce = 64
 
-// Overdue tells which of some machines are present while the renewal of their session has not come when it was
-// due, after a third of its TTL: they may be about to be lost. The store tells of leases in whole seconds, so
+// Overdue tells of which of some machines the renewal of their session has not come when it was
+// due, after a third of its TTL: they may be about to be lost, or are, and whoever asks has not heard it yet. The store tells of leases in whole seconds, so
 // that this may be found up to a second late, and never early.
 func (t *Term) Overdue(ctx context.Context, ids []cluster.MachineID) ([]cluster.MachineID, error) {
 	late := make([]bool, len(ids))
@@ -47,8 +47,14 @@ func (t *Term) Overdue(ctx context.Context, ids []cluster.MachineID) ([]cluster.
 func (t *Term) overdue(ctx context.Context, id cluster.MachineID) (bool, error) {
 	r := t.member.registry
 	pair, _, err := r.get(ctx, r.keys.machine(id))
-	if err != nil || pair == nil || pair.Lease == 0 {
+	if err != nil {
 		return false, err
+	}
+	if pair == nil {
+		return true, nil // its lease has just ended
+	}
+	if pair.Lease == 0 {
+		return false, nil
 	}
 	left, granted, err := r.store.TimeToLive(ctx, pair.Lease)
 	if errors.Is(err, ErrLeaseNotFound) {
