@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"fleet/unit"
 )
@@ -84,7 +85,7 @@ func (m *Manager) permit(n unit.Name) string { return filepath.Join(m.fence, str
 // revoke takes back permits of units that are to go.
 func (m *Manager) revoke(names []unit.Name, failed map[unit.Name]error) {
 	for _, n := range names {
-		if err := os.Remove(m.permit(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(m.permit(n)); err != nil && !absent(err) {
 			failed[n] = fmt.Errorf("take back the permit of %s: %w", n, err)
 		}
 	}
@@ -92,12 +93,17 @@ func (m *Manager) revoke(names []unit.Name, failed map[unit.Name]error) {
 
 func (d disk) dropIn(n unit.Name) string { return filepath.Join(d.links, string(n)+".d", fenceDropIn) }
 
+// absent tells whether there is no such file. There cannot be one beside a unit whose name is as long as a name may be.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG)
+}
+
 // bind makes the unit's drop-in be this; nil: there is none. changed tells whether systemd has to look again.
 func (d disk) bind(n unit.Name, text []byte) (changed bool, err error) {
 	path := d.dropIn(n)
 	old, errOld := os.ReadFile(path)
 	switch {
-	case text == nil && errors.Is(errOld, fs.ErrNotExist), text != nil && errOld == nil && bytes.Equal(old, text):
+	case text == nil && absent(errOld), text != nil && errOld == nil && bytes.Equal(old, text):
 		return false, nil
 	case text == nil:
 		err = os.Remove(path)

@@ -118,3 +118,18 @@ func TestAUsersSystemdRefusesUnitsThatNeedAFence(t *testing.T) {
 		t.Errorf("put %v, failed %v", put, failed)
 	}
 }
+
+// A name may be so long that there is no room for those of files beside it.
+func TestAUnitOfTheLongestNameIsLoadedAndGoes(t *testing.T) {
+	m := newFenced(t)
+	name := unit.Name(strings.Repeat("n", 247) + ".service")
+	failed := map[unit.Name]error{}
+	if put := m.putAll([]unit.Name{name}, map[unit.Name][]byte{name: []byte("[Service]\nExecStart=/bin/db\n")}, failed); len(put) != 1 {
+		t.Fatal(put, failed)
+	}
+	m.revoke([]unit.Name{name}, failed)
+	m.hide([]unit.Name{name}, failed)
+	if len(failed) > 0 {
+		t.Error(failed)
+	}
+}
