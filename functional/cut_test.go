@@ -105,7 +105,7 @@ TimeoutStartSec=infinity
 	}
 }
 
-// A hypervisor pauses a machine, or its fleetd hangs, for longer than the TTL.
+// A hypervisor pauses a machine, or its fleetd hangs where no fence renews its lease, for longer than the TTL.
 // When it wakes up it still believes in its session.
 func TestAMachineThatWakesUpAfterItWasLostDoesNoHarm(t *testing.T) {
 	t.Parallel()
@@ -116,7 +116,7 @@ func TestAMachineThatWakesUpAfterItWasLostDoesNoHarm(t *testing.T) {
 		stop, cont func(w *world, h *testbed.Host)
 	}{
 		{"the whole machine", (*world).freeze, (*world).thaw},
-		{"its fleetd", (*world).pauseFleetd, (*world).resumeFleetd},
+		{"its fleetd, without a fence", (*world).pauseWithoutFence, (*world).resumeFleetd},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			w := w.in(t)

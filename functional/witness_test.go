@@ -118,6 +118,13 @@ func (w *world) pauseFleetd(h *testbed.Host) {
 	}
 }
 
+// pauseWithoutFence pauses a fleetd whose machine's lease nobody else renews: fleetd would start the fence again.
+func (w *world) pauseWithoutFence(h *testbed.Host) {
+	w.t.Helper()
+	w.pauseFleetd(h)
+	w.exec(h, "systemctl", "stop", fenceService)
+}
+
 func (w *world) resumeFleetd(h *testbed.Host) {
 	w.t.Helper()
 	if err := h.ResumeFleetd(w.ctx()); err != nil {

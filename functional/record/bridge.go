@@ -4,15 +4,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os/exec"
+	"sync"
 )
 
 // bridge is a connection to a host's PID 1, through a small program of systemd's own that runs among the host's
-// processes: PID 1 refuses those that it cannot see. The program ends with the host, or when its input does.
+// processes: PID 1 refuses those that it cannot see. The program ends with the host, or when its input does, and is
+// never killed: it would lose the parent that it has among our processes, and the host's PID 1 cannot end before
+// somebody has waited for it.
 type bridge struct {
 	io.Reader
 	io.WriteCloser
-	cmd *exec.Cmd
+	ended func() error // waits for the program
 }
 
 func openBridge(ctx context.Context, h Host) (*bridge, error) {
@@ -28,15 +30,15 @@ func openBridge(ctx context.Context, h Host) (*bridge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to systemd: %w", err)
 	}
+	cmd.Cancel = in.Close
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("connect to systemd: %w", err)
 	}
-	return &bridge{out, in, cmd}, nil
+	return &bridge{out, in, sync.OnceValue(cmd.Wait)}, nil
 }
 
 // Close ends the program and waits for it.
 func (b *bridge) Close() error {
 	b.WriteCloser.Close()
-	b.cmd.Process.Kill()
-	return b.cmd.Wait()
+	return b.ended()
 }

@@ -52,7 +52,11 @@ type follower struct {
 	kinds   map[unit.Name]Kind // as last read
 	leader  int                // of the boot that is followed; 0: none
 	conn    *dbus.Conn         // nil: not connected
+	heard   []Span             // when it was connected
 }
+
+// Span is a time in which a host was listened to.
+type Span struct{ From, To Moment } // To 0: it still is
 
 func newFollower(name string, host Host) *follower {
 	f := &follower{name: name, host: host, kinds: make(map[unit.Name]Kind)}
@@ -126,15 +130,20 @@ func (f *follower) listen(ctx context.Context, leader int) {
 	if err := f.catchUp(ctx, conn); err != nil {
 		return
 	}
-	f.setConn(conn)
-	defer f.setConn(nil)
+	f.connected(conn)
+	defer f.connected(nil)
 	<-conn.Context().Done()
 }
 
-func (f *follower) setConn(conn *dbus.Conn) {
+func (f *follower) connected(conn *dbus.Conn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.conn = conn
+	if conn != nil {
+		f.heard = append(f.heard, Span{From: Now()})
+		return
+	}
+	f.heard[len(f.heard)-1].To = Now()
 }
 
 // catchUp asks for what happened while nobody listened.

@@ -82,6 +82,18 @@ func (r *Recorder) Runs(since Moment) []Run {
 	return all
 }
 
+// Heard returns when a host was listened to: what began and ended between two of these times is not written down.
+func (r *Recorder) Heard(host string) []Span {
+	for _, f := range r.all() {
+		if f.name == host {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return slices.Clone(f.heard)
+		}
+	}
+	return nil
+}
+
 func (r *Recorder) all() []*follower {
 	r.mu.Lock()
 	defer r.mu.Unlock()
