@@ -52,8 +52,9 @@ func (a *Agent) permit(ctx context.Context, step reconcile.Step, session cluster
 }
 
 // learnGuard takes the state of the fence's service out of what was read, and learns from it whether units are
-// guarded. One that is about to stop guards no longer. The caller holds the board's lock.
-func (a *Agent) learnGuard(states map[unit.Name]unit.State) {
+// guarded. One that is about to stop guards no longer. Another one counts when all units were read together with it:
+// one that ran under the fence before would seem to run under this one, if its state were older. The caller holds the board's lock.
+func (a *Agent) learnGuard(states map[unit.Name]unit.State, all bool) {
 	state, read := states[unit.FenceService]
 	if a.o.Guard == nil || !read {
 		return
@@ -70,6 +71,14 @@ func (a *Agent) learnGuard(states map[unit.Name]unit.State) {
 		now = Guard{}
 	}
 	b := &a.board
+	if now == b.guard {
+		return
+	}
+	if now.Life != "" && !all {
+		now = Guard{}
+		b.request.all = true
+		a.look.ring()
+	}
 	if now == b.guard {
 		return
 	}

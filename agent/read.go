@@ -209,7 +209,7 @@ func (a *Agent) learn(req request, files map[unit.Name]unit.ContentID, states ma
 	if files != nil {
 		b.relist(files)
 	}
-	a.learnGuard(states)
+	a.learnGuard(states, req.all)
 	for name, state := range states {
 		if old, read := b.States[name]; !read || !sameState(old, state) {
 			b.States[name] = state

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -48,7 +47,7 @@ type ledger struct {
 		sync.Mutex
 		orders   map[cluster.MachineID][]entry[cluster.Orders]
 		sessions map[cluster.MachineID][]entry[cluster.Session] // zero: none
-		alarms   []entry[*cluster.Alarm]
+		leaders  []entry[cluster.MachineID]
 	}
 }
 
@@ -82,8 +81,8 @@ func (l *ledger) take(u cluster.Update) error {
 				session = c.Machine.Session
 			}
 			l.mu.sessions[c.ID] = append(l.mu.sessions[c.ID], entry[cluster.Session]{now, session})
-		case cluster.AlarmChanged:
-			l.mu.alarms = append(l.mu.alarms, entry[*cluster.Alarm]{now, c.Alarm})
+		case cluster.LeaderChanged:
+			l.mu.leaders = append(l.mu.leaders, entry[cluster.MachineID]{now, c.Machine})
 		}
 	}
 	return nil
@@ -118,15 +117,17 @@ func (l *ledger) toldToStop(id cluster.MachineID, name unit.Name, running unit.C
 	return len(l.mu.orders[id]) == 0
 }
 
-// stampede tells whether so many machines were lost, the one among them, in the minute before that units had to wait for them.
-// Not if there was a moment without any machine: whoever is the first after that has seen nobody go.
+// atOnce is less than the time within which losses of machines count together (loss_window).
+const atOnce = 20 * time.Second
+
+// stampede tells whether so many machines were lost, the one among them, atOnce, that units had to wait for them.
 func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	there, lost, among := 0, 0, false
 	for other := range l.mu.sessions {
 		ordered := len(l.mu.orders[other]) > 0 && l.mu.orders[other][0].from.Before(at)
-		if !ordered || !l.present(other, at.Add(-time.Minute)) {
+		if !ordered || !l.present(other, at.Add(-atOnce)) {
 			continue // a new leader knows only of machines that have orders
 		}
 		there++
@@ -135,7 +136,7 @@ func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
 			among = among || other == id
 		}
 	}
-	return among && lost >= 2 && 2*lost > there && l.always(at.Add(-time.Minute), at)
+	return among && lost >= 2 && 2*lost > there
 }
 
 // present tells whether the machine had a session at a time; one that began or ended just then counts.
@@ -149,21 +150,13 @@ func (l *ledger) present(id cluster.MachineID, at time.Time) bool {
 	return is
 }
 
-// always tells whether at all times between two there was a machine that kept its session to the next moment.
-func (l *ledger) always(from, to time.Time) bool {
-	for _, sessions := range l.mu.sessions {
-		for _, s := range sessions {
-			if s.from.Before(from) || s.from.After(to) || !s.is.IsZero() {
-				continue
-			}
-			if !slices.ContainsFunc(slices.Collect(maps.Keys(l.mu.sessions)), func(id cluster.MachineID) bool {
-				return l.present(id, s.from.Add(-time.Nanosecond)) && l.present(id, s.from.Add(time.Nanosecond))
-			}) {
-				return false
-			}
-		}
-	}
-	return true
+// led tells whether nobody else came to lead between two times.
+func (l *ledger) led(from, to time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !slices.ContainsFunc(l.mu.leaders, func(e entry[cluster.MachineID]) bool {
+		return !e.from.Before(from) && !e.from.After(to)
+	})
 }
 
 // placed is when the unit came into the orders of a machine on which it was started at a time.

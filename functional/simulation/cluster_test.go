@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fleet/cluster"
+	"fleet/registry/memory"
 	"fleet/systemd/systemdtest"
 	"fleet/unit"
 )
@@ -212,6 +213,38 @@ func TestUnitsStayWhenMachinesComeBackOneByOne(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		for _, m := range w.machines {
 			m.client.Heal()
+			time.Sleep(3 * time.Second)
+		}
+		w.settle()
+		for i := range 6 {
+			name := unit.Name(fmt.Sprintf("u%d.service", i))
+			runsOnce(t, w, name)
+			if n := w.lives(name); n != 1 {
+				t.Errorf("%s has lived %d times", name, n)
+			}
+		}
+	})
+}
+
+// They were started anew while the store was away, and have waited for it: that makes none of them one that
+// has been there all the time.
+func TestUnitsStayWhenMachinesThatHaveWaitedForTheStoreComeBackOneByOne(t *testing.T) {
+	in(t, 2, func(t *testing.T, w *world) {
+		for i := range 6 {
+			w.put(unit.Name(fmt.Sprintf("u%d.service", i)), service, cluster.Launched)
+		}
+		w.settle()
+		for _, m := range w.machines {
+			m.kill()
+		}
+		time.Sleep(time.Minute) // their sessions have ended
+		for _, m := range w.machines {
+			m.line.fail((*memory.Client).Cut)
+			m.start()
+		}
+		time.Sleep(10 * time.Minute)
+		for _, m := range w.machines {
+			m.line.mend()
 			time.Sleep(3 * time.Second)
 		}
 		w.settle()

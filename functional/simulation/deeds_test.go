@@ -214,8 +214,8 @@ func (s *stage) backUp(act) {
 	}
 }
 
-// restore stops the store for a while and goes on with the backup: by hand, which takes longer than leases live (were it
-// faster, leases that had ended would be there again, and with them units of machines that have been replaced), or as fleetctl does.
+// restore stops the store for a while and goes on with the backup: by hand, or as fleetctl does. By hand, leases
+// that had ended are there again, and with them units of machines that had been replaced: nothing can be said of AtMostOnce then.
 func (s *stage) restore(a act) {
 	from := s.backup
 	byHand := a.pick%2 == 0
@@ -226,6 +226,7 @@ func (s *stage) restore(a act) {
 	if byHand {
 		down += ttl + 2*time.Second
 	}
+	s.goneBack = s.goneBack || byHand
 	begun := time.Now()
 	s.fault(nil, "store", down, s.w.store.Halt, func() {
 		if byHand {
@@ -234,16 +235,13 @@ func (s *stage) restore(a act) {
 		s.w.store.Restore(from.store)
 		if !byHand {
 			s.w.store.Raise()
+			err := registry.New(s.w.store.Console(), registry.Options{}).Restored(context.Background())
+			if err != nil {
+				s.wrong("begin an epoch: %v", err)
+			}
 		}
 		s.w.store.Resume()
 		s.follow()
-		if byHand {
-			return
-		}
-		err := registry.New(s.w.store.Client(), registry.Options{}).Restored(context.Background())
-		if err != nil {
-			s.wrong("begin an epoch: %v", err)
-		}
 	})
 	s.forgetSince(from)
 }

@@ -156,3 +156,17 @@ func (b *buffer) Write(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	return b.b.Write(p)
 }
+
+// Each of these has found something that was wrong once.
+func TestHistoriesOfFaultsThatWereMended(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "histories", "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			again(t, file)
+		})
+	}
+}

@@ -190,9 +190,13 @@ func (s *stage) runs() map[unit.Name][]run {
 	return all
 }
 
-// overlaps: no unit that says AtMostOnce has ever run twice at one time.
+// overlaps: no unit that says AtMostOnce has ever run twice at one time. One that was global once may still be leaving.
 func (s *stage) overlaps() {
 	for name, all := range s.runs() {
+		global := slices.ContainsFunc(all, func(r run) bool { return wish{kind: s.contents[r.Content]}.global() })
+		if s.goneBack || global {
+			continue
+		}
 		for i, b := range all {
 			for _, a := range all[:i] {
 				if a.on != b.on && s.contents[a.Content].atMostOnce() && s.contents[b.Content].atMostOnce() && together(a, b) > 0 {
@@ -254,6 +258,9 @@ func (s *stage) stampedes() {
 		}
 		for i := 1; i < len(all); i++ {
 			a, b := all[i-1], all[i]
+			if placed := s.ledger.placed(b.on.id, name, b.Start); !s.ledger.led(placed.Add(-atOnce), placed) {
+				continue // a new leader may not know who was there
+			}
 			touched := slices.ContainsFunc(s.asked[name], func(at time.Time) bool { return at.After(a.Start) })
 			if a.on != b.on && !touched && !s.meddled[a.on.id] && s.ledger.stampede(a.on.id, s.ledger.placed(b.on.id, name, b.Start)) {
 				s.wrong("%s was replaced although most machines were lost at once: %s, and %s", name, a, b)

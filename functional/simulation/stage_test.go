@@ -26,6 +26,7 @@ type stage struct {
 	unfollow func()
 	backup   *backup
 	orphans  map[unit.Name]bool // units of which a restored store knows nothing
+	goneBack bool               // the store was restored by hand
 	edition  int
 	guards   bool // whether there are units that say AtMostOnce
 

@@ -15,7 +15,8 @@ const requestTimeout = 3 * time.Second
 
 // Client is one participant's connection to the store. It implements registry.Store.
 type Client struct {
-	server *Server
+	server  *Server
+	console bool
 
 	mu     sync.Mutex
 	faults faults

@@ -140,7 +140,7 @@ func (c *Client) reach(ctx context.Context, d direction) error {
 		severed, healed := c.faults.cut || (c.faults.mute && d == hearing), c.faults.state
 		c.mu.Unlock()
 		if !severed {
-			if severed, healed = c.server.outage(); !severed {
+			if severed, healed = c.server.outage(); !severed || c.console {
 				return ctx.Err()
 			}
 		}

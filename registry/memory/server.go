@@ -47,6 +47,11 @@ func (s *Server) Client() *Client {
 	return &Client{server: s}
 }
 
+// Console returns a connection that also reaches a store that is halted, as its operator's does.
+func (s *Server) Console() *Client {
+	return &Client{server: s, console: true}
+}
+
 // Revision is the store's present revision.
 func (s *Server) Revision() int64 {
 	s.mu.Lock()
