@@ -17,8 +17,8 @@ import (
 
 const (
 	failoverTTL = testbed.DefaultTTL
-	outage      = time.Minute // of etcd
-	settled     = time.Minute // within which everything is as before
+	outage      = failoverTTL * 3 / 2 // of etcd, or of a fleetd: longer than leases live
+	settled     = time.Minute         // within which everything is as before
 	apiPatience = 5 * time.Second
 
 	plainUnit unit.Name = "plain.service"
@@ -68,7 +68,7 @@ func failures() []failure {
 			},
 		},
 		{
-			name: "stopped fleetd", reach: nothing, lasts: 2 * failoverTTL,
+			name: "stopped fleetd", reach: nothing, lasts: outage,
 			does:   func(ctx context.Context, _ *ground, h *testbed.Host) error { return systemctl(ctx, h, "stop") },
 			undoes: func(ctx context.Context, _ *ground, h *testbed.Host) error { return systemctl(ctx, h, "start") },
 		},
@@ -90,7 +90,7 @@ func failures() []failure {
 			},
 		},
 		{
-			name: "leader change", reach: nothing, lasts: failoverTTL,
+			name: "leader change", reach: nothing, lasts: failoverTTL / 2,
 			does:   func(ctx context.Context, g *ground, _ *testbed.Host) error { return g.changeLeader(ctx, "stop") },
 			undoes: func(ctx context.Context, g *ground, _ *testbed.Host) error { return g.changeLeader(ctx, "start") },
 		},

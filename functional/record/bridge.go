@@ -5,17 +5,24 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // bridge is a connection to a host's PID 1, through a small program of systemd's own that runs among the host's
-// processes: PID 1 refuses those that it cannot see. The program ends with the host, or when its input does, and is
-// never killed: it would lose the parent that it has among our processes, and the host's PID 1 cannot end before
-// somebody has waited for it.
+// processes: PID 1 refuses those that it cannot see. The program ends with the host, or when its input does.
+//
+// The host's PID 1 cannot end before somebody has waited for the program, whose parent (nsenter) is one of our
+// processes. So that parent is never killed, and is woken up again and again: a host that is shut down stops all its
+// processes for a moment, and nsenter follows its child into that, and stays there.
 type bridge struct {
 	io.Reader
 	io.WriteCloser
 	ended func() error // waits for the program
 }
+
+// awake is how often the program's parent is woken up.
+const awake = 100 * time.Millisecond
 
 func openBridge(ctx context.Context, h Host) (*bridge, error) {
 	cmd, err := h.Command(ctx, "systemd-stdio-bridge", "--bus-path=unix:path="+privateSocket)
@@ -34,6 +41,11 @@ func openBridge(ctx context.Context, h Host) (*bridge, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("connect to systemd: %w", err)
 	}
+	go func() {
+		for cmd.Process.Signal(syscall.SIGCONT) == nil {
+			time.Sleep(awake)
+		}
+	}()
 	return &bridge{out, in, sync.OnceValue(cmd.Wait)}, nil
 }
 
