@@ -70,7 +70,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	machine.Fence = s.resumedFence(session.Load().Session)
 	leaves := leaving.New(leaving.Options{
 		Machine: machine.ID, BootID: machine.Session.BootID, Records: records, Host: host, Logger: log,
-		Leave: func() { member.Amend(func(m *cluster.Machine) { m.Leaving = true }) },
+		Leave: func(leaves bool) { member.Amend(func(m *cluster.Machine) { m.Leaving = leaves }) },
 		Ready: func() error { return member.Ready() },
 	})
 	member = presence.New(records, worker, presence.Options{

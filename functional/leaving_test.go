@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleet/api"
+	"fleet/cluster"
 	"fleet/functional/testbed"
 	"fleet/unit"
 )
@@ -19,7 +20,8 @@ import (
 func TestAHostThatIsRebootedHandsItsUnitsOver(t *testing.T) {
 	t.Parallel()
 	w := start(t, testbed.Spec{Name: "leave", Hosts: 3, TTL: 10 * time.Second})
-	w.mayRunTwice("it starts elsewhere before it stops here", "a.service", "b.service", "c.service", "d.service", "e.service", "f.service")
+	w.mayRunTwice("it starts elsewhere before it stops here", "a.service", "b.service", "c.service", "d.service", "e.service", "f.service", "held.service")
+	t.Run("somebody thinks better of it", func(t *testing.T) { calledOff(w.in(t), w.host(3)) })
 	for name, how := range map[string]func(h *testbed.Host){
 		"somebody reboots it": func(h *testbed.Host) {
 			if err := h.Reboot(t.Context()); err != nil {
@@ -88,6 +90,42 @@ func TestAHostThatIsRebootedHandsItsUnitsOver(t *testing.T) {
 			}
 			t.Logf("%v units left within %s", leavers, time.Since(began))
 		})
+	}
+}
+
+// calledOff is a shutdown whose jobs are cancelled while a unit is on its way: it stays, and the machine is as before. That its
+// next shutdown hands units over, what comes after this shows.
+func calledOff(w *world, leaver *testbed.Host) {
+	const held unit.Name = "held.service"
+	w.setMetadata(leaver, "exile", "yes")
+	w.exec(leaver, "touch", "/var/may-start")
+	w.launch(held, `[Service]
+ExecStartPre=/bin/sh -c 'until test -e /var/may-start; do sleep 0.1; done'
+ExecStart=/bin/sleep infinity
+TimeoutStartSec=infinity
+[X-Fleet]
+MachineMetadata=exile
+`)
+	before, boot := w.life(leaver, held), w.boot(leaver)
+	for _, h := range w.others(leaver) {
+		w.setMetadata(h, "exile", "yes")
+	}
+	w.exec(leaver, "systemctl", "reboot")
+	w.awaitState(soon, leaver, cluster.StateDraining)
+	w.await(soon, held, "it is on its way", func(u api.Unit) bool { return len(live(u)) == 2 })
+	w.exec(leaver, "systemctl", "cancel")
+	w.awaitState(soon, leaver, cluster.StateReady)
+	w.await(soon, held, "it stays", func(u api.Unit) bool { return runsOn(leaver)(u) && len(u.Copies) == 1 })
+	w.launch("next.service", onlyOn("MachineID="+leaver.MachineID))
+	if now := w.life(leaver, held); now != before || w.boot(leaver) != boot {
+		w.t.Errorf("it was %q and is %q", before, now)
+	}
+	w.eventually(soon, "the next shutdown will be noticed", func() (bool, string) {
+		state := w.show(leaver, unit.HandOverService, "ActiveState")
+		return state == "active", state
+	})
+	for _, h := range w.Hosts() {
+		w.dropMetadata(h, "exile")
 	}
 }
 

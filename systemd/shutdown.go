@@ -18,9 +18,10 @@ func (m *Manager) Stopping(ctx context.Context) (bool, error) {
 	return state == "stopping", nil
 }
 
-// Leave is to be called when the host is being shut down. Every unit has a stop queued then that waits until all has
-// been handed over. A unit that has been is stopped at once from now on, whatever waits for what.
-func (m *Manager) Leave() { m.leaving.Store(true) }
+// Leave is to be called when the host is being shut down, and again, with false, if it is not after all. While it is, every
+// unit has a stop queued that waits until all has been handed over. A unit that has been is stopped at once then, whatever
+// waits for what.
+func (m *Manager) Leave(leaves bool) { m.leaving.Store(leaves) }
 
 // stopMode is the mode of jobs that stop a unit.
 func (m *Manager) stopMode() string {

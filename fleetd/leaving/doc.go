@@ -5,10 +5,13 @@
 //
 // fleet-handover.service is stopped before anything of fleet's is: it comes after fleetd, the fence, the network and the
 // anchor of fleet's units (fleet-units.target), and systemd stops in the opposite order. Its ExecStop= is "fleetd handover",
-// which is Ask: it connects to a socket at which fleetd listens (HandOver.Serve). fleetd looks whether systemd shuts the
+// which is Ask: it connects to a socket at which fleetd listens (Leaving.Serve). fleetd looks whether systemd shuts the
 // host down; if so it says in the machine's record that the machine is leaving, which the engine takes as a drain, and
 // follows the records until nothing is on its way any more. What happens it writes to the connection, and closes it. Then systemd
 // goes on, and stops what is left together with the host.
+//
+// A shutdown may be called off. As long as the machine leaves, Leaving.Run looks whether systemd still shuts the host down; if not,
+// it takes back that the machine leaves, and starts the service again for the next time.
 //
 // # A reboot
 //

@@ -2,18 +2,23 @@ package leaving
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 // Host is the machine's systemd.
 type Host interface {
 	Stopping(ctx context.Context) (bool, error) // whether it shuts the host down
-	Leave()                                     // stop at once what is to be stopped, while it does
+	Leave(bool)                                 // whether to stop at once what is to be stopped, as it does
+	Start(ctx context.Context, n unit.Name) (unit.JobResult, error)
 	Reboot(ctx context.Context) error
 }
 
@@ -23,7 +28,7 @@ type Options struct {
 	BootID  string
 	Records Records
 	Host    Host
-	Leave   func()       // has the machine's record say that it leaves
+	Leave   func(bool)   // has the machine's record say whether it leaves
 	Ready   func() error // nil while the store answers
 	Logger  *slog.Logger
 }
@@ -32,17 +37,22 @@ type Options struct {
 type Leaving struct {
 	o       Options
 	changed chan struct{} // a doorbell: the settings have
+	leaves  chan struct{} // a doorbell: the host is shut down
 
 	mu struct {
 		sync.Mutex
-		settings cluster.Settings
+		settings  cluster.Settings
+		calledOff chan struct{} // is closed when the shutdown is; nil while there is none
 	}
 }
 
 // New returns the leaving of a machine.
-func New(o Options) *Leaving { return &Leaving{o: o, changed: make(chan struct{}, 1)} }
+func New(o Options) *Leaving {
+	return &Leaving{o: o, changed: make(chan struct{}, 1), leaves: make(chan struct{}, 1)}
+}
 
 // HandOver has all units of the machine run elsewhere, if the host is being shut down, and tells meanwhile what happens.
+// It ends when the shutdown is called off, which is noticed while Run runs.
 func (l *Leaving) HandOver(ctx context.Context, tell func(string)) error {
 	stopping, err := l.o.Host.Stopping(ctx)
 	if err != nil {
@@ -53,10 +63,22 @@ func (l *Leaving) HandOver(ctx context.Context, tell func(string)) error {
 		return nil
 	}
 	l.o.Logger.Info("this host is being shut down, handing over its units")
-	l.o.Host.Leave()
-	l.o.Leave()
+	calledOff := l.leave()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-calledOff:
+			cancel(errCalledOff)
+		case <-ctx.Done():
+		}
+	}()
 	e := emptying{machine: l.o.Machine, ready: l.o.Ready, tell: tell}
 	left, err := e.wait(ctx, l.o.Records)
+	if errors.Is(err, errCalledOff) {
+		tell(err.Error())
+		return nil
+	}
 	for _, words := range stays(left) {
 		l.o.Logger.Warn(words)
 		tell(words)
@@ -73,10 +95,7 @@ func (l *Leaving) Follow(s cluster.Settings) error {
 	l.mu.Lock()
 	l.mu.settings = s
 	l.mu.Unlock()
-	select {
-	case l.changed <- struct{}{}:
-	default:
-	}
+	ring(l.changed)
 	return nil
 }
 
@@ -91,8 +110,17 @@ func (l *Leaving) reboots() bool {
 // retryAfter is the pause before another try to empty the machine, or to have it rebooted.
 const retryAfter = 5 * time.Second
 
-// Run reboots the host when an operator has asked for that and all has left that can, until ctx ends.
+// Run takes back that the machine leaves when a shutdown is called off, and reboots the host when an operator has asked
+// for that and all has left that can, until ctx ends.
 func (l *Leaving) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return l.reconsider(ctx) })
+	g.Go(func() error { return l.reboot(ctx) })
+	return g.Wait()
+}
+
+// reboot reboots the host when it is asked for.
+func (l *Leaving) reboot(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():

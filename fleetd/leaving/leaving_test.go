@@ -35,13 +35,43 @@ type world struct {
 	stops   bool // the host is being shut down
 	left    bool // systemd was told to wait for nothing
 	mute    bool // nobody is told that the machine leaves
+	silent  bool // systemd does not answer
+	started int  // how often the service was that the shutdown stops
 	reboots int
 	unready error
 	said    []string
 }
 
-func (w *world) Stopping(context.Context) (bool, error) { return w.stops, nil }
-func (w *world) Leave()                                 { w.left = true }
+func (w *world) Stopping(context.Context) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.silent {
+		return false, errors.New("no answer")
+	}
+	return w.stops, nil
+}
+
+func (w *world) Leave(leaves bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.left = leaves
+}
+
+func (w *world) Start(_ context.Context, n unit.Name) (unit.JobResult, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n == unit.HandOverService {
+		w.started++
+	}
+	return unit.JobDone, nil
+}
+
+// set changes what systemd says.
+func (w *world) set(stops, silent bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stops, w.silent = stops, silent
+}
 
 func (w *world) Reboot(context.Context) error {
 	w.mu.Lock()
@@ -89,12 +119,13 @@ func in(t *testing.T, test func(t *testing.T, w *world, l *leaving.Leaving)) {
 		}
 		test(t, w, leaving.New(leaving.Options{
 			Machine: id, BootID: boot, Records: w, Host: w, Ready: w.ready, Logger: slog.New(slog.DiscardHandler),
-			Leave: func() {
-				w.machine.Leaving = true
+			Leave: func(leaves bool) {
+				w.machine.Leaving = leaves
 				if w.mute {
 					return
 				}
-				w.change(cluster.MachineChanged{ID: id, Machine: &w.machine})
+				now := w.machine
+				w.change(cluster.MachineChanged{ID: id, Machine: &now})
 			},
 		}))
 	})
@@ -157,6 +188,57 @@ func TestAHostThatIsNotShutDownKeepsItsUnits(t *testing.T) {
 			t.Errorf("%v, leaving %v", err, w.machine.Leaving)
 		}
 	})
+}
+
+// A shutdown is called off while units are on their way, and after all that could have left. Twice: the next one is as the first.
+func TestAHostWhoseShutdownIsCalledOffStays(t *testing.T) {
+	for name, moving := range map[string]bool{"in the middle": true, "when all has left": false} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T, w *world, l *leaving.Leaving) {
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() { ended <- l.Run(ctx) }()
+				for nth := range 2 {
+					w.set(true, false)
+					units := []unit.Name{"stuck.service"}
+					if moving {
+						units = append(units, "a.service")
+					}
+					w.updates <- cluster.Update{Reset: true, Changes: append(w.has(units...), cluster.MachineChanged{ID: id, Machine: &w.machine})}
+					done := make(chan error, 1)
+					go func() { done <- l.HandOver(t.Context(), w.tell) }()
+					time.Sleep(30 * time.Second)
+					w.set(true, true)
+					time.Sleep(30 * time.Second)
+					synctest.Wait()
+					if over := len(done) > 0; !w.left || !w.machine.Leaving || over == moving {
+						t.Fatalf("while it is shut down: leaving %t, %t; handed over: %t", w.left, w.machine.Leaving, over)
+					}
+					w.set(false, false)
+					time.Sleep(2 * time.Second)
+					synctest.Wait()
+					if w.left || w.machine.Leaving || w.started != nth+1 {
+						t.Errorf("called off: leaving %t, %t; the service was started %d times", w.left, w.machine.Leaving, w.started)
+					}
+					select {
+					case err := <-done:
+						if said := strings.Contains(w.heard(), "not shut down after all"); err != nil || said != moving {
+							t.Errorf("%v, %s", err, w.heard())
+						}
+					default:
+						t.Fatal("it goes on handing over")
+					}
+					for len(w.updates) > 0 {
+						<-w.updates
+					}
+				}
+				stop()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 func TestAShutdownIsNotHeldUpForEver(t *testing.T) {
