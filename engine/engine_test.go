@@ -97,8 +97,10 @@ func (s *store) feed(changes ...cluster.Change) {
 
 func (s *store) machine(id cluster.MachineID) {
 	session := cluster.Session{Lease: 1, BootID: "boot"}
-	s.feed(cluster.MachineChanged{ID: id, Machine: &cluster.Machine{ID: id, Session: session}})
-	s.feed(cluster.ReportChanged{ID: id, Report: &cluster.Report{Machine: id, Session: session}})
+	s.feed(
+		cluster.MachineChanged{ID: id, Machine: &cluster.Machine{ID: id, Session: session}},
+		cluster.ReportChanged{ID: id, Report: &cluster.Report{Machine: id, Session: session}},
+	)
 }
 
 func (s *store) unit(t *testing.T, name unit.Name) {

@@ -36,8 +36,8 @@ func (a *audited) Restart(ctx context.Context, n unit.Name) (unit.JobResult, err
 }
 
 func (m *machine) stops(step string, n unit.Name) {
-	if m.audit != nil {
-		m.audit(step, n)
+	if m.w.audit != nil {
+		m.w.audit(m, step, n)
 	}
 }
 

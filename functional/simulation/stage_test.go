@@ -191,12 +191,12 @@ func play(t *testing.T, h history, log slog.Handler, dir string, change func(*wo
 	synctest.Test(t, func(t *testing.T) {
 		s.w = newWorld(complainer{t, s}, slog.New(log), dir, 0)
 		s.w.fencing = fencing{watchdog: 5 * time.Second}
+		s.w.audit = s.stopped
 		s.guards = true
 		change(s.w)
 		s.follow()
 		for range h.machines {
-			m := s.w.add()
-			m.audit = func(step string, name unit.Name) { s.stopped(m, step, name) }
+			s.w.add()
 		}
 		s.perform(h)
 		s.heal()

@@ -35,8 +35,9 @@ type world struct {
 	user     *registry.Registry
 	machines []*machine
 	fencing  fencing
-	brain    schedule.Options // of every engine
-	mischief bool             // fleetd stops what it has started, for no reason
+	brain    schedule.Options                              // of every engine
+	mischief bool                                          // fleetd stops what it has started, for no reason
+	audit    func(m *machine, step string, name unit.Name) // is told what fleetd is about to stop; nil: nobody is
 }
 
 func newWorld(t testing.TB, log *slog.Logger, dir string, machines int) *world {
@@ -230,7 +231,6 @@ type machine struct {
 	line    line
 
 	session sessionFile
-	audit   func(step string, name unit.Name) // is told what fleetd is about to stop; nil: nobody is
 }
 
 func (m *machine) bootID() string { return fmt.Sprintf("%s-%d", m.id, m.boots) }
