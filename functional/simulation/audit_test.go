@@ -126,9 +126,8 @@ func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
 	defer l.mu.Unlock()
 	there, lost, among := 0, 0, false
 	for other := range l.mu.sessions {
-		ordered := len(l.mu.orders[other]) > 0 && l.mu.orders[other][0].from.Before(at)
-		if !ordered || !l.present(other, at.Add(-atOnce)) {
-			continue // a new leader knows only of machines that have orders
+		if !l.present(other, at.Add(-atOnce)) {
+			continue
 		}
 		there++
 		if !l.present(other, at) {

@@ -226,7 +226,10 @@ func (s *stage) restore(a act) {
 	if byHand {
 		down += ttl + 2*time.Second
 	}
-	s.goneBack = s.goneBack || byHand
+	if byHand {
+		s.goneBack = true
+		s.otherWrites()
+	}
 	begun := time.Now()
 	s.fault(nil, "store", down, s.w.store.Halt, func() {
 		if byHand {
@@ -244,6 +247,19 @@ func (s *stage) restore(a act) {
 		s.follow()
 	})
 	s.forgetSince(from)
+}
+
+// otherWrites are those of others who use the store, which everybody hears of who renews a lease. A store that goes back by no
+// more than what is written right afterwards is not noticed.
+func (s *stage) otherWrites() {
+	client := s.w.store.Console()
+	for range 100 {
+		put := registry.Txn{Then: []registry.Op{registry.Put("/elsewhere", nil, 0)}}
+		if _, err := client.Txn(context.Background(), put); err != nil {
+			s.wrong("write elsewhere: %v", err)
+		}
+	}
+	time.Sleep(ttl / 2)
 }
 
 // forgetSince: what was asked for since a backup is not wanted any more.
