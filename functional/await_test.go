@@ -21,7 +21,7 @@ import (
 )
 
 // soon is how long anything may take that waits for nobody but this busy machine.
-const soon = 20 * time.Second
+const soon = 45 * time.Second
 
 // pause is between two looks at something that cannot be waited for otherwise.
 func pause() { time.Sleep(20 * time.Millisecond) }

@@ -3,6 +3,7 @@
 package functional
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,10 +33,12 @@ AtMostOnce=yes
 // numbers are the FLEET_FENCE that a unit was started with on a host.
 func (w *world) numbers(h *testbed.Host, name unit.Name) []int64 {
 	w.t.Helper()
-	raw, err := h.ReadFile("/var/numbers/" + string(name))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	var raw []byte
+	w.eventually(soon, string(name)+" has written its number", func() (bool, string) {
+		var err error
+		raw, err = h.ReadFile("/var/numbers/" + string(name))
+		return err == nil && bytes.HasSuffix(raw, []byte("\n")), fmt.Sprintf("%q, %v", raw, err)
+	})
 	var all []int64
 	for _, word := range strings.Fields(string(raw)) {
 		n, err := strconv.ParseInt(word, 10, 64)
