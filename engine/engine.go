@@ -76,15 +76,9 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 	standing := alarms{events: o.Events}
 	defer standing.tell(nil)
 	var pause time.Duration
-	busy := 0 // rounds in a row that have written
 	for {
 		if err := news.wait(ctx, pause); err != nil {
 			return err
-		}
-		if busy > busyRounds {
-			if err := rest(ctx); err != nil {
-				return err
-			}
 		}
 		round, began := Round{}, o.Now()
 		for _, update := range news.take() {
@@ -99,33 +93,13 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 		if err != nil {
 			return err
 		}
-		busy++
 		if len(steps) > 0 {
 			news.ring() // a decision may lead to another
-		} else {
-			busy = 0
 		}
 		pause = 0
 		if again := brain.Again(); !again.IsZero() {
 			pause = max(again.Sub(o.Now()), time.Millisecond)
 		}
-	}
-}
-
-// An engine that has written in busyRounds rounds in a row rests before each further one, so that more news come
-// together, and so that two engines that undo each other's records do not keep the store busy: after a
-// restore of the store there may be two for the moment until one of them learns that its session is over.
-const (
-	busyRounds = 200
-	restTime   = 20 * time.Millisecond
-)
-
-func rest(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(restTime):
-		return nil
 	}
 }
 

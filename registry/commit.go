@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -94,12 +93,16 @@ func recordOps[K ~string, T any](ops []Op, records map[K]*T, key func(K) string,
 	return ops, nil
 }
 
-// commit tries once. When a file to collect is not as it was, it is dropped
+// commit tries once. That the term's key is as it was put would not do: in a store that was restored from an older state
+// there may be two such keys, of terms that came one after the other in the history that was lost. The term
+// is over unless its candidate is the first of all that there are: that is one in every state of the store, and so is the last put of its key.
+//
+// When a file to collect is not as it was, it is dropped
 // from d.Collect and the commit is to be tried again; each time there is less to collect.
 func (t *Term) commit(ctx context.Context, ops []Op, d cluster.Decision) (revision int64, again bool, err error) {
 	r := t.member.registry
 	txn := Txn{
-		If:   []Compare{{Key: t.key, Revision: t.revision}},
+		If:   []Compare{{Key: t.key, Revision: t.revision}, {Key: r.keys.candidates().Name, First: true, Revision: t.created}},
 		Then: slices.Clone(ops),
 		Else: []Op{Get(t.key)},
 	}
@@ -122,7 +125,7 @@ func (t *Term) commit(ctx context.Context, ops []Op, d cluster.Decision) (revisi
 		}
 	}
 	if len(d.Collect) == len(files) {
-		return 0, false, errors.New("refused although nothing that it compares has changed")
+		return 0, false, cluster.ErrDeposed // there is a candidate that came first
 	}
 	return 0, true, nil
 }

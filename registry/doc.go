@@ -38,9 +38,10 @@
 //
 // Join and Lead call a function and return when it has returned. The context
 // it is given ends with the role, and its cause says why. What a role writes is
-// fenced by a comparison in the store: a report by the creation of the
-// machine's record, a decision by the last put of the engine's key. So a
-// machine or an engine that has slept through the end of its role writes nothing.
+// fenced by comparisons in the store: a report by the creation of the
+// machine's record, a decision by the last put of the engine's key and by there being no candidate that came before. So a
+// machine or an engine that has slept through the end of its role writes nothing, and at most one engine can write in
+// any state of the store, also in one that was restored from a backup.
 //
 // # A store that is restored
 //

@@ -37,12 +37,14 @@ func (e *election) leader() cluster.MachineID {
 	return cluster.MachineID(e.queue[0].Value)
 }
 
-// before is the candidate that the holder of a key waits for, nil if it
-// leads. present tells whether the key is in the queue at all.
-func (e *election) before(key string) (previous *Pair, present bool) {
-	i := slices.IndexFunc(e.queue, func(p Pair) bool { return p.Key == key })
-	if i <= 0 {
-		return nil, i == 0
+// place finds a key in the queue: own is nil if it is not there, and previous, the candidate that its holder
+// waits for, if it leads.
+func (e *election) place(key string) (own, previous *Pair) {
+	for i := range e.queue {
+		if e.queue[i].Key == key {
+			return &e.queue[i], previous
+		}
+		previous = &e.queue[i]
 	}
-	return &e.queue[i-1], true
+	return nil, nil
 }

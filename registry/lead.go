@@ -93,17 +93,37 @@ func (m *Member) campaign(ctx context.Context) (*Term, error) {
 		for _, p := range page.Pairs {
 			e.take(Event{Pair: p})
 		}
-		previous, present := e.before(key)
+		if err := m.strike(ctx, page.Pairs); err != nil {
+			return nil, err
+		}
+		own, previous := e.place(key)
 		switch {
-		case !present:
+		case own == nil:
 			return nil, nil
 		case previous == nil:
-			return &Term{member: m, key: key, revision: revision}, nil
+			return &Term{member: m, key: key, created: own.Created, revision: revision}, nil
 		}
-		if err := m.registry.awaitDeletion(ctx, previous.Key, page.Revision+1); err != nil {
+		if err := m.registry.await(ctx, previous.Key, page.Revision+1, yields); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// yields: a candidate is gone, or none any more.
+func yields(e Event) bool { return e.Deleted || e.Lease == 0 }
+
+// strike removes keys that are nobody's candidacy, because they are bound to no lease. They would be the first for ever.
+func (m *Member) strike(ctx context.Context, candidates []Pair) error {
+	for _, p := range candidates {
+		if p.Lease != 0 {
+			continue
+		}
+		_, err := m.registry.commit(ctx, Txn{If: []Compare{{Key: p.Key, Revision: p.Mod}}, Then: []Op{Delete(p.Key)}})
+		if err != nil && !errors.Is(err, cluster.ErrConflict) {
+			return fmt.Errorf("remove a candidate without a lease: %w", err)
+		}
+	}
+	return nil
 }
 
 // resign gives up the lead or the place in the queue, provided that only holds. If the store cannot be
@@ -131,6 +151,7 @@ func (m *Member) resign(ctx context.Context, key string, only ...Compare) {
 type Term struct {
 	member   *Member
 	key      string
+	created  int64 // revision that created key: its place in the queue
 	revision int64 // of the last put of key
 }
 

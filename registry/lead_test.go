@@ -60,14 +60,14 @@ func three(t *testing.T, w world) []*presence {
 
 func succession(t *testing.T, w world) {
 	r := w.registry(t)
-	w.put(t, "engine/garbage", "nobody") // a candidate without a lease never yields, and is none
+	w.put(t, "engine/garbage", "nobody") // a candidate without a lease would never yield: it is none, and is removed
 	members := three(t, w)
-	var candidacies []*candidacy
-	for i, p := range members {
+	candidacies := []*candidacy{lead(members[0])}
+	first := receive(t, candidacies[0].terms)
+	for i, p := range members[1:] {
 		candidacies = append(candidacies, lead(p))
 		w.awaitCandidates(t, i+2)
 	}
-	first := receive(t, candidacies[0].terms)
 	await(t, r, func(s *cluster.Snapshot) bool { return s.Leader == "m1" })
 	_, err := first.Commit(t.Context(), orders(members[0], "first"))
 	must(t, err)
@@ -112,6 +112,27 @@ func (w world) awaitCandidates(t *testing.T, n int) {
 			t.Fatalf("there are %d candidates, want %d", len(page.Pairs), n)
 		}
 	}
+}
+
+func unbound(t *testing.T, w world) {
+	store := w.connect(t)
+	lease, err := store.Grant(t.Context(), time.Hour)
+	must(t, err)
+	_, err = store.Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put(w.prefix+"engine/other", []byte("m9"), lease)}})
+	must(t, err)
+	p := join(t, w.registry(t), machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{})
+	defer p.stop(t)
+	c := lead(p)
+	w.awaitCandidates(t, 2)
+	if len(c.terms) != 0 {
+		t.Error("a candidate leads that came second")
+	}
+	w.put(t, "engine/other", "m9") // by other hands
+	term := receive(t, c.terms)
+	_, err = term.Commit(t.Context(), orders(p, "first now"))
+	must(t, err)
+	c.stop()
+	must(t, receive(t, c.ended))
 }
 
 func deposed(t *testing.T, w world) {
@@ -269,6 +290,7 @@ func TestCutLeaderIsSucceededAndCannotWrite(t *testing.T) {
 		if took := time.Since(cut); took > 10*time.Second {
 			t.Errorf("the succession took %s", took)
 		}
+		time.Sleep(time.Second) // the session's lease ends in the same instant as the agent's, but maybe after it
 		client.Heal()
 		_, err := term.Commit(t.Context(), orders(first, "stale"))
 		wantErr(t, err, cluster.ErrDeposed)
@@ -276,5 +298,48 @@ func TestCutLeaderIsSucceededAndCannotWrite(t *testing.T) {
 		wantErr(t, <-first.ended, cluster.ErrSessionLost)
 		second.stop(t)
 		must(t, <-next.ended)
+	})
+}
+
+// The store goes back to when the candidate lived that had led before, and nobody can tell: by then it has seen more
+// revisions than all of them. Both their keys are there, put when they had put them.
+func TestOfTwoTermsInARestoredStoreOneWrites(t *testing.T) {
+	inPast(t, func(t *testing.T, p past) {
+		o := registry.JoinOptions{TTL: 10 * time.Second}
+		client := p.store.Client()
+		first := join(t, registry.New(client, registry.Options{}), machine("m1", "b", "a1"), o)
+		former := lead(first)
+		term := <-former.terms
+		second := join(t, registry.New(p.store.Client(), registry.Options{}), machine("m2", "b", "a2"), o)
+		next := lead(second)
+		synctest.Wait()
+		backup := p.store.Backup()
+
+		client.Pause()
+		later := <-next.terms
+		_, err := later.Commit(t.Context(), orders(second, "before"))
+		must(t, err)
+		p.store.Restore(backup)
+		for range 100 {
+			_, err := p.store.Console().Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put("/elsewhere", nil, 0)}})
+			must(t, err)
+		}
+		client.Continue()
+		for range 2 {
+			_, err = term.Commit(t.Context(), orders(first, "first"))
+			must(t, err)
+			_, err = later.Commit(t.Context(), orders(second, "second"))
+			wantErr(t, err, cluster.ErrDeposed)
+		}
+		if got := ordered(t, p.records); got != "first" {
+			t.Errorf("the orders are the %s engine's", got)
+		}
+		former.stop()
+		must(t, <-former.ended)
+		next.stop()
+		<-next.ended
+		for _, m := range []*presence{first, second} {
+			m.stop(t)
+		}
 	})
 }

@@ -98,9 +98,11 @@ type Txn struct {
 }
 
 // Compare holds if the key's last put (or, with Created, its creation) was at Revision; 0 stands for a key that does not exist.
+// With First it holds if there are keys that begin with Key, and none of them was created before Revision.
 type Compare struct {
 	Key      string
 	Created  bool
+	First    bool
 	Revision int64
 }
 

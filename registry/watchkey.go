@@ -8,7 +8,7 @@ import (
 // errSeen ends a watch that has seen what it was for.
 var errSeen = errors.New("seen")
 
-// awaitDeletion waits until a key is deleted at revision from or later. It also returns nil
+// awaitDeletion waits until a key is deleted at revision from or later. Like all of these it also returns nil
 // when that may have happened unseen, because revisions were compacted away: callers look again.
 func (r *Registry) awaitDeletion(ctx context.Context, key string, from int64) error {
 	return r.await(ctx, key, from, func(e Event) bool { return e.Deleted })

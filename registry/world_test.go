@@ -68,6 +68,7 @@ func scenarios() []scenario {
 		{"machines that do not renew are overdue", overdue},
 		{"an alarm is acknowledged while it stands", acknowledges},
 		{"engines lead one after another", succession},
+		{"a candidate that loses its lease does not hold up the others", unbound},
 		{"a deposed engine writes nothing", deposed},
 		{"a candidacy is resumed with a new token", leadResumed},
 		{"a decision is one transaction", decisions},

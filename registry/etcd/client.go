@@ -127,11 +127,7 @@ func (c *Client) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, err
 	defer cancel()
 	var compares []clientv3.Cmp
 	for _, compare := range t.If {
-		subject := clientv3.ModRevision(compare.Key)
-		if compare.Created {
-			subject = clientv3.CreateRevision(compare.Key)
-		}
-		compares = append(compares, clientv3.Compare(subject, "=", compare.Revision))
+		compares = append(compares, comparison(compare))
 	}
 	resp, err := c.etcd.Txn(limited).If(compares...).Then(ops(t.Then)...).Else(ops(t.Else)...).Commit()
 	if err != nil {
@@ -151,6 +147,16 @@ func (c *Client) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, err
 		out.Got = append(out.Got, &p)
 	}
 	return out, nil
+}
+
+func comparison(c registry.Compare) clientv3.Cmp {
+	switch {
+	case c.First: // etcd compares with every key of the range, or with the revision 0 if there is none
+		return clientv3.Compare(clientv3.CreateRevision(c.Key), ">", c.Revision-1).WithPrefix()
+	case c.Created:
+		return clientv3.Compare(clientv3.CreateRevision(c.Key), "=", c.Revision)
+	}
+	return clientv3.Compare(clientv3.ModRevision(c.Key), "=", c.Revision)
 }
 
 func ops(from []registry.Op) []clientv3.Op {

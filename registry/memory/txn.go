@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"strings"
 
 	"fleet/registry"
 )
@@ -61,6 +62,12 @@ func checkOps(ops []registry.Op) error {
 
 func (s *Server) holds(compares []registry.Compare) bool {
 	for _, c := range compares {
+		if c.First {
+			if !s.first(c.Key, c.Revision) {
+				return false
+			}
+			continue
+		}
 		pair, ok := s.at(c.Key, s.revision)
 		if !ok {
 			pair = registry.Pair{}
@@ -74,6 +81,21 @@ func (s *Server) holds(compares []registry.Compare) bool {
 		}
 	}
 	return true
+}
+
+func (s *Server) first(prefix string, revision int64) bool {
+	some := false
+	for key := range s.keys {
+		pair, ok := s.at(key, s.revision)
+		if !ok || !strings.HasPrefix(key, prefix) {
+			continue
+		}
+		if pair.Created < revision {
+			return false
+		}
+		some = true
+	}
+	return some
 }
 
 func (s *Server) get(key string, revision int64) *registry.Pair {

@@ -37,6 +37,7 @@ func noRevision(t *testing.T, b Backend) {
 func comparisons(t *testing.T, b Backend) {
 	x, absent := b.Prefix+"/x", b.Prefix+"/absent"
 	created := b.do(t, registry.Put(x, []byte("1"), 0)).Revision
+	later := b.do(t, registry.Put(b.Prefix+"/y", nil, 0)).Revision
 	mod := b.do(t, registry.Put(x, []byte("2"), 0)).Revision
 	for _, c := range []struct {
 		compare []registry.Compare
@@ -53,6 +54,12 @@ func comparisons(t *testing.T, b Backend) {
 		{[]registry.Compare{{Key: absent}}, true},
 		{[]registry.Compare{{Key: x}}, false},
 		{[]registry.Compare{{Key: x, Revision: mod}, registry.Absent(x)}, false},
+		{[]registry.Compare{{Key: b.Prefix, First: true, Revision: created}}, true},
+		{[]registry.Compare{{Key: b.Prefix, First: true, Revision: created - 1}}, true},
+		{[]registry.Compare{{Key: b.Prefix, First: true, Revision: created + 1}}, false},
+		{[]registry.Compare{{Key: b.Prefix, First: true, Revision: later}}, false},
+		{[]registry.Compare{{Key: b.Prefix + "/y", First: true, Revision: later}}, true},
+		{[]registry.Compare{{Key: absent, First: true, Revision: 1}}, false},
 	} {
 		out, err := b.Store.Txn(t.Context(), registry.Txn{
 			If:   c.compare,
