@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -61,10 +60,14 @@ func fenceCommand(args, environ []string, stdout io.Writer, stderr *os.File) int
 	level := new(slog.LevelVar)
 	level.Set(inv.settings.LogLevel)
 	log := newLogger(inv.settings.LogFormat, level, stderr)
+	settings, err := inv.settings.settled(inv.settings.directoriesFile())
+	if err != nil {
+		log.Warn("going by the settings", "err", err)
+	}
 	if kill {
-		err = killFenced(inv.settings, log)
+		err = killFenced(settings, log)
 	} else {
-		err = runFence(inv.settings, unchecked, log)
+		err = runFence(settings, unchecked, log)
 	}
 	wrong := (*fence.SetupError)(nil)
 	switch {
@@ -130,7 +133,7 @@ func runFence(s Settings, unchecked bool, log *slog.Logger) error {
 	return fence.Run(ctx, fence.Options{
 		Life: os.Getenv("INVOCATION_ID"),
 		Session: func() (fence.Session, error) {
-			return fence.ReadSession(filepath.Join(s.StateDir, "session.json"), boot)
+			return fence.ReadSession(s.sessionFile(), boot)
 		},
 		Dial: func(ctx context.Context, endpoints []string) (fence.Renewer, error) {
 			return dialRenewer(ctx, s, endpoints)

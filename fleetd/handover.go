@@ -27,9 +27,13 @@ func handOverCommand(args, environ []string, stdout io.Writer, stderr *os.File) 
 		// With settings that cannot be read, fleetd is where the defaults have it, if anywhere.
 		fmt.Fprintf(stderr, "fleetd handover: %v\n", err)
 	}
+	settings, err := inv.settings.settled(inv.settings.directoriesFile())
+	if err != nil {
+		fmt.Fprintf(stderr, "fleetd handover: %v\n", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := leaving.Ask(ctx, inv.settings.handOverSocket(), stdout); err != nil {
+	if err := leaving.Ask(ctx, settings.handOverSocket(), stdout); err != nil {
 		fmt.Fprintf(stderr, "fleetd handover: %v\n", err)
 		return 1
 	}

@@ -70,7 +70,10 @@ func (l *live) readAgain() {
 		return
 	}
 	for _, key := range changed(l.started, next) {
-		if !slices.Contains(atRunTime, key) {
+		switch {
+		case slices.Contains(atBoot, key):
+			l.log.Warn("a setting has changed that takes effect when this host is booted again", "setting", key)
+		case !slices.Contains(atRunTime, key):
 			l.log.Warn("a setting has changed that takes effect when fleetd is restarted", "setting", key)
 		}
 	}

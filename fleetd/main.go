@@ -67,7 +67,7 @@ func fleetd(args, environ []string, stdout io.Writer, stderr *os.File) int {
 		again, err := read()
 		return again.settings, err
 	}}
-	if err := Run(ctx, inv.settings, reload, log); err != nil {
+	if err := Run(ctx, inv.settings.settle(inv.settings.directoriesFile(), log), reload, log); err != nil {
 		log.Error("fleetd stops", "err", err)
 		return 1
 	}

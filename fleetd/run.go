@@ -46,7 +46,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	}
 	counts := metrics.New(cluster.Version)
 	reach := storeConfig(s).Endpoints
-	session := openSession(filepath.Join(s.StateDir, "session.json"), reach)
+	session := openSession(s.sessionFile(), reach)
 	records := registry.New(counts.Store(store), registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log, History: session.history()})
 	keeper.restored = records.Restored
 
@@ -121,7 +121,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 				g.Go(func() error { return leaves.Run(ctx) })
 				g.Go(func() error { return leaves.Serve(ctx, s.handOverSocket()) })
 			}
-			g.Go(func() error { return keepHistory(ctx, session, records.History, log) })
+			g.Go(func() error { return session.keep(ctx, records.History, log) })
 			g.Go(func() error { return keeper.mark(ctx) })
 			g.Go(func() error { return keepEndpoints(ctx, session, reach, keeper.reachable, log) })
 			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), s.APIRequestTimeout, log) })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -22,8 +23,11 @@ type sessionFile struct {
 	mu struct {
 		sync.Mutex
 		sessionRecord
+		unwritten bool // the file is not what this is
 	}
 }
+
+func (s Settings) sessionFile() string { return filepath.Join(s.StateDir, "session.json") }
 
 // sessionRecord is the file, in JSON. Who reads it takes no notice of fields that it does not know.
 type sessionRecord struct {
@@ -87,35 +91,39 @@ func (f *sessionFile) history() registry.History {
 func (f *sessionFile) saw(h registry.History) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if h == (registry.History{Epoch: f.mu.Epoch, Revision: f.mu.Revision}) {
+	if h == (registry.History{Epoch: f.mu.Epoch, Revision: f.mu.Revision}) && !f.mu.unwritten {
 		return nil
 	}
 	f.mu.Epoch, f.mu.Revision = h.Epoch, h.Revision
 	if f.mu.Lease == 0 {
 		return nil // it is written with the session
 	}
-	if err := f.write(); err != nil {
-		return fmt.Errorf("remember the store's revision: %w", err)
-	}
-	return nil
+	return f.write()
 }
 
-// historyPause is how far behind what the file knows of the store's history may be.
-const historyPause = 2 * time.Second
+// keepPause is how far behind the file may be, of the store's history and of what could not be written.
+const keepPause = 2 * time.Second
 
-// keepHistory keeps the store's history known to the file, until ctx ends and then once more: the next
-// fleetd is to notice if the store was restored meanwhile.
-func keepHistory(ctx context.Context, f *sessionFile, now func() registry.History, log *slog.Logger) error {
+// keep keeps the store's history known to the file, until ctx ends and then once more: the next
+// fleetd is to notice if the store was restored meanwhile. What could not be written when it was saved (there is no
+// room, say) is written as soon as it can be: until then the fence knows of no session, or of one that is over.
+func (f *sessionFile) keep(ctx context.Context, history func() registry.History, log *slog.Logger) error {
+	failing := false
 	for {
-		if err := f.saw(now()); err != nil {
-			log.Warn("a restoration of the store might not be noticed", "err", err)
+		err := f.saw(history())
+		switch {
+		case err != nil && !failing:
+			log.Error("cannot write the file of the session, trying again: this machine's fence may not know its session, and units that must not run twice not run here", "err", err)
+		case err == nil && failing:
+			log.Info("the file of the session is written")
 		}
+		failing = err != nil
 		if ctx.Err() != nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(historyPause):
+		case <-time.After(keepPause):
 		}
 	}
 }
@@ -137,17 +145,14 @@ func (f *sessionFile) reach(endpoints []string) error {
 	return nil
 }
 
-// write replaces the file so that a crash leaves either the former or this one.
+// write replaces the file. If it cannot, keep does later.
 func (f *sessionFile) write() error {
 	raw, err := json.Marshal(f.mu.sessionRecord)
-	if err != nil {
-		return err
+	if err == nil {
+		err = replaceFile(f.path, raw)
 	}
-	next := f.path + ".next"
-	if err := os.WriteFile(next, raw, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, f.path)
+	f.mu.unwritten = err != nil
+	return err
 }
 
 // How often etcd is asked for its members: ever more rarely. It may refuse, to a user who may not know.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -74,7 +76,7 @@ func TestTheHistoryIsKeptAcrossRestarts(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() {
-			ended <- keepHistory(ctx, f, func() registry.History { return *seen.Load() }, slog.New(slog.DiscardHandler))
+			ended <- f.keep(ctx, func() registry.History { return *seen.Load() }, slog.New(slog.DiscardHandler))
 		}()
 		time.Sleep(time.Minute)
 		if got := openSession(path, nil).history(); got != *seen.Load() {
@@ -87,6 +89,49 @@ func TestTheHistoryIsKeptAcrossRestarts(t *testing.T) {
 		}
 		if got := openSession(path, nil).history(); got != *seen.Load() {
 			t.Errorf("stopped, the file knows %+v", got)
+		}
+	})
+}
+
+// A session that cannot be written, as when /run is full, is written as soon as it can be, though nothing else happens: without
+// it the fence guards nothing. It is said once that it cannot be, and once that it is.
+func TestASessionThatCannotBeWrittenIsWrittenLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "session.json")
+		inTheWay := path + ".next"
+		f := openSession(path, configured)
+		var logs bytes.Buffer
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- f.keep(ctx, func() registry.History { return registry.History{Revision: 100} }, slog.New(slog.NewTextHandler(&logs, nil)))
+		}()
+		for lease := range int64(2) {
+			if err := os.Mkdir(inTheWay, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			want := registry.Hold{Session: cluster.Session{Lease: lease + 7, BootID: "b00t"}}
+			if err := f.Save(want); err == nil {
+				t.Error("it is said to be written")
+			}
+			time.Sleep(time.Minute)
+			if got := openSession(path, nil).Load(); got == want {
+				t.Errorf("it was written: %+v", got)
+			}
+			if err := os.Remove(inTheWay); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * keepPause)
+			if got := openSession(path, nil).Load(); got != want {
+				t.Errorf("the file has %+v, want %+v", got, want)
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if failed, over := strings.Count(logs.String(), "trying again"), strings.Count(logs.String(), "is written"); failed != 2 || over != 2 {
+			t.Errorf("it is said %d times that it fails, %d times that it is over: %s", failed, over, &logs)
 		}
 	})
 }

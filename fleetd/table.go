@@ -83,11 +83,14 @@ func table() []setting {
 	}
 }
 
-// atRunTime are the settings that take effect when they are read again. The others do when fleetd is restarted.
+// atRunTime are the settings that take effect when they are read again. The others but atBoot do when fleetd is restarted.
 var atRunTime = []string{
 	"log_level", "verbosity", "metadata", "max_units", "resources", "disk_directory",
 	"capacity_memory", "capacity_cpu", "capacity_disk", "reserve_memory", "reserve_cpu", "reserve_disk",
 }
+
+// atBoot are the settings that take effect when the host is booted again: see directories.
+var atBoot = []string{"state_dir", "units_directory"}
 
 // obsolete are the settings of fleet 1.0 that mean nothing any more, with the
 // reason. A file that has them still works.

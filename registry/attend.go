@@ -86,7 +86,7 @@ func (m *Member) remember(h Hold) {
 		return
 	}
 	if err := m.keep(h); err != nil {
-		m.registry.log.Warn("cannot remember the session, a restart will have to wait for its end", "session", h.Session, "err", err)
+		m.registry.log.Warn("cannot remember the session", "session", h.Session, "err", err)
 	}
 }
 
