@@ -232,7 +232,11 @@ func TestResultOfAFinishedRunIsKept(t *testing.T) {
 	m := connectSystem(t)
 	n := unit.Name("contract-once.service")
 	// journald finds out whose line it is while the process lives.
-	load(t, m, n, "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo hello from contract; sleep 1'\n")
+	load(t, m, n, `[Service]
+Type=oneshot
+TimeoutStartSec=60
+ExecStart=/bin/sh -c 'echo hello from contract; until journalctl -q -o cat _SYSTEMD_INVOCATION_ID=$$INVOCATION_ID | grep -q hello; do sleep 0.1; done'
+`)
 	start(t, m, n)
 	st := state(t, m, n)
 	if st.Load != "loaded" || st.Active != "inactive" || st.InvocationID == "" || st.Result != "success" {
