@@ -241,7 +241,7 @@ func (w *world) unit(name unit.Name) api.Unit {
 	return u
 }
 
-// awaitMachines waits until exactly these hosts are listed by a host of theirs.
+// awaitMachines waits until exactly these hosts are listed by a host of theirs, and the fleetd of each is there.
 func (w *world) awaitMachines(within time.Duration, want ...*testbed.Host) {
 	w.t.Helper()
 	var ids []string
@@ -253,7 +253,12 @@ func (w *world) awaitMachines(within time.Duration, want ...*testbed.Host) {
 		ctx, cancel := context.WithTimeout(w.ctx(), 2*time.Second)
 		defer cancel()
 		listed, err := want[0].Machines(ctx)
-		return err == nil && slices.Equal(listed, ids), fmt.Sprint(listed, err)
+		if err != nil || !slices.Equal(listed, ids) {
+			return false, fmt.Sprint(listed, err)
+		}
+		machines, err := w.via(want[0]).Machines(ctx)
+		silent := slices.IndexFunc(machines, func(m api.Machine) bool { return m.State == cluster.StateSilent })
+		return err == nil && silent < 0, fmt.Sprintf("silent: %d, %v", silent, err)
 	})
 }
 
