@@ -122,7 +122,7 @@ MachineMetadata=exile
 		w.t.Errorf("it was %q and is %q", before, now)
 	}
 	w.eventually(soon, "the next shutdown will be noticed", func() (bool, string) {
-		state := w.show(leaver, unit.HandOverService, "ActiveState")
+		state := w.show(leaver, "fleet-handover.service", "ActiveState")
 		return state == "active", state
 	})
 	for _, h := range w.Hosts() {

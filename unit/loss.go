@@ -111,9 +111,6 @@ func (r *Rules) StopsFirst() bool { return r.AtMostOnce || r.HandOver == StopFir
 // FenceService is the service to which units that say AtMostOnce are bound.
 const FenceService Name = "fleet-fence.service"
 
-// HandOverService is the service that has a host's units handed over when a shutdown stops it.
-const HandOverService Name = "fleet-handover.service"
-
 // fencible are the types of units that can say AtMostOnce: what they are is processes, and what starts them. Whether
 // a file system is still mounted or a slice still populated is not for a fence to end.
 var fencible = []Type{Service, Socket, Timer, Path, Target}

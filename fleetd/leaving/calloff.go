@@ -14,6 +14,9 @@ import (
 // errCalledOff ends a hand-over.
 var errCalledOff = errors.New("this host is not shut down after all: what is here stays")
 
+// Service is the unit whose stopping begins a hand-over.
+const Service unit.Name = "fleet-handover.service"
+
 // lookAgain is how soon it is noticed that a shutdown was called off.
 const lookAgain = time.Second
 
@@ -75,9 +78,9 @@ func (l *Leaving) stay() {
 
 // rearm starts the service whose stopping was the beginning of this, or the next shutdown would hand nothing over.
 func (l *Leaving) rearm(ctx context.Context) {
-	result, err := l.o.Host.Start(ctx, unit.HandOverService)
+	result, err := l.o.Host.Start(ctx, Service)
 	if ctx.Err() == nil && (err != nil || result != unit.JobDone) {
-		l.o.Logger.Error("the next shutdown of this host hands nothing over, unless this unit is started", "unit", unit.HandOverService, "job", result, "err", err)
+		l.o.Logger.Error("the next shutdown of this host hands nothing over, unless this unit is started", "unit", Service, "job", result, "err", err)
 	}
 }
 

@@ -60,7 +60,7 @@ func (w *world) Leave(leaves bool) {
 func (w *world) Start(_ context.Context, n unit.Name) (unit.JobResult, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n == unit.HandOverService {
+	if n == leaving.Service {
 		w.started++
 	}
 	return unit.JobDone, nil
