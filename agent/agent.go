@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,6 +31,8 @@ type Options struct {
 	Guarded func(cluster.Fence)
 
 	Logger *slog.Logger // nil discards
+
+	Now func() time.Time // the time of day, of what is written down and read again; default: time.Now
 
 	Events Events
 }
@@ -68,6 +71,9 @@ func New(sd Systemd, o Options) (*Agent, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	a := &Agent{
 		sd: sd, o: o, log: o.Logger,

@@ -127,7 +127,7 @@ func (q *batch) gather(ctx context.Context) bool {
 		if !more {
 			break
 		}
-		if !q.bell.waitUntil(ctx, until) {
+		if !q.bell.waitUntil(ctx, until, time.Now()) {
 			return false
 		}
 	}

@@ -27,12 +27,12 @@ func (b bell) wait(ctx context.Context) bool {
 	}
 }
 
-// waitUntil is wait that also ends at a time, unless the time is zero.
-func (b bell) waitUntil(ctx context.Context, at time.Time) bool {
+// waitUntil is wait that also ends at a time, which is later than now, unless the time is zero.
+func (b bell) waitUntil(ctx context.Context, at, now time.Time) bool {
 	if at.IsZero() {
 		return b.wait(ctx)
 	}
-	timer := time.NewTimer(time.Until(at))
+	timer := time.NewTimer(at.Sub(now))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -46,5 +46,6 @@ func (b bell) waitUntil(ctx context.Context, at time.Time) bool {
 
 // sleep returns false when ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool {
-	return bell(nil).waitUntil(ctx, time.Now().Add(d))
+	now := time.Now()
+	return bell(nil).waitUntil(ctx, now.Add(d), now)
 }

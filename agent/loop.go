@@ -13,7 +13,7 @@ import (
 func (a *Agent) loop(ctx context.Context) {
 	for {
 		again := a.turn(ctx)
-		if !a.wake.waitUntil(ctx, again) {
+		if !a.wake.waitUntil(ctx, again, a.o.Now()) {
 			return
 		}
 	}
@@ -28,7 +28,7 @@ func (a *Agent) turn(ctx context.Context) (again time.Time) {
 	if !b.ready() {
 		return time.Time{}
 	}
-	in := b.look(time.Now())
+	in := b.look(a.o.Now())
 	out := reconcile.Plan(in)
 	before := b.saved
 	for name, m := range out.Memory {

@@ -257,7 +257,7 @@ func (a *Agent) finish(name unit.Name, r reconcile.Result) {
 	}
 	a.o.Events.stepped(step.Kind, r)
 	before := b.Memory[name]
-	after := reconcile.Finish(before, step, r, b.States[name], time.Now())
+	after := reconcile.Finish(before, step, r, b.States[name], a.o.Now())
 	b.remember(name, after)
 	if before != after {
 		a.keep.ring()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 	"unicode/utf8"
 
 	"fleet/agent/reconcile"
@@ -109,7 +108,7 @@ func (a *Agent) compose() cluster.Report {
 		Session: b.Session,
 		Orders:  b.taken,
 		Units:   maps.Clone(b.views),
-		At:      time.Now(),
+		At:      a.o.Now(),
 	}
 	fit(r.Units)
 	return r

@@ -308,7 +308,7 @@ func (j *joining) begin(ctx context.Context) (*Member, error) {
 		return nil, err
 	}
 	now := j.machine
-	now.Session.Lease, now.Since = j.lease, time.Now() // Join may have waited for long
+	now.Session.Lease, now.Since = j.lease, j.registry.now() // Join may have waited for long
 	member, puts, err := j.member(ctx, now)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ type Member struct {
 	machine  cluster.Machine
 	created  int64 // revision that created the machine's record; the fence of all this member writes
 
+	since time.Time
+
 	ttl  time.Duration
 	keep func(Hold) error // may be nil
 	over <-chan struct{}  // is closed when the session's context has ended
@@ -40,6 +42,8 @@ type Member struct {
 func newMember(j *joining, now cluster.Machine) *Member {
 	r := j.registry
 	m := &Member{registry: r, machine: now, ttl: j.options.TTL, keep: j.options.Remember}
+	at := r.now()
+	m.since = at.Add(min(0, now.Since.Sub(at)))
 	m.mu.hold = j.hold
 	session := func() int64 { return now.Session.Lease }
 	m.presence.key, m.presence.session, m.presence.lease = r.keys.machine(now.ID), machineSession, session
@@ -54,8 +58,9 @@ func (m *Member) began(created int64, renewed time.Time) {
 	m.mu.renewed = renewed
 }
 
-// Since is when the session began, by this machine's clock.
-func (m *Member) Since() time.Time { return m.machine.Since }
+// Since is when the session began. Steps of the clock after Join do not move it; what one before did to the time that a
+// session to be resumed had written down is unknown, but it did not begin in the future.
+func (m *Member) Since() time.Time { return m.since }
 
 // Session is the session this member is of.
 func (m *Member) Session() cluster.Session { return m.machine.Session }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"fleet/cluster"
 	"fleet/unit"
@@ -18,12 +19,15 @@ type Registry struct {
 	store *history
 	keys  keyspace
 	log   *slog.Logger
+	now   func() time.Time
 }
 
 // Options are the settings of a Registry; the zero value works.
 type Options struct {
 	Prefix string       // of all keys, DefaultPrefix if empty; a missing last "/" is added
 	Logger *slog.Logger // nil discards
+
+	Now func() time.Time // the time of day, of what is written down; default: time.Now
 
 	// History is what Registry.History has told a former process, zero if there was none.
 	History History
@@ -40,8 +44,11 @@ func New(store Store, o Options) *Registry {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	keys := keyspace{prefix: o.Prefix}
-	return &Registry{store: newHistory(store, keys, o.History, o.Logger), keys: keys, log: o.Logger}
+	return &Registry{store: newHistory(store, keys, o.History, o.Logger), keys: keys, log: o.Logger, now: o.Now}
 }
 
 // File returns the bytes of a unit file, cluster.ErrNotFound if the store has

@@ -33,7 +33,7 @@ func (m *Member) wasRenewed(sent time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if time.Since(m.mu.renewed) > m.ttl*2/3 { // a renewal that fails once comes sooner
-		m.mu.recovered = time.Now()
+		m.mu.recovered = m.registry.now()
 	}
 	m.mu.renewed = sent
 }

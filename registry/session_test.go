@@ -403,3 +403,33 @@ func TestCancelledJoinReturnsNil(t *testing.T) {
 		must(t, registry.New(client, registry.Options{}).Join(ctx, machine("m1", "b", "a"), registry.JoinOptions{}, nil))
 	})
 }
+
+// The session's record has a time of day, which may be by a clock that was set back since.
+func TestASessionDidNotBeginInTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := memory.New()
+		defer server.Close()
+		for id, wrong := range map[cluster.MachineID]time.Duration{"ahead": 5 * time.Hour, "right": 0} {
+			was := registry.Options{Now: func() time.Time { return time.Now().Add(wrong) }}
+			first := join(t, registry.New(server.Client(), was), machine(id, "boot", "10.0.0.1"), registry.JoinOptions{})
+			begun := time.Now()
+			if since := first.Since(); !since.Equal(begun.Add(wrong)) {
+				t.Errorf("%s: at %s the session is said to have begun at %s", id, begun, since)
+			}
+			first.stop(t)
+			time.Sleep(time.Second)
+			again := join(t, registry.New(server.Client(), registry.Options{}), machine(id, "boot", "10.0.0.1"), registry.JoinOptions{Resume: first.hold})
+			if again.Session() != first.Session() {
+				t.Fatal("the session was not resumed")
+			}
+			expected := begun
+			if wrong > 0 {
+				expected = begun.Add(time.Second)
+			}
+			if since := again.Since(); !since.Equal(expected) {
+				t.Errorf("%s: the session that was resumed is said to have begun at %s, expected %s", id, since, expected)
+			}
+			again.stop(t)
+		}
+	})
+}

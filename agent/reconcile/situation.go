@@ -150,7 +150,9 @@ func (s *situation) try(step Step) verdict {
 	if s.memory.Failure.Generation != step.Generation {
 		s.memory.Failure = Failure{}
 	}
-	if retry := s.memory.Failure.Retry; s.now.Before(retry) {
+	retry := s.memory.Failure.Retry
+	latest := s.now.Add(backoff(s.memory.Failure.Attempts)) // it is later if the clock was set back since it was noted
+	if s.now.Before(retry) && !retry.After(latest) {
 		return verdict{again: retry}
 	}
 	s.memory.begin(step.Generation)

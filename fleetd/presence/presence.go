@@ -18,7 +18,7 @@ import (
 	"fleet/registry"
 )
 
-// Options are the settings of a Presence. All but Status, Settings, Events and DisableEngine must be set.
+// Options are the settings of a Presence. All but Status, Settings, Events, DisableEngine and Now must be set.
 type Options struct {
 	Machine       cluster.Machine  // without a lease: its boot id is set
 	LeaseTTL      time.Duration    // whole seconds
@@ -29,6 +29,7 @@ type Options struct {
 	Status        func(string)                 // called with a few words on how it is doing
 	Settings      func(cluster.Settings) error // called with what operators have laid over the machine, and with each change of it
 	Logger        *slog.Logger
+	Now           func() time.Time // the time of day, of what is written down; default: time.Now
 }
 
 // Memory keeps the session across restarts of the process, not of the machine.
@@ -59,6 +60,9 @@ func New(records *registry.Registry, a *agent.Agent, o Options) *Presence {
 	}
 	if o.Settings == nil {
 		o.Settings = func(cluster.Settings) error { return nil }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	p := &Presence{o: o, records: records, agent: a, changed: make(chan struct{}, 1)}
 	p.mu.machine = o.Machine
@@ -97,7 +101,7 @@ func (p *Presence) Run(ctx context.Context) error {
 	for {
 		p.o.Status("Joining the cluster: waiting for etcd, or for an older session of this machine to end")
 		machine := p.machine()
-		machine.Since = time.Now()
+		machine.Since = p.o.Now()
 		err := p.records.Join(ctx, machine, registry.JoinOptions{
 			TTL:      p.o.LeaseTTL,
 			Resume:   p.o.Memory.Load(),
@@ -169,7 +173,7 @@ func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
 		err := m.Lead(ctx, func(ctx context.Context, term *registry.Term) error {
 			p.o.Logger.Info("leading: this machine's engine decides")
 			return engine.Run(ctx, term, engine.Options{
-				Logger: p.o.Logger, Brain: p.o.Brain, Events: p.o.Events,
+				Logger: p.o.Logger, Now: p.o.Now, Brain: p.o.Brain, Events: p.o.Events,
 				Patience: func() time.Time { return p.patience(m) },
 			})
 		})

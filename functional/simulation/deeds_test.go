@@ -88,6 +88,7 @@ var deeds = []deed{
 		m := s.w.machines[a.on]
 		s.fault(m, "disk", a.last, func() { m.host.FillDisk(true) }, func() { m.host.FillDisk(false) })
 	}},
+	{"set the clock", 4, (*stage).setClock},
 	{"kill a unit", 2, (*stage).killUnit},
 	{"start behind fleet's back", 4, (*stage).trigger},
 
@@ -180,6 +181,16 @@ func (s *stage) suspend(a act) {
 func (s *stage) pullThePlug(a act) {
 	m := s.w.machines[a.on]
 	s.fault(m, "daemon", a.last, m.crash, m.start)
+}
+
+// setClock sets a machine's clock back or ahead, by seconds or hours, and after a while aright.
+func (s *stage) setClock(a act) {
+	m := s.w.machines[a.on]
+	by := []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour}[a.pick/2%4] * time.Duration(1+a.pick/8%20)
+	if a.pick%2 == 0 {
+		by = -by
+	}
+	s.fault(m, "clock", a.last, func() { m.clock.set(by) }, func() { m.clock.set(0) })
 }
 
 func (s *stage) killUnit(a act) {

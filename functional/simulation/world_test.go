@@ -231,6 +231,7 @@ type machine struct {
 	line    line
 
 	session sessionFile
+	clock   clock
 }
 
 func (m *machine) bootID() string { return fmt.Sprintf("%s-%d", m.id, m.boots) }
@@ -241,7 +242,7 @@ func (m *machine) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.client = m.w.store.Client()
 	m.line.take(m.client)
-	records := registry.New(m.client, registry.Options{History: m.history})
+	records := registry.New(m.client, registry.Options{History: m.history, Now: m.clock.now})
 	connection := m.host.Manager()
 	m.bus = connection
 	var member *presence.Presence
@@ -250,6 +251,7 @@ func (m *machine) start() {
 		BootID:    m.bootID(),
 		StateFile: filepath.Join(m.dir, "agent.json"),
 		Logger:    m.w.log.With("on", m.id[31:]),
+		Now:       m.clock.now,
 	}
 	if !m.w.fencing.none {
 		options.Guard = m.guards
@@ -270,6 +272,7 @@ func (m *machine) start() {
 		Brain:    m.w.brain,
 		Memory:   &m.session,
 		Logger:   m.w.log.With("on", m.id[31:]),
+		Now:      m.clock.now,
 	})
 	done := make(chan struct{}, 3)
 	for _, run := range []func(context.Context) error{connection.Run, worker.Run, member.Run} {
