@@ -55,6 +55,8 @@ func answerFor(err error) *Error {
 		code = http.StatusConflict
 	case errors.Is(err, cluster.ErrNotFound):
 		code = http.StatusNotFound
+	case errors.Is(err, cluster.ErrFull):
+		code = http.StatusInsufficientStorage
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		code = http.StatusServiceUnavailable
 	}

@@ -130,7 +130,7 @@ func remoteCode(err error) exitCode {
 		return exitUnreachable
 	case answer.Code == http.StatusRequestEntityTooLarge:
 		return exitError
-	case answer.Code/100 == 4:
+	case answer.Code/100 == 4, answer.Code == http.StatusInsufficientStorage:
 		return exitRefused
 	}
 	return exitError

@@ -77,6 +77,8 @@ func hint(err error) string {
 			return "the server there wants TLS; write https:// instead of http://"
 		case answer.Code == http.StatusServiceUnavailable:
 			return "fleetd is running there but has no connection to etcd; its log says why (journalctl -u fleetd)"
+		case answer.Code == http.StatusInsufficientStorage:
+			return "units run on; docs/store.md says how to make room (A store that is full), and fleetctl store status which member complains"
 		case answer.Code == http.StatusPreconditionFailed:
 			return "somebody else changed the unit meanwhile; look at it and try again"
 		}

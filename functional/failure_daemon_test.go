@@ -3,6 +3,7 @@
 package functional
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/functional/record"
 	"fleet/functional/testbed"
 	"fleet/unit"
 )
@@ -88,6 +90,79 @@ func TestAFenceThatIsStoppedKilledOrHungEndsWhatItGuardsAndNothingElse(t *testin
 			h.unhurt("the fence was "+c.what, plainUnit, waitUnit, everyUnit)
 			h.whole(2 * soon)
 			h.unhurt("the fence was "+c.what, plainUnit, waitUnit, everyUnit)
+			for _, name := range guarded {
+				w.numbersGrow(name)
+			}
+			w.leave()
+		})
+	}
+}
+
+// fleetd and the fence of a machine are gone together. What is bound to the fence ends in time; everything else runs on.
+//
+// Of a fence that hangs there is another one soon, as systemd ends it. If that comes before the lease has ended, the machine is silent and
+// what was bound stays down until fleetd is back; if not, it is lost, and replaced as any. How fast the host is decides.
+func TestEachKindOfUnitWhenFleetdAndItsFenceAreGone(t *testing.T) {
+	t.Parallel()
+	w := start(t, testbed.Spec{Name: "gone", Hosts: 4, TTL: fencedTTL})
+	w.mayRunTwice("a machine that is lost runs on, and nobody can see it", plainUnit)
+	for _, c := range []struct {
+		what       string
+		lost       bool // it is in any case
+		begin, end func(w *world, h *testbed.Host)
+	}{
+		{
+			"hung", false,
+			func(w *world, h *testbed.Host) {
+				w.pauseFleetd(h)
+				w.signal(h, fenceService, syscall.SIGSTOP)
+			},
+			func(w *world, h *testbed.Host) {
+				// Its watchdog may have ended it by now.
+				w.sh(h, "systemctl kill --kill-whom=main --signal=CONT "+fleetdService+" || true")
+			},
+		},
+		{
+			"stopped", true,
+			func(w *world, h *testbed.Host) {
+				w.exec(h, "systemctl", "stop", fleetdService, "fleet.socket")
+				w.exec(h, "systemctl", "mask", "--runtime", "--now", fenceService)
+			},
+			func(w *world, h *testbed.Host) {
+				w.exec(h, "systemctl", "unmask", "--runtime", fenceService)
+				w.exec(h, "systemctl", "start", "fleet.socket", fleetdService)
+			},
+		},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := w.in(t)
+			h := w.settle(w.host(4))
+			began := record.Now()
+			c.begin(w, h.home)
+			for _, name := range guarded {
+				last := w.ended(soon, name, h.home)
+				t.Logf("%s ended after %s", name, last.End.Sub(began).Round(time.Millisecond))
+				if last.Died {
+					t.Errorf("%s ended with its host", name)
+				}
+			}
+			h.unhurt("fleetd and the fence were "+c.what, plainUnit, waitUnit, everyUnit)
+			var state cluster.MachineState
+			w.eventually(2*soon, "it is noticed", func() (bool, string) {
+				m, err := w.via(w.others(h.home)[0]).Machine(w.ctx(), idOf(h.home))
+				state = m.State
+				return state == cluster.StateLost || state == cluster.StateSilent && !c.lost, fmt.Sprint(state, err)
+			})
+			t.Logf("the machine is %s", state)
+			if c.lost {
+				w.awaitAll(2*soon, []unit.Name{plainUnit, onceUnit, freezeUnit}, "they run elsewhere", runsOff(h.home))
+			}
+			h.unhurt("fleetd and the fence were "+c.what, plainUnit, waitUnit, everyUnit)
+			c.end(w, h.home)
+			w.awaitState(3*soon, h.home, cluster.StateReady)
+			h.whole(3 * soon)
+			w.await(soon, waitUnit, "it never left", runsOn(h.home))
+			h.unhurt("fleetd and the fence were back", waitUnit, everyUnit)
 			for _, name := range guarded {
 				w.numbersGrow(name)
 			}

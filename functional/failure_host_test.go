@@ -146,6 +146,7 @@ func TestEachKindOfUnitWhenItsHostIsPaused(t *testing.T) {
 	h.unhurt("a pause", waitUnit, everyUnit)
 	for _, name := range guarded {
 		w.numbersGrow(name)
+		w.overtaken(h.home, name)
 	}
 	for _, o := range w.overlaps(guarded...) {
 		t.Logf("as it woke up: %s", o)

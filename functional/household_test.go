@@ -122,6 +122,27 @@ func (h household) whole(within time.Duration) {
 // if the unit was started again under the same order, the same.
 func (w *world) numbersGrow(name unit.Name) {
 	w.t.Helper()
+	number := w.fencingNumbers(name)
+	var last int64
+	var where string
+	for _, r := range w.runsSince(0) {
+		n := number[r.Invocation]
+		if r.Unit != name || n == 0 {
+			continue // it was ended before it could write
+		}
+		if n < last || n == last && r.Host != where {
+			w.t.Errorf("%s had the number %d after %d on %s: %s", name, n, last, where, r)
+		}
+		last, where = n, r.Host
+	}
+	if last == 0 {
+		w.t.Errorf("%s never told its number", name)
+	}
+}
+
+// fencingNumbers are those that the runs of a unit had, by their invocation.
+func (w *world) fencingNumbers(name unit.Name) map[string]int64 {
+	w.t.Helper()
 	number := make(map[string]int64) // by invocation
 	for _, h := range w.Hosts() {
 		data, err := h.ReadFile(filepath.Join("/var/fence", string(name)))
@@ -137,20 +158,22 @@ func (w *world) numbersGrow(name unit.Name) {
 			number[invocation] = n
 		}
 	}
-	var last int64
-	var where string
+	return number
+}
+
+// overtaken fails the test unless the run of a fenced unit that took the place of those on a host has a number greater than theirs.
+func (w *world) overtaken(h *testbed.Host, name unit.Name) {
+	w.t.Helper()
+	number := w.fencingNumbers(name)
+	latest := w.latestRun(name)
+	var there int64
 	for _, r := range w.runsSince(0) {
-		n := number[r.Invocation]
-		if r.Unit != name || n == 0 {
-			continue // it was ended before it could write
+		if r.Unit == name && r.Host == h.Name {
+			there = max(there, number[r.Invocation])
 		}
-		if n < last || n == last && r.Host != where {
-			w.t.Errorf("%s had the number %d after %d on %s: %s", name, n, last, where, r)
-		}
-		last, where = n, r.Host
 	}
-	if last == 0 {
-		w.t.Errorf("%s never told its number", name)
+	if now := number[latest.Invocation]; latest.Host == h.Name || there == 0 || now <= there {
+		w.t.Errorf("%s had the number %d on %s, and has %d on %s", name, there, h.Name, now, latest.Host)
 	}
 }
 

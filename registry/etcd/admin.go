@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,7 +119,24 @@ func (c *Client) examine(ctx context.Context, m *cluster.StoreMember) {
 	m.Leader = status.Leader == status.Header.MemberId
 	m.Version, m.Revision = status.Version, status.Header.Revision
 	m.Size, m.InUse, m.Quota = status.DbSize, status.DbSizeInUse, status.DbSizeQuota
-	m.Alarms = slices.DeleteFunc(status.Errors, func(e string) bool { return e == rpctypes.ErrNoLeader.Error() })
+	m.Alarms = alarms(status.Errors)
+}
+
+// alarms are the complaints of a member, for people. Each member tells the alarms of all.
+func alarms(complaints []string) []string {
+	var all []string
+	for _, c := range complaints {
+		switch {
+		case c == rpctypes.ErrNoLeader.Error():
+			continue // a problem
+		case strings.Contains(c, "alarm:"+pb.AlarmType_NOSPACE.String()):
+			c = "full: takes no writes (" + strings.TrimSpace(c) + ")"
+		}
+		if !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // status asks at the first URL that other machines can use, or else at the first.

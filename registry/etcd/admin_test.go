@@ -2,11 +2,15 @@ package etcd_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
 
 	"fleet/cluster"
 	"fleet/registry"
@@ -124,4 +128,66 @@ func TestTheStoreIsToldWithoutAMajority(t *testing.T) {
 			t.Errorf("member %s is said to serve", m.Name)
 		}
 	}
+}
+
+// An etcd whose database has reached its quota refuses what would make it larger, and says so. What renews leases, and what
+// is to make room, is done.
+func TestAStoreThatIsFullSaysSo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts an etcd")
+	}
+	c := embed.NewConfig()
+	c.Dir, c.LogLevel, c.LogOutputs = t.TempDir(), "fatal", []string{"/dev/null"}
+	c.QuotaBackendBytes = 256 << 10
+	client, peer := listenAt(t), listenAt(t)
+	c.ListenClientUrls, c.AdvertiseClientUrls = client, client
+	c.ListenPeerUrls, c.AdvertisePeerUrls = peer, peer
+	c.InitialCluster = c.InitialClusterFromName(c.Name)
+	server, err := embed.StartEtcd(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	<-server.Server.ReadyNotify()
+
+	store, ctx := dial(t, client[0].String()), t.Context()
+	lease, err := store.Grant(ctx, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func() error {
+		_, err := store.Txn(ctx, registry.Txn{Then: []registry.Op{registry.Put("k", make([]byte, 32<<10), 0)}})
+		return err
+	}
+	for n := 0; err == nil; n++ {
+		if err = put(); n > 100 {
+			t.Fatal("it is never full")
+		}
+	}
+	for doing, err := range map[string]error{"a write": err, "another one": put()} {
+		if !errors.Is(err, cluster.ErrFull) || errors.Is(err, cluster.ErrUnavailable) {
+			t.Errorf("%s: %v", doing, err)
+		}
+	}
+	if _, err := store.Grant(ctx, time.Minute); !errors.Is(err, cluster.ErrFull) {
+		t.Errorf("a lease is granted: %v", err)
+	}
+	if err := store.KeepAlive(ctx, lease); err != nil {
+		t.Errorf("a lease is not renewed: %v", err)
+	}
+	if m := ask(t, store).Members[0]; m.Problem != "" || len(m.Alarms) != 1 || !strings.HasPrefix(m.Alarms[0], "full: takes no writes") {
+		t.Errorf("its member is %+v", m)
+	}
+	if _, err := store.Txn(ctx, registry.Txn{Then: []registry.Op{registry.Delete("k")}}); err != nil {
+		t.Errorf("nothing can be removed: %v", err)
+	}
+}
+
+func listenAt(t *testing.T) []url.URL {
+	t.Helper()
+	u, err := url.Parse(storetest.FreeURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []url.URL{*u}
 }

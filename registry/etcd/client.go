@@ -186,6 +186,8 @@ func (c *Client) explain(asked, limited context.Context, doing string, err error
 		return &registry.CompactedError{}
 	case errors.Is(err, errLeaseNotFound):
 		return fmt.Errorf("%s: %w", doing, registry.ErrLeaseNotFound)
+	case errors.Is(err, errNoSpace):
+		return fmt.Errorf("%s: %w", doing, cluster.ErrFull)
 	case transient(err):
 		return fmt.Errorf("%s: %w: %w", doing, cluster.ErrUnavailable, err)
 	}

@@ -17,6 +17,7 @@ import (
 var (
 	errCompacted     = rpctypes.ErrCompacted
 	errLeaseNotFound = rpctypes.ErrLeaseNotFound
+	errNoSpace       = rpctypes.ErrNoSpace
 )
 
 // transient tells whether an error says that the cluster, or a member of it,
