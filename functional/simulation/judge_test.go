@@ -37,6 +37,7 @@ func (s *stage) judge() {
 		s.wrong("a quiet cluster wrote %d times", after-before)
 	}
 	s.leftovers()
+	s.loseOne()
 	s.overlaps()
 	s.disturbed()
 	s.unordered()
@@ -150,6 +151,27 @@ func (s *stage) leftovers() {
 		}
 		if st := all.Status(name); st.Exists || len(st.Copies) > 0 || st.Pending != nil {
 			s.wrong("%s is left over in the store: %+v", name, st)
+		}
+	}
+}
+
+// loseOne: whatever has happened to it, and whatever its clocks show, a cluster that is well replaces what a lost machine had.
+func (s *stage) loseOne() {
+	lost := s.w.leader() // which has to be replaced, too
+	if len(s.wanted)%2 == 0 {
+		lost = s.w.machines[len(s.contents)%len(s.w.machines)]
+	}
+	had := lost.host.Running()
+	lost.crash()
+	time.Sleep(ttl + time.Minute)
+	for _, name := range had {
+		wanted, ok := s.wanted[name]
+		if !ok || wanted.doubted || wanted.ends || wanted.global() || strings.Contains(wanted.text, "Machine") || strings.Contains(wanted.text, "OnLost=wait") {
+			continue
+		}
+		if on := s.w.where(name); len(on) != 1 {
+			phase, message := s.w.snapshot().Status(name).Outcome()
+			s.wrong("%s after machine %s was lost %s runs on %d others: %s %s (%q)", ttl+time.Minute, lost.id[31:], name, len(on), phase, message, wanted.text)
 		}
 	}
 }
