@@ -72,6 +72,15 @@ func (v view) away(id cluster.MachineID) bool {
 	return !there && !damaged && (ordered || absent)
 }
 
+// lastSession is the one by which a machine that is not present was last known; zero: nobody remembers.
+func (v view) lastSession(id cluster.MachineID) cluster.Session {
+	if absence, ok := v.Absence(id); ok {
+		return absence.Session
+	}
+	orders, _ := v.Orders(id)
+	return orders.Session
+}
+
 // awayMachine is what is known of a machine that is not present; nil: nothing.
 func (v view) awayMachine(id cluster.MachineID) *Machine {
 	if !v.away(id) {

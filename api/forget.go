@@ -14,10 +14,10 @@ func (s *Server) forgetMachine(w http.ResponseWriter, r *http.Request, raw strin
 	}
 	id := cluster.MachineID(raw)
 	var state cluster.MachineState
-	known, away := false, false
+	known, away, session := false, false, cluster.Session{}
 	s.cache.read(func(v view) {
 		state, _ = v.State(id)
-		away = v.away(id)
+		away, session = v.away(id), v.lastSession(id)
 		known = away || v.machine(id) != nil || v.settings(id) != nil
 	})
 	switch {
@@ -26,7 +26,7 @@ func (s *Server) forgetMachine(w http.ResponseWriter, r *http.Request, raw strin
 	case !away && state != cluster.StateLost: // with settings alone it is neither
 		return conflict("machine %s is present (%s): only what is gone can be forgotten", id, state)
 	}
-	return s.editSettings(w, r, []settingsEdit{{id: id, changes: []settingsChange{forget}}})
+	return s.editSettings(w, r, []settingsEdit{{id: id, changes: []settingsChange{forget(session)}}})
 }
 
 // editSettings writes settings, one machine after the other.

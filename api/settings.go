@@ -48,7 +48,10 @@ func setDrain(boot string, now time.Time) settingsChange {
 
 func endDrain(s *cluster.Settings) { s.Drain = nil }
 
-func forget(s *cluster.Settings) { s.Forget = true }
+// forget asks for a machine to be forgotten that was last known by that session.
+func forget(session cluster.Session) settingsChange {
+	return func(s *cluster.Settings) { s.Forget, s.Forgets = true, &session }
+}
 
 func setCapacity(resource string, amount int64) settingsChange {
 	return func(s *cluster.Settings) { s.Capacity[resource] = amount }
@@ -63,7 +66,7 @@ func (e settingsEdit) apply(current cluster.Settings) (cluster.Settings, error) 
 	edited := current
 	edited.Metadata = make(map[string]*string, len(current.Metadata))
 	maps.Copy(edited.Metadata, current.Metadata)
-	edited.Forget = false // whoever lays something over a machine wants it to be known
+	edited.Forget, edited.Forgets = false, nil // whoever lays something over a machine wants it to be known
 	edited.Capacity = make(map[string]int64, len(current.Capacity))
 	maps.Copy(edited.Capacity, current.Capacity)
 	for _, change := range e.changes {

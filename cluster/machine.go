@@ -116,8 +116,11 @@ type Settings struct {
 	CordonedSince time.Time // zero: not known
 	// Drain: the machine is given no further units, and what is there goes elsewhere. Nil: it is not drained.
 	Drain *Drain
-	// Forget has the engine remove all records of a machine that is not present.
-	Forget bool
+	// Forget has the engine remove all records of a machine that is not present, if it was last known by the session Forgets: a
+	// request that came when the machine was just coming back is not carried out when it is lost another time. That is the zero
+	// session if it was known by none. Nil: by whichever; an older fleetd was asked.
+	Forget  bool
+	Forgets *Session
 	// Capacity overlays the machine's own, by resource: unit.Memory, …, unit.Slots, or a named one.
 	Capacity map[string]int64
 }

@@ -97,6 +97,15 @@ func shutDown(t *testing.T, w world) {
 	leaves.Leaving = true
 	must(t, first.Amend(t.Context(), leaves))
 	first.stop(t)
+	if now, there := snapshot(t, r).Machine("m1"); !there || now.Session != first.Session() {
+		t.Errorf("what may still be stopping there is given up when fleetd has stopped: %+v", now)
+	}
+	again := join(t, r, m, registry.JoinOptions{TTL: long}) // the kernel lives: the shutdown was of processes alone, or called off
+	if again.Session() != first.Session() {
+		t.Errorf("in the same boot it is in session %v after %v", again.Session(), first.Session())
+	}
+	must(t, again.Amend(t.Context(), leaves))
+	again.stop(t)
 	began := time.Now()
 	second := join(t, r, machine("m1", "boot2", "10.0.0.1"), registry.JoinOptions{TTL: long})
 	defer second.stop(t)

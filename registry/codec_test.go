@@ -82,8 +82,9 @@ func sampleOrders() cluster.Orders {
 		Machine: "m", Session: cluster.Session{Lease: 1 << 62, BootID: "b"}, Revision: 5,
 		Units: map[unit.Name]cluster.Order{"a.service": {
 			Content: unit.IDOf(nil), Desired: cluster.Loaded, Generation: 3, Restart: 2, Move: 1, Global: true, Reason: "because", Since: sampleTime,
-			Fence: 7, Freeze: true, Takes: "n",
+			Fence: 7, Freeze: true, Unbound: true, Takes: "n",
 		}},
+		Left: map[unit.Name]cluster.Left{"b.service": {Unbound: true}},
 	}
 }
 
@@ -109,7 +110,7 @@ func TestRecordsSurviveTheStore(t *testing.T) {
 		"failures": ptr(sampleFailures()),
 		"settings": &cluster.Settings{
 			Metadata: map[string]*string{"a": nil, "b": ptr("c")}, Cordoned: true, Capacity: map[string]int64{unit.Memory: 0, "gpu": 2},
-			CordonedSince: sampleTime, Drain: &cluster.Drain{Since: sampleTime, Boot: "b"}, Forget: true,
+			CordonedSince: sampleTime, Drain: &cluster.Drain{Since: sampleTime, Boot: "b"}, Forget: true, Forgets: &cluster.Session{Lease: 1, BootID: "b"},
 		},
 		"machine": &cluster.Machine{
 			ID: "m", Session: cluster.Session{Lease: 1, BootID: "b"}, Address: "10.0.0.1", Metadata: map[string]string{"a": "b"},

@@ -10,8 +10,8 @@ import (
 )
 
 // Commit writes a decision in one transaction, if the term still goes on; else
-// nothing is written and the error is cluster.ErrDeposed. A file that was
-// written after the decision was made is not collected; the rest of the decision is carried out.
+// nothing is written and the error is cluster.ErrDeposed. Neither is it if a machine is to be forgotten that is
+// present: the error is cluster.ErrConflict. A file that was written after the decision was made is not collected; the rest of the decision is carried out.
 //
 // The values together must fit into one request of the store, which is 1.5 MiB for etcd unless configured otherwise.
 func (t *Term) Commit(ctx context.Context, d cluster.Decision) (revision int64, err error) {
@@ -106,6 +106,10 @@ func (t *Term) commit(ctx context.Context, ops []Op, d cluster.Decision) (revisi
 		Then: slices.Clone(ops),
 		Else: []Op{Get(t.key)},
 	}
+	for _, id := range d.Forget {
+		txn.If = append(txn.If, Absent(r.keys.machine(id)))
+		txn.Else = append(txn.Else, Get(r.keys.machine(id)))
+	}
 	files := slices.Sorted(maps.Keys(d.Collect))
 	for _, id := range files {
 		txn.If = append(txn.If, Compare{Key: r.keys.file(id), Revision: d.Collect[id]})
@@ -119,8 +123,13 @@ func (t *Term) commit(ctx context.Context, ops []Op, d cluster.Decision) (revisi
 	if own := out.Got[0]; own == nil || own.Mod != t.revision {
 		return 0, false, cluster.ErrDeposed
 	}
+	for i, id := range d.Forget {
+		if out.Got[1+i] != nil {
+			return 0, false, fmt.Errorf("forget machine %s, which is back: %w", id, cluster.ErrConflict)
+		}
+	}
 	for i, id := range files {
-		if now := out.Got[1+i]; now == nil || now.Mod != d.Collect[id] {
+		if now := out.Got[1+len(d.Forget)+i]; now == nil || now.Mod != d.Collect[id] {
 			delete(d.Collect, id)
 		}
 	}

@@ -104,6 +104,7 @@ func decodeSettings(p Pair) (*cluster.Settings, error) {
 		CordonedSince: r.CordonedSince,
 		Drain:         (*cluster.Drain)(r.Drain),
 		Forget:        r.Forget,
+		Forgets:       r.Forgets,
 		Capacity:      r.Capacity,
 	}, nil
 }
@@ -127,6 +128,15 @@ func decodeOrders(id cluster.MachineID, p Pair) (*cluster.Orders, error) {
 			return nil, err
 		}
 		orders.Units[name] = cluster.Order(order)
+	}
+	if len(r.Left) > 0 {
+		orders.Left = make(map[unit.Name]cluster.Left, len(r.Left))
+	}
+	for name, left := range r.Left {
+		if _, err := unit.ParseName(string(name)); err != nil {
+			return nil, err
+		}
+		orders.Left[name] = cluster.Left(left)
 	}
 	return orders, nil
 }

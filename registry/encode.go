@@ -55,6 +55,7 @@ type settingsRecord struct {
 	CordonedSince time.Time          `json:"cordonedSince"`
 	Drain         *drainRecord       `json:"drain"`
 	Forget        bool               `json:"forget"`
+	Forgets       *cluster.Session   `json:"forgets"`
 	Capacity      map[string]int64   `json:"capacity"`
 }
 
@@ -67,6 +68,11 @@ type ordersRecord struct {
 	Format  int                       `json:"v"`
 	Session cluster.Session           `json:"session"`
 	Units   map[unit.Name]orderRecord `json:"units"`
+	Left    map[unit.Name]leftRecord  `json:"left,omitempty"`
+}
+
+type leftRecord struct {
+	Unbound bool `json:"unbound,omitempty"`
 }
 
 type orderRecord struct {
@@ -80,6 +86,7 @@ type orderRecord struct {
 	Since      time.Time            `json:"since,omitzero"`
 	Fence      int64                `json:"fence,omitempty"`
 	Freeze     bool                 `json:"freeze,omitempty"`
+	Unbound    bool                 `json:"unbound,omitempty"`
 	Takes      cluster.MachineID    `json:"takes,omitempty"`
 }
 
@@ -126,6 +133,7 @@ func encodeSettings(s cluster.Settings, stored []byte) ([]byte, error) {
 		CordonedSince: s.CordonedSince,
 		Drain:         (*drainRecord)(s.Drain),
 		Forget:        s.Forget,
+		Forgets:       s.Forgets,
 		Capacity:      s.Capacity,
 	})
 }
@@ -174,7 +182,11 @@ func encodeOrders(o cluster.Orders) ([]byte, error) {
 	for name, order := range o.Units {
 		units[name] = orderRecord(order)
 	}
-	return json.Marshal(ordersRecord{Format: format, Session: o.Session, Units: units})
+	left := make(map[unit.Name]leftRecord, len(o.Left))
+	for name, l := range o.Left {
+		left[name] = leftRecord(l)
+	}
+	return json.Marshal(ordersRecord{Format: format, Session: o.Session, Units: units, Left: left})
 }
 
 func encodeReport(r cluster.Report) ([]byte, error) {

@@ -343,3 +343,24 @@ func TestOfTwoTermsInARestoredStoreOneWrites(t *testing.T) {
 		}
 	})
 }
+
+// That the machine is back may be news that has not reached the engine.
+func TestAMachineThatIsBackIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := registry.New(memory.New().Client(), registry.Options{})
+		p := join(t, r, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{})
+		defer p.stop(t)
+		c := lead(p)
+		defer c.stop()
+		term := receive(t, c.terms)
+		_, err := term.Commit(t.Context(), orders(p, "first"))
+		must(t, err)
+		_, err = term.Commit(t.Context(), cluster.Decision{Forget: []cluster.MachineID{"m1", "m2"}})
+		wantErr(t, err, cluster.ErrConflict)
+		if got := ordered(t, r); got != "first" {
+			t.Errorf("what is left of its orders is %q", got)
+		}
+		_, err = term.Commit(t.Context(), cluster.Decision{Forget: []cluster.MachineID{"m2"}})
+		must(t, err)
+	})
+}

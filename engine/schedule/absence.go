@@ -228,5 +228,19 @@ func (a *absorbing) echoesForget(m *machine) bool { return m.lost() && m.away.fo
 
 // forgotten tells whether an operator wants all records removed of a machine that is gone.
 func (m *machine) forgotten() bool {
-	return m.lost() && m.settings.Forget && !m.bad[cluster.KindSettings]
+	return m.lost() && m.settings.Forget && !m.bad[cluster.KindSettings] &&
+		(m.settings.Forgets == nil || *m.settings.Forgets == m.lastSession())
+}
+
+// lastSession is the one by which a machine that is gone was last known.
+func (m *machine) lastSession() cluster.Session {
+	switch {
+	case m.away.last != nil:
+		return m.away.last.Session
+	case m.away.is != nil:
+		return m.away.is.Session
+	case m.written != nil:
+		return m.written.Session
+	}
+	return cluster.Session{}
 }

@@ -51,7 +51,7 @@ func (s *State) admit(m *machine) {
 
 // missed is what happened to a unit that a machine has to give up on its return.
 func (s *State) missed(t *task) string {
-	other, _ := s.awaited(t)
+	other, why := s.awaited(t)
 	switch homes := t.homes(); {
 	case !t.exists:
 		return "destroyed while the machine was away"
@@ -60,7 +60,10 @@ func (s *State) missed(t *task) string {
 	case len(homes) > 0:
 		return "placed on " + homes[0].id.Short() + " while the machine was away"
 	}
-	if other != nil {
+	switch {
+	case why == waitLoose:
+		return "it must not run twice, and may run on " + other.id.Short() + ", which is lost"
+	case other != nil:
 		return "placed on " + other.id.Short() + " while the machine was away, which is lost now and is waited for"
 	}
 	return "still leaving another machine"

@@ -49,7 +49,6 @@ func (s *State) reset(u cluster.Update) {
 		s.restand(now)
 	}
 	s.recallClaims()
-	s.recallLeaving()
 	for o := range order(orders) {
 		s.lane(nil, o) // to be ready for what comes
 	}
@@ -65,31 +64,6 @@ func (s *State) recallClaims() {
 		if m, ok := s.machines[p.Place]; ok && m.listed {
 			t.claim = m
 			s.stand(m, t)
-		}
-	}
-}
-
-// recallLeaving: a former leader wrote that a unit waits, in the same breath in
-// which it took it off a machine. While a machine has not confirmed its orders, the unit may be there.
-func (s *State) recallLeaving() {
-	var waiting []*task
-	for _, t := range s.tasks {
-		if t.written != nil && t.written.Waiting {
-			waiting = append(waiting, t)
-		}
-	}
-	if len(waiting) == 0 {
-		return
-	}
-	for _, m := range s.machines {
-		if !m.live() || m.written == nil || m.confirmed(m.written.Revision) {
-			continue
-		}
-		for _, t := range waiting {
-			if _, there := m.written.Units[t.name]; !there {
-				m.leave(t.name, departure{revision: m.written.Revision})
-				s.stand(m, t)
-			}
 		}
 	}
 }
@@ -111,7 +85,11 @@ func (s *State) absorb(u cluster.Update) {
 		}
 	}
 	for t := range a.tasks {
+		was := exclusive(t)
 		s.readRules(t)
+		if !u.Reset && !was && exclusive(t) {
+			s.tidyAfter(t)
+		}
 	}
 	for m := range a.machines {
 		s.refreshMachine(m)
@@ -269,6 +247,7 @@ func (a *absorbing) ordersChanged(c cluster.OrdersChanged) {
 	a.replaceOrders(m, c.Orders)
 	a.undraft(m)
 	m.leaving, m.changing = nil, nil
+	m.recallLeft()
 }
 
 func (a *absorbing) reportChanged(c cluster.ReportChanged) {
@@ -305,7 +284,7 @@ func (a *absorbing) progress(m *machine, name unit.Name) {
 		return
 	}
 	a.wakeQueued(t)
-	if len(t.where) > 1 || m.emptied() != "" {
+	if len(t.where) > 1 || m.orderFor(t).Unbound || m.emptied() != "" {
 		a.wake(t)
 	}
 }

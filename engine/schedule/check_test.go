@@ -136,7 +136,7 @@ func (w *world) excused(name unit.Name, h *host, before moment) bool {
 	switch {
 	case rules.Reschedule && h.report.Units[name].Active == "failed":
 		return true
-	case w.unfenced(name, h, before), w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before):
+	case w.tornApart(name, h, before), w.unfenced(name, h, before), w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before):
 		return true
 	case w.calledOff(name, h, before), w.metRival(name, h, before), w.handedOver(name, h, before):
 		return true
@@ -437,7 +437,8 @@ func (w *world) elsewhere(name unit.Name, than *host) bool {
 // unheard tells whether name may be on a machine that has not said yet what is there.
 func (w *world) unheard(name unit.Name) bool {
 	for _, h := range w.present() {
-		if _, old := w.orders[h.id].Units[name]; old && !h.hears() {
+		_, old := w.orders[h.id].Units[name]
+		if _, left := w.orders[h.id].Left[name]; (old || left) && !h.hears() {
 			return true
 		}
 	}

@@ -132,8 +132,6 @@
 //     fence has ended it.
 //   - A unit that has lost its place for reasons of its own, on a machine that it had after the lost one, may be made to wait for
 //     the lost one by a new leader, who does not know of the other.
-//   - If a unit is stopped and started again while the leader changes and its machine
-//     has not confirmed the stop, the successor does not know that it may still be there.
 //   - When more than cluster.MaxDecision-1 replacements are taken back by one machine, only the first
 //     of them leave their machines in the transaction in which it gets its orders.
 //   - It moves nothing for the sake of balance, unless it is asked to.
@@ -142,8 +140,6 @@
 //   - That some of a group had run before is known from the orders of lost machines only as long as these last.
 //   - A unit that has to stop where it was, because it was displaced or its rules changed, has no claim on the place that it
 //     goes to: in the moments until it has stopped a less urgent unit may take that place.
-//   - While a machine has not confirmed orders that a former leader wrote, what those took off it may be there unknown to
-//     the successor, if no reason was written for it.
 //   - A global unit displaces nothing.
 //   - maxRounds bounds a decision, should units ever drive each other in a circle.
 //
@@ -160,5 +156,7 @@
 //
 // What waits is of no group: its followers wait for it, its peers do not.
 //
-// Units with AtMostOnce=yes have a number in their orders which only grows, and need a fence (fence.go).
+// Units with AtMostOnce=yes have a number in their orders which only grows, and need a fence (fence.go). One that comes to say so
+// leaves all machines first, if it may be on more than one, and waits for lost ones that may run it without a fence (unbound.go). What
+// machines may have although they are not ordered to is in their orders (Left), for successors and for when they are lost.
 package schedule

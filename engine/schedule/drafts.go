@@ -52,7 +52,7 @@ func (s *State) draft(m *machine, t *task, d draft) {
 // undraft forgets all drafts of m: its orders are as written.
 func (s *State) undraft(m *machine) {
 	m.epoch++
-	m.drafted, m.rewrite, m.with = 0, false, nil
+	m.drafted, m.rewrite, m.tidy, m.with = 0, false, false, nil
 	s.moved.drop(m)
 	if s.moved.empty() && len(s.drafts) > 0 {
 		clear(s.drafts)
@@ -92,7 +92,7 @@ func (m *machine) changeOf(drafts map[unit.Name]draft) (change, bool) {
 	if m.written != nil {
 		c.before = m.written.Units
 	}
-	differs := m.rewrite
+	differs := m.rewrite || m.tidy
 	if !m.rewrite {
 		for name, d := range drafts {
 			if old, ok := c.before[name]; ok == d.gone || ok && old != d.order {

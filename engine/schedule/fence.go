@@ -96,10 +96,10 @@ func (s *State) fenced(m *machine, t *task, o cluster.Order) cluster.Order {
 	}
 	switch {
 	case !t.settled() && o.Fence != 0 && old.Fence == 0:
-		o.Fence = s.stamp + 1 // of a former session
+		o.Fence, o.Unbound = s.stamp+1, s.unbound(m, t) // of a former session
 		return o
 	case !t.settled():
-		o.Fence, o.Freeze = old.Fence, old.Freeze // what it demands is not known
+		o.Fence, o.Freeze, o.Unbound = old.Fence, old.Freeze, old.Unbound // what it demands is not known
 		return o
 	case !t.rules.AtMostOnce:
 		return o
@@ -108,5 +108,6 @@ func (s *State) fenced(m *machine, t *task, o cluster.Order) cluster.Order {
 	if o.Fence == 0 {
 		o.Fence = s.stamp + 1
 	}
+	o.Unbound = s.unbound(m, t) && !m.fulfilled(t.name, o)
 	return o
 }

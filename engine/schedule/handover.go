@@ -134,10 +134,10 @@ func (s *State) startFirst(g group, home, to *machine) {
 			s.release(t)
 		}
 		t.claim, t.because, t.shunned = nil, "", nil
-		if old := home.orderFor(t); old.Takes != "" {
-			old.Takes = ""
-			s.put(home, t, old)
-		}
+		old := home.orderFor(t)
+		old.Takes = ""
+		old.Unbound = old.Fence != 0 // it says AtMostOnce no more, though that order does: there will be a copy that no fence ends
+		s.put(home, t, old)
 		s.put(to, t, o)
 		s.want(t, nil)
 		s.leavers.add(t) // it may be up there already

@@ -117,7 +117,11 @@ func (s *sim) obey(h *host, done func(unit.Name) bool) {
 			if h.copies[name].Generation == o.Generation && h.copies[name].Content != "" {
 				continue
 			}
-			h.copies[name] = follow(h.copies[name], o, done == nil || done(name))
+			before := h.copies[name]
+			h.copies[name] = follow(before, o, done == nil || done(name))
+			if s.started != nil && starts(before, h.copies[name]) {
+				s.started(h, name)
+			}
 		}
 	}
 	s.write(h)
@@ -139,6 +143,12 @@ func follow(c cluster.UnitReport, o cluster.Order, done bool) cluster.UnitReport
 		}
 	}
 	return c
+}
+
+// starts tells whether a copy came to run what did not run before.
+func starts(before, after cluster.UnitReport) bool {
+	runs := func(c cluster.UnitReport) bool { return c.Active == "active" || c.Active == "activating" }
+	return runs(after) && (!runs(before) || before.Content != after.Content)
 }
 
 // fail has systemd give up a unit on every present machine that has it, and tells whether there was one.

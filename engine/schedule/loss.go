@@ -21,6 +21,7 @@ type losses struct {
 
 	unfenced set[*machine] // with units that wait there for a fence to come back
 
+	missed  set[*machine]            // the lost machines of which it is known what they had
 	haunted map[unit.Name][]*machine // the lost machines that had the unit, and no other after them
 	due     dueTimes                 // when units no longer wait for their machines
 	dueOf   map[unit.Name]time.Time  // the same by unit
@@ -36,6 +37,7 @@ const (
 	waitOnLost        // OnLost=wait
 	waitSpan          // ReplaceAfter=
 	waitRestored      // it may run where nobody knows, see orphan.go
+	waitLoose         // it may run there without a fence, see unbound.go
 )
 
 // haunt keeps account of which lost machines had which units.
@@ -58,6 +60,7 @@ func (s *State) haunt(m *machine) {
 		s.wakeHaunted(m)
 	}
 	m.had = had
+	s.losses.missed.put(m, had != nil)
 	if had != nil {
 		for name := range had.Units {
 			if t := s.tasks[name]; t == nil || !t.hasHome() {
@@ -80,10 +83,16 @@ func (s *State) wakeHaunted(m *machine) {
 	if m.had == nil {
 		return
 	}
-	for name := range m.had.Units {
+	wake := func(name unit.Name) {
 		if t := s.tasks[name]; t != nil && t.wanted() && !t.hasHome() {
 			s.wake(t)
 		}
+	}
+	for name := range m.had.Units {
+		wake(name)
+	}
+	for name := range m.had.Left {
+		wake(name)
 	}
 }
 
@@ -109,6 +118,9 @@ func (s *State) lastHad(t *task) *machine {
 func (s *State) awaited(t *task) (*machine, wait) {
 	if s.unsure(t) {
 		return nil, waitRestored
+	}
+	if m := s.loose(t); m != nil {
+		return m, waitLoose
 	}
 	if len(s.losses.haunted) == 0 {
 		return nil, waitNot
@@ -180,6 +192,8 @@ func (s *State) waitFor(t *task, m *machine, why wait) {
 		says = s.brakeSays()
 	case waitOnLost:
 		says = "OnLost=wait; forget that machine, or move the unit, to have it started elsewhere"
+	case waitLoose:
+		says = "it may run a copy there from before it said AtMostOnce, which no fence has ended; forget that machine when nothing runs there any more"
 	case waitSpan:
 		at := s.replacedAt(t, m)
 		s.remind(t, at)

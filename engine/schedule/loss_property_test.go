@@ -38,7 +38,22 @@ func (w *world) acknowledgeSome(t *rapid.T) {
 
 func (w *world) forgetSome(t *rapid.T) {
 	id := machineAmong(t, w.among(false))
-	w.configure(id, func(s *cluster.Settings) { s.Forget = true })
+	if w.hosts[id] != nil {
+		w.reboot(id) // nothing runs there any more: that is what it means
+	}
+	w.forget(id)
+}
+
+// checkAlone: what must not run twice is started only where nothing of it runs anywhere else, on lost machines neither.
+func (w *world) checkAlone(h *host, name unit.Name) {
+	if !w.rulesOf(name, h.copies[name].Content).AtMostOnce || !w.rules(name).AtMostOnce {
+		return
+	}
+	for _, other := range w.hosts {
+		if c, there := other.copies[name]; there && other != h && (c.Running() || c.Active == "activating") {
+			w.t.Fatalf("%s starts on %s while it runs on %s (present: %v)\n%s", name, h.id, other.id, other.record != nil, w.show())
+		}
+	}
 }
 
 // The oracle of losses, from the records alone.
@@ -77,8 +92,21 @@ func (w *world) later(name unit.Name, a, b cluster.MachineID) bool {
 // awaited is the lost machine that the unit may wait for; empty if there is none. It may do so without need if
 // it had another machine since, which a new leader does not know.
 func (w *world) awaited(name unit.Name) cluster.MachineID {
+	if id := w.loose(name); id != "" {
+		return id
+	}
 	if id := w.lastLost(name); id != "" && w.waitsFor(name, id) {
 		return id
+	}
+	return ""
+}
+
+// loose is a lost machine that may run a copy from before the unit said AtMostOnce; empty if there is none.
+func (w *world) loose(name unit.Name) cluster.MachineID {
+	for _, id := range someMachines {
+		if h := w.hosts[id]; w.rules(name).AtMostOnce && !w.units[name].Global && (h == nil || h.record == nil) && w.orders[id].Loose(name) {
+			return id
+		}
 	}
 	return ""
 }
@@ -167,6 +195,25 @@ func (w *world) unfenced(name unit.Name, h *host, before moment) bool {
 	return w.rules(name).AtMostOnce && h.record.Fence.Check() != nil
 }
 
+// tornApart tells whether name had to leave h because it has come to say AtMostOnce while it may be on another machine.
+func (w *world) tornApart(name unit.Name, h *host, before moment) bool {
+	if o := before.live[h.id][name]; !w.rules(name).AtMostOnce || o.Fence != 0 && !o.Unbound {
+		return false
+	}
+	for id, there := range before.there {
+		other := w.hosts[id]
+		_, left := before.orders[id].Left[name]
+		reported := other.report != nil
+		if reported {
+			_, reported = other.report.Units[name]
+		}
+		if id != h.id && (there[name] || reported || left && (!other.hears() || other.report.Orders < before.orders[id].Revision)) {
+			return true
+		}
+	}
+	return w.loose(name) != ""
+}
+
 // checkLosses holds a decision against what was lost before: who waits is placed nowhere, and numbers only grow.
 func (w *world) checkLosses(before moment) {
 	if counted := w.counted(); !w.holds() && w.exceeds(len(counted), len(counted)) && !w.now.Before(w.patience) {
@@ -178,7 +225,8 @@ func (w *world) checkLosses(before moment) {
 			if !was && !before.there[h.id][name] && !w.obscure() && w.wanted(name) {
 				w.checkArrival(name, h, before)
 			}
-			if w.wanted(name) && !w.obscure() && w.rules(name).AtMostOnce != (o.Fence != 0) {
+			undecided := w.units[name].Move > o.Move // then it keeps the order that it has
+			if w.wanted(name) && !w.obscure() && !undecided && w.rules(name).AtMostOnce != (o.Fence != 0) {
 				w.t.Fatalf("%s on %s has the number %d", name, h.id, o.Fence)
 			}
 			w.checkNumber(name, h, o, before)

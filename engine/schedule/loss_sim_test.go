@@ -141,7 +141,7 @@ func (s *sim) runLosses(d *datadriven.TestData, a args) (answer string, ok bool)
 		}
 	case "forget":
 		for _, id := range a.machines() {
-			s.configure(id, func(settings *cluster.Settings) { settings.Forget = true })
+			s.forget(id)
 		}
 	case "absences":
 		return s.showAbsences(), true
@@ -149,6 +149,15 @@ func (s *sim) runLosses(d *datadriven.TestData, a args) (answer string, ok bool)
 		return "", false
 	}
 	return "", true
+}
+
+// forget asks for a machine that is gone to be forgotten, as the API does.
+func (s *sim) forget(id cluster.MachineID) {
+	session := s.orders[id].Session
+	if absence, ok := s.absences[id]; ok {
+		session = absence.Session
+	}
+	s.configure(id, func(settings *cluster.Settings) { settings.Forget, settings.Forgets = true, &session })
 }
 
 func (s *sim) showAbsences() string {

@@ -27,6 +27,7 @@ type machine struct {
 	epoch   int32                 // of the drafts that count, see drafts.go
 	drafted int                   // how many there may be; 0: the orders are as written
 	rewrite bool                  // the orders are made anew, of drafts alone
+	tidy    bool                  // the orders are to be written anew, with less in Left
 	with    map[*machine]struct{} // machines whose orders have to change in the same transaction
 
 	// leaving has the units that left the orders of the present session, and changing those whose
@@ -53,6 +54,7 @@ type machine struct {
 type departure struct {
 	revision int64
 	hold     *quantity
+	unbound  bool // no fence ends it, see cluster.Left
 }
 
 // berth is what a unit has on a machine.

@@ -96,6 +96,7 @@ type world struct {
 func newWorld(t *rapid.T) *world {
 	w := &world{sim: newSim(t), t: t, multi: names{}, left: map[leaving]int64{}, fences: map[unit.Name]int64{}, had: map[unit.Name]cluster.MachineID{}}
 	w.options.LossLimit = 100
+	w.started = w.checkAlone
 	w.elect()
 	return w
 }

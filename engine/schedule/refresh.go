@@ -20,6 +20,7 @@ func (s *State) confirm(m *machine) {
 			s.stand(m, s.task(name))
 		}
 	}
+	s.tidyUp(m)
 }
 
 func (m *machine) confirmed(revision int64) bool {
@@ -42,9 +43,14 @@ func (m *machine) change(name unit.Name, d departure) {
 
 // refreshMachine brings up to date what is derived from a machine's records.
 func (s *State) refreshMachine(m *machine) {
-	if m.lost() {
+	switch {
+	case m.lost():
 		s.undraft(m)
 		m.leaving, m.changing = nil, nil
+	case m.record != nil && m.written != nil && m.written.Session != m.record.Session && m.reported():
+		m.leaving = nil // what has become of that the report tells
+	case m.record != nil && !m.reported():
+		m.recallLeft()
 	}
 	s.list(m, false)
 	s.refreshFencing(m)
@@ -67,6 +73,7 @@ func (s *State) refreshMachine(m *machine) {
 		}
 	}
 	s.refreshAbsence(m)
+	s.tidyUp(m)
 	s.announce(m)
 }
 
@@ -119,8 +126,13 @@ func (s *State) ordersWritten(m *machine, orders cluster.Orders) {
 	s.confirm(m)
 }
 
-// depart remembers what leaves the orders of a session, or changes in them, until the machine has confirmed it.
+// depart remembers what changes in the orders of a session, and what leaves them, until the machine has confirmed it.
 func (s *State) depart(m *machine, before, after *cluster.Orders) {
+	for name, l := range after.Left {
+		if _, already := m.leaving[name]; !already {
+			m.leave(name, departure{revision: after.Revision, hold: m.tasks[s.task(name)].hold, unbound: l.Unbound})
+		}
+	}
 	if before == nil || before.Session != after.Session {
 		return
 	}
@@ -129,11 +141,8 @@ func (s *State) depart(m *machine, before, after *cluster.Orders) {
 		if ok && o.Content == old.Content {
 			continue
 		}
-		d := departure{revision: after.Revision, hold: m.tasks[s.task(name)].hold}
 		if ok {
-			m.change(name, d)
-		} else {
-			m.leave(name, d)
+			m.change(name, departure{revision: after.Revision, hold: m.tasks[s.task(name)].hold})
 		}
 	}
 }

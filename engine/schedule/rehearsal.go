@@ -130,7 +130,7 @@ func withoutOrders(m *machine, g group) *cluster.Orders {
 	case m.record != nil:
 		orders.Session = m.record.Session
 	}
-	orders.Units = without(orders.Units, g)
+	orders.Units, orders.Left = without(orders.Units, g), without(orders.Left, g)
 	return &orders
 }
 

@@ -68,6 +68,10 @@ func (s *State) reviewHome(t *task) {
 		s.bar(home, t, says)
 		return
 	}
+	if !t.asks(home) && s.apart(t, home) {
+		s.takeApart(t)
+		return
+	}
 	if !t.asks(home) && s.giveUp(t, home) {
 		s.release(t)
 		return

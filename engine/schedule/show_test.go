@@ -41,6 +41,9 @@ func (s *sim) show() string {
 			if n := o.Units[name].Fence; n != 0 {
 				fmt.Fprintf(&b, "[fence %d]", n)
 			}
+			if o.Units[name].Unbound {
+				fmt.Fprint(&b, "[unbound]")
+			}
 		}
 		if h.record != nil {
 			fmt.Fprint(&b, s.showRoom(h))
@@ -137,7 +140,7 @@ func trace(steps []Step) string {
 		}
 		for id := range step.Orders {
 			if len(step.Notes) == 0 {
-				fmt.Fprintf(&b, "orders for the new session of %s\n", id)
+				fmt.Fprintf(&b, "orders of %s, written anew\n", id)
 			}
 		}
 		if n := len(step.Collect); n > 0 {

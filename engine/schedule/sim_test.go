@@ -39,6 +39,8 @@ type sim struct {
 	hosts    map[cluster.MachineID]*host
 	pairs    map[unit.Name][2]cluster.MachineID // between which machines a unit was handed over last
 
+	started func(*host, unit.Name) // is told when a host has started a copy; nil: nobody is
+
 	texts map[unit.ContentID]*unit.File // every file that ever was: a host keeps what the store has forgotten
 	read  map[reading]unit.Rules
 }
