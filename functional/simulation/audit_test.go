@@ -130,7 +130,7 @@ func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
 			continue
 		}
 		there++
-		if !l.present(other, at) {
+		if !l.present(other, at.Add(1)) { // a loss and what is decided about it may be of one instant
 			lost++
 			among = among || other == id
 		}
