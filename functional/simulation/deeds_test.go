@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"fleet/cluster"
@@ -219,13 +220,14 @@ func (s *stage) trigger(a act) {
 
 // backup is the store at one moment, and what was wanted then.
 type backup struct {
+	at     time.Time
 	store  *memory.Backup
 	wanted map[unit.Name]wish
 }
 
 func (s *stage) backUp(act) {
 	if !s.broken("store") {
-		s.backup = &backup{s.w.store.Backup(), maps.Clone(s.wanted)}
+		s.backup = &backup{time.Now(), s.w.store.Backup(), maps.Clone(s.wanted)}
 	}
 }
 
@@ -279,6 +281,9 @@ func (s *stage) otherWrites() {
 
 // forgetSince: what was asked for since a backup is not wanted any more.
 func (s *stage) forgetSince(from *backup) {
+	for name, asked := range s.asked {
+		s.lost[name] = s.lost[name] || slices.ContainsFunc(asked, func(at time.Time) bool { return !at.Before(from.at) })
+	}
 	before := s.wanted
 	s.wanted = maps.Clone(from.wanted)
 	for name := range before {

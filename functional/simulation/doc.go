@@ -9,7 +9,9 @@
 // TestHistories makes up lists of acts (imagine): what users and operators do, and what
 // befalls machines, processes, the network and the store. A list is played
 // on a stage of its own (play), and judged when everything is over (judge). One that fails is made
-// shorter (shrink) and printed; it can be played again from a file (-replay).
+// shorter (shrink) and printed; it can be played again from a file (-replay). Those that failed once are kept in testdata.
+//
+// Each machine's fleetd has a clock that may be set (clock). Fences and systemds count what has passed.
 //
 // # Fate
 //

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -167,6 +168,30 @@ func TestHistoriesOfFaultsThatWereMended(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			again(t, file)
+		})
+	}
+}
+
+// And these, which are many: each is played once.
+func TestHistoriesThatFailedOnce(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "found"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for found := range strings.SplitSeq(string(text), "# seed ") {
+		number, acts, ok := strings.Cut(found, "\n")
+		if !ok || strings.HasPrefix(number, "#") {
+			continue
+		}
+		t.Run(number, func(t *testing.T) {
+			h, err := parse(acts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seed, _ := strconv.ParseUint(number, 10, 64)
+			if wrong := listen(t, h, seed, unchanged); len(wrong) > 0 {
+				t.Errorf("%s\nwrong:\n  %s", h, strings.Join(wrong, "\n  "))
+			}
 		})
 	}
 }

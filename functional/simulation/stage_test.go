@@ -26,6 +26,7 @@ type stage struct {
 	unfollow func()
 	backup   *backup
 	orphans  map[unit.Name]bool // units of which a restored store knows nothing
+	lost     map[unit.Name]bool // units of which something was asked in a history that was lost
 	goneBack bool               // the store was restored by hand
 	edition  int
 	guards   bool // whether there are units that say AtMostOnce
@@ -167,6 +168,9 @@ func (s *stage) destroy(a act) {
 	s.touched(s.name(a))
 	s.w.destroy(s.name(a))
 	delete(s.wanted, s.name(a))
+	if s.lost[s.name(a)] { // a machine that is away may have it from then, and comes back with what looks as if the store had lost it
+		s.orphans[s.name(a)] = true
+	}
 }
 
 func (s *stage) move(a act) {
@@ -181,13 +185,18 @@ func (s *stage) move(a act) {
 	})
 }
 
+// endless is much longer than a history takes, in real time. Where two undo what the other does without any pause, virtual time
+// stands still, and a bubble cannot be ended.
+const endless = 5 * time.Minute
+
 // play plays a history and tells what was wrong, and what happened.
 func play(t *testing.T, h history, log slog.Handler, dir string, change func(*world)) (wrong, told []string) {
 	s := &stage{
 		wanted: make(map[unit.Name]wish), contents: make(map[unit.ContentID]kind),
-		asked: make(map[unit.Name][]time.Time), meddled: make(map[cluster.MachineID]bool), orphans: make(map[unit.Name]bool), ledger: newLedger(), unfollow: func() {},
+		asked: make(map[unit.Name][]time.Time), meddled: make(map[cluster.MachineID]bool), orphans: make(map[unit.Name]bool), lost: make(map[unit.Name]bool), ledger: newLedger(), unfollow: func() {},
 	}
 	s.mu.open = make(map[string]*fault)
+	defer time.AfterFunc(endless, func() { panic("this history does not come to an end:\n" + h.String()) }).Stop()
 	synctest.Test(t, func(t *testing.T) {
 		s.w = newWorld(complainer{t, s}, slog.New(log), dir, 0)
 		s.w.fencing = fencing{watchdog: 5 * time.Second}
