@@ -114,6 +114,9 @@ HandOver=stop-first
 MaxUnavailable=%d
 `, few)
 	}
+	for _, other := range w.others(h) { // where they go they may stop
+		w.sh(other, "touch /var/may-stop")
+	}
 	defer w.sh(h, "touch /var/may-stop")
 	w.sh(h, "rm -f /var/may-stop")
 	uncordon := w.cordon(w.others(h)...)

@@ -69,7 +69,7 @@ func (w *world) logFailure() {
 // clear destroys all units and waits until the hosts have nothing of them.
 func (w *world) clear() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	c := w.any()
 	units, err := c.Units(ctx)
