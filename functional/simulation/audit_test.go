@@ -120,8 +120,9 @@ func (l *ledger) toldToStop(id cluster.MachineID, name unit.Name, running unit.C
 // atOnce is less than the time within which losses of machines count together (loss_window).
 const atOnce = 20 * time.Second
 
-// stampede tells whether so many machines were lost, the one among them, atOnce, that units had to wait for them.
-func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
+// stampede tells whether so many machines were lost, the one among them, atOnce, that units had to wait for them. Those that
+// may have been drained, and so may have taken leave, are not lost.
+func (l *ledger) stampede(id cluster.MachineID, at time.Time, drained map[cluster.MachineID]bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	there, lost, among := 0, 0, false
@@ -130,7 +131,7 @@ func (l *ledger) stampede(id cluster.MachineID, at time.Time) bool {
 			continue
 		}
 		there++
-		if !l.present(other, at.Add(1)) { // a loss and what is decided about it may be of one instant
+		if !drained[other] && !l.present(other, at.Add(1)) { // a loss and what is decided about it may be of one instant
 			lost++
 			among = among || other == id
 		}

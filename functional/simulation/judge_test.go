@@ -284,7 +284,7 @@ func (s *stage) stampedes() {
 				continue // a new leader may not know who was there
 			}
 			touched := slices.ContainsFunc(s.asked[name], func(at time.Time) bool { return at.After(a.Start) })
-			if a.on != b.on && !touched && !s.meddled[a.on.id] && s.ledger.stampede(a.on.id, s.ledger.placed(b.on.id, name, b.Start)) {
+			if a.on != b.on && !touched && !s.meddled[a.on.id] && s.ledger.stampede(a.on.id, s.ledger.placed(b.on.id, name, b.Start), s.meddled) {
 				s.wrong("%s was replaced although most machines were lost at once: %s, and %s", name, a, b)
 			}
 		}
