@@ -10,7 +10,8 @@ import (
 // record per machine. A machine obeys only orders addressed to its present session.
 type Orders struct {
 	Machine MachineID
-	Session Session // the session they are addressed to
+	Session Session       // the session they are addressed to
+	Lease   time.Duration // how long that session's lease lives, if it has a fence; 0: it has none, or an older engine wrote this
 	Units   map[unit.Name]Order
 
 	// Left are the units that these orders do not name although the machine may still have them: it had not said

@@ -79,7 +79,7 @@ var sampleTime = time.Date(2024, 5, 6, 7, 8, 9, 123456789, time.UTC)
 
 func sampleOrders() cluster.Orders {
 	return cluster.Orders{
-		Machine: "m", Session: cluster.Session{Lease: 1 << 62, BootID: "b"}, Revision: 5,
+		Machine: "m", Session: cluster.Session{Lease: 1 << 62, BootID: "b"}, Lease: time.Minute, Revision: 5,
 		Units: map[unit.Name]cluster.Order{"a.service": {
 			Content: unit.IDOf(nil), Desired: cluster.Loaded, Generation: 3, Restart: 2, Move: 1, Global: true, Reason: "because", Since: sampleTime,
 			Fence: 7, Freeze: true, Unbound: true, Takes: "n",

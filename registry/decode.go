@@ -120,6 +120,7 @@ func decodeOrders(id cluster.MachineID, p Pair) (*cluster.Orders, error) {
 	orders := &cluster.Orders{
 		Machine:  id,
 		Session:  r.Session,
+		Lease:    r.Lease,
 		Units:    make(map[unit.Name]cluster.Order, len(r.Units)),
 		Revision: p.Mod,
 	}

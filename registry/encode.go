@@ -67,6 +67,7 @@ type drainRecord struct {
 type ordersRecord struct {
 	Format  int                       `json:"v"`
 	Session cluster.Session           `json:"session"`
+	Lease   time.Duration             `json:"lease,omitempty"` // in nanoseconds
 	Units   map[unit.Name]orderRecord `json:"units"`
 	Left    map[unit.Name]leftRecord  `json:"left,omitempty"`
 }
@@ -186,7 +187,7 @@ func encodeOrders(o cluster.Orders) ([]byte, error) {
 	for name, l := range o.Left {
 		left[name] = leftRecord(l)
 	}
-	return json.Marshal(ordersRecord{Format: format, Session: o.Session, Units: units, Left: left})
+	return json.Marshal(ordersRecord{Format: format, Session: o.Session, Lease: o.Lease, Units: units, Left: left})
 }
 
 func encodeReport(r cluster.Report) ([]byte, error) {

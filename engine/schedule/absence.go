@@ -64,15 +64,33 @@ func (s *State) recallLast(before map[cluster.MachineID]*machine) {
 
 // lookAround finds out, from the records and the time, who is absent, and whose fence is.
 func (s *State) lookAround(now time.Time) {
-	if now.Before(s.now) { // then some of them may be said to be lost since a time that is still to come
-		for m := range s.losses.gone.of {
-			s.losses.strayed.add(m)
-		}
+	if now.Before(s.now) {
+		s.setBack(now)
 	}
 	s.now = now
 	s.loseIfDue()
+	s.weighRestore()
 	s.noteAbsences()
 	s.weighFences()
+}
+
+// setBack has all looked at again that goes by times that were written down: they may be still to come now.
+func (s *State) setBack(now time.Time) {
+	for _, m := range s.machines {
+		if m.away.is != nil {
+			s.losses.strayed.add(m)
+			s.wakeHaunted(m)
+		}
+	}
+	s.brake.look = true
+	if s.brake.calm.After(now) {
+		s.brake.calm = now
+	}
+	for _, t := range s.tasks {
+		if t.recorded() {
+			s.failures.resting.add(t)
+		}
+	}
 }
 
 // noteAbsences finds out who is silent or gone, and since when: from now on, if it was not so before. A rehearsal, which

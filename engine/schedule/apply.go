@@ -25,7 +25,7 @@ func (s *State) Apply(u cluster.Update) {
 func (s *State) reset(u cluster.Update) {
 	old := *s
 	s.begin(old.options)
-	s.patience, s.now, s.stamp = old.patience, old.now, old.stamp
+	s.patience, s.now, s.stamp, s.restored = old.patience, old.now, old.stamp, old.restored
 	s.losses.inherited, s.brake.look = true, true
 	s.absorb(u)
 	s.recallLast(old.machines)

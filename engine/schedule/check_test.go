@@ -258,7 +258,11 @@ func (w *world) checkSuccessor() {
 	successor.Apply(w.snapshot())
 	for _, step := range successor.Decide(w.now) {
 		if len(step.Orders)+len(step.Absences)+len(step.Alarms) > 0 || !w.obscure() && w.saysNew(step) {
-			w.t.Fatalf("a new engine decides anew:\n%s%s", trace([]Step{step}), w.show())
+			told := ""
+			for id, a := range step.Absences {
+				told += string(id) + " " + a.Since.String() + "\n"
+			}
+			w.t.Fatalf("a new engine decides anew at %s:\n%s%s%s%s", w.now, trace([]Step{step}), told, w.show(), w.showAbsences())
 		}
 	}
 }

@@ -175,6 +175,7 @@ func (s *State) weigh(t *task) {
 			shorter := *f.story
 			shorter.Next = latest
 			s.tell(t, &shorter)
+			s.wake(t) // its reason names the time
 		}
 		f.held = true
 		s.failures.resting.add(t)

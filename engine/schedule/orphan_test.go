@@ -18,7 +18,10 @@ func TestAfterARestoreAUnitThatMustNotRunTwiceWaitsUntilItHasEnded(t *testing.T)
 		t.Fatal(err)
 	}
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	for name, restored := range map[string]bool{"restored": true, "never restored": false} {
+	for name, lease := range map[string]time.Duration{
+		"restored": 10 * time.Second, "restored, and others have longer leases": time.Minute, "never restored": 0,
+	} {
+		restored := lease > 0
 		t.Run(name, func(t *testing.T) {
 			before, session := cluster.Session{Lease: 1, BootID: "b"}, cluster.Session{Lease: 2, BootID: "b"}
 			order := cluster.Order{Content: file.ID(), Desired: cluster.Launched, Generation: 3, Fence: 4}
@@ -30,9 +33,13 @@ func TestAfterARestoreAUnitThatMustNotRunTwiceWaitsUntilItHasEnded(t *testing.T)
 				cluster.ReportChanged{ID: "m1", Report: &cluster.Report{Machine: "m1", Session: session}},
 			}
 			if restored {
+				gone := cluster.Orders{Machine: "m2", Session: cluster.Session{Lease: 3, BootID: "b"}, Lease: lease, Revision: 5}
+				changes = append(changes, cluster.OrdersChanged{ID: "m2", Orders: &gone}, cluster.AbsenceChanged{ID: "m2", Absence: &cluster.Absence{
+					Machine: "m2", State: cluster.StateLost, Since: now, Session: gone.Session,
+				}})
 				changes = append(changes, cluster.EpochChanged{Epoch: &cluster.Epoch{Number: 1, Began: 6, Base: 5, Offset: 1000}})
 			}
-			brain := schedule.New(schedule.Options{})
+			brain := schedule.New(schedule.Options{Since: now})
 			brain.Wait(now.Add(10 * time.Second))
 			brain.Apply(cluster.Update{Revision: 7, Reset: true, Changes: changes})
 			revision := int64(7)
@@ -58,7 +65,13 @@ func TestAfterARestoreAUnitThatMustNotRunTwiceWaitsUntilItHasEnded(t *testing.T)
 			if at := brain.Again(); restored && at.After(now.Add(10*time.Second)) {
 				t.Errorf("it is looked at again at %s", at)
 			}
-			if got := ordered(now.Add(11 * time.Second)); restored && !got {
+			if got := ordered(now.Add(lease - time.Second)); restored && got {
+				t.Error("it is ordered when it may still run where the lease lives")
+			}
+			if at := brain.Again(); restored && !at.Equal(now.Add(lease)) {
+				t.Errorf("it is looked at again at %s", at)
+			}
+			if got := ordered(now.Add(lease + time.Second)); restored && !got {
 				t.Error("it is not ordered when it has certainly ended")
 			}
 		})

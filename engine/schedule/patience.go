@@ -38,7 +38,7 @@ func (s *State) loseIfDue() {
 // Again is when to call Decide even if nothing has happened; zero if there is no need.
 func (s *State) Again() time.Time {
 	var first time.Time
-	for _, at := range []time.Time{s.patience.until, s.nextTry(), s.nextDue(), s.brake.next, s.nextFence()} {
+	for _, at := range []time.Time{s.patience.until, s.nextTry(), s.nextDue(), s.brake.next, s.nextFence(), s.nextSure()} {
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
 		}

@@ -21,11 +21,13 @@ func TestHistories(t *testing.T) { eachSeed(t, live) }
 //
 // Unless a seed is given these are the same cases every time, so that a failure is about the
 // change at hand. To look for what nobody has seen yet: -rapid.seed=$RANDOM -rapid.checks=10000.
-func eachSeed(t *testing.T, prop func(*rapid.T)) {
+func eachSeed(t *testing.T, prop func(*rapid.T)) { someSeeds(t, 10, prop) }
+
+func someSeeds(t *testing.T, seeds int, prop func(*rapid.T)) {
 	const flagName = "rapid.seed"
 	given := flag.Lookup(flagName).Value.String()
 	defer flag.Set(flagName, given)
-	for n := range 10 {
+	for n := range seeds {
 		if given == "0" {
 			if err := flag.Set(flagName, strconv.Itoa((n+1)*1_000_003)); err != nil {
 				t.Fatal(err)

@@ -72,8 +72,10 @@ type State struct {
 
 	now   time.Time
 	epoch cluster.Epoch // that the store is in
-	stamp int64         // the greatest of a revision that is known, see cluster.Epoch
-	wrote []write       // own writes that have not come back yet
+
+	restored bool    // units may run where nobody knows, see orphan.go
+	stamp    int64   // the greatest of a revision that is known, see cluster.Epoch
+	wrote    []write // own writes that have not come back yet
 }
 
 type record struct {
@@ -100,8 +102,12 @@ type Options struct {
 	OnLost       unit.OnLost   // default: replace
 	ReplaceAfter time.Duration // how long their machine has to be lost before they are started elsewhere
 
-	LossLimit   int           // percent of the machines that may be lost within LossWindow before it is held back; default: 50; 100: all
-	LossWindow  time.Duration // default: a minute
+	LossLimit  int           // percent of the machines that may be lost within LossWindow before it is held back; default: 50; 100: all
+	LossWindow time.Duration // default: a minute
+	// Since is when the session of the machine that leads began. If the store was restored before, whoever was in
+	// the history that was lost has heard nothing since then. Zero: that is not known.
+	Since time.Time
+
 	ReturnGrace time.Duration // how long the others are given to return as well when enough machines have; default: 10 s
 }
 

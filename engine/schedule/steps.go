@@ -158,6 +158,11 @@ func (m *machine) precedence() int {
 
 func (s *State) ordersPart(m *machine, c change) Step {
 	orders := cluster.Orders{Machine: m.id, Session: m.addressee(), Units: c.after, Left: s.leftBy(m, c.after)}
+	if m.record != nil {
+		orders.Lease = m.record.Fence.TTL
+	} else {
+		orders.Lease = m.written.Lease
+	}
 	return Step{
 		Decision: cluster.Decision{Orders: map[cluster.MachineID]cluster.Orders{m.id: orders}},
 		Notes:    s.notes(m, c),

@@ -12,7 +12,7 @@ import (
 // TestUnitsThatComeToSayAtMostOnce is TestHistories with little else than two units that say AtMostOnce, and take it back, while
 // machines are drained, lost in the middle and back again. What it looks for is in checkAlone.
 func TestUnitsThatComeToSayAtMostOnce(t *testing.T) {
-	eachSeed(t, func(t *rapid.T) {
+	someSeeds(t, 4, func(t *rapid.T) {
 		w := newWorld(t)
 		b := bindings{w}
 		for range 3 {

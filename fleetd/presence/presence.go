@@ -172,8 +172,10 @@ func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
 	for {
 		err := m.Lead(ctx, func(ctx context.Context, term *registry.Term) error {
 			p.o.Logger.Info("leading: this machine's engine decides")
+			brain := p.o.Brain
+			brain.Since = m.Since()
 			return engine.Run(ctx, term, engine.Options{
-				Logger: p.o.Logger, Now: p.o.Now, Brain: p.o.Brain, Events: p.o.Events,
+				Logger: p.o.Logger, Now: p.o.Now, Brain: brain, Events: p.o.Events,
 				Patience: func() time.Time { return p.patience(m) },
 			})
 		})
