@@ -253,10 +253,10 @@ func (m *machine) forgotten() bool {
 // lastSession is the one by which a machine that is gone was last known.
 func (m *machine) lastSession() cluster.Session {
 	switch {
-	case m.away.last != nil:
-		return m.away.last.Session
 	case m.away.is != nil:
 		return m.away.is.Session
+	case m.away.last != nil:
+		return m.away.last.Session
 	case m.written != nil:
 		return m.written.Session
 	}

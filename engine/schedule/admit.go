@@ -123,6 +123,9 @@ func (s *State) guest(m *machine, t *task, former map[unit.Name]cluster.Order) *
 		if !running || len(elsewhere) > 1 || s.up(t, elsewhere[0]) || !elsewhere[0].reported() {
 			return nil
 		}
+		if m.emptied() != "" && t.rules.StopsFirst() {
+			return nil // it would have to stop here before it starts there, where it is about to
+		}
 		return &guest{task: t, order: o, from: elsewhere[0]}
 	case running:
 		return &guest{task: t, order: o}

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -136,9 +137,9 @@ func (w *world) excused(name unit.Name, h *host, before moment) bool {
 	switch {
 	case rules.Reschedule && h.report.Units[name].Active == "failed":
 		return true
-	case w.tornApart(name, h, before), w.unfenced(name, h, before), w.breach(name, h) != "", w.outgrown(name, h, before), w.overtaken(name, h, before):
+	case w.tornApart(name, h, before), w.unfenced(name, h, before), w.breach(name, h) != "", w.outgrown(name, h, before), w.calledOff(name, h, before), w.overtaken(name, h, before):
 		return true
-	case w.calledOff(name, h, before), w.metRival(name, h, before), w.handedOver(name, h, before):
+	case w.metRival(name, h, before), w.handedOver(name, h, before):
 		return true
 	}
 	for _, other := range w.present() {
@@ -154,7 +155,10 @@ func (w *world) excused(name unit.Name, h *host, before moment) bool {
 func (w *world) outgrown(name unit.Name, h *host, before moment) bool {
 	old, physical := before.live[h.id][name], h.record.Capacity.PhysicalMemory
 	was, is := w.needs(name, old.Content, physical), w.needs(name, w.units[name].Content, physical)
-	taken := maps.Clone(before.taken[h.id])
+	taken := w.taken(h) // others may have come to need more at the same time
+	for other, a := range before.taken[h.id] {
+		taken[other] = a.most(taken[other])
+	}
 	taken[name] = is
 	excess := over(total(taken), w.limits(h))
 	for resource, n := range is {
@@ -260,7 +264,7 @@ func (w *world) checkSuccessor() {
 		if len(step.Orders)+len(step.Absences)+len(step.Alarms) > 0 || !w.obscure() && w.saysNew(step) {
 			told := ""
 			for id, a := range step.Absences {
-				told += string(id) + " " + a.Since.String() + "\n"
+				told += fmt.Sprintf("%s: %+v\n", id, a)
 			}
 			w.t.Fatalf("a new engine decides anew at %s:\n%s%s%s%s", w.now, trace([]Step{step}), told, w.show(), w.showAbsences())
 		}

@@ -96,11 +96,11 @@ func (s *State) leaverRank(t *task) int {
 // stay has a unit stay where it is at home: no place is kept for it elsewhere, and what was to take it over goes.
 func (s *State) stay(t *task, home *machine) {
 	s.leavers.drop(t)
+	s.release(t) // whoever had to leave for it may have the place as long as nobody knows
 	if home.unsure() {
 		s.keepHandingOver(t, home)
 		return
 	}
-	s.release(t)
 	if to := t.taker(); to != nil {
 		s.remove(to, t, "stays on "+home.id.Short())
 	}

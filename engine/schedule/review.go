@@ -85,7 +85,9 @@ func (s *State) reviewHome(t *task) {
 		return
 	}
 	if to := t.taker(); to != nil {
-		s.refresh(to, t)
+		if ok, _ := s.holds(t, to); ok { // else the hand-over is called off, see hindrance
+			s.refresh(to, t)
+		}
 	}
 	s.leavers.add(t)
 }

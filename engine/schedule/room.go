@@ -91,12 +91,13 @@ func (g group) needOn(m *machine) (more, whole *quantity) {
 		}
 		grown := quantity{v: need.v, more: slices.Clone(need.more)}
 		grown.atLeast(b.hold)
+		if b.standing < taking {
+			whole.add(&grown, 1) // what there is of it takes as much until it has stopped, however little it needs now
+		}
 		grown.add(b.hold, -1)
 		more.add(&grown, 1)
 		if b.standing >= taking {
 			whole.add(&grown, 1) // what it has there it keeps, whatever became of the capacity
-		} else {
-			whole.add(need, 1)
 		}
 	}
 	return more, whole

@@ -62,7 +62,9 @@ func (s *State) apart(t *task, home *machine) bool {
 // takeApart takes t off all its machines.
 func (s *State) takeApart(t *task) {
 	for _, m := range slices.Clone(t.where) {
-		s.remove(m, t, "has come to say AtMostOnce, and may run on another machine")
+		if m.tasks[t].standing >= taking { // the orders of one that has not reported yet are not to be touched
+			s.remove(m, t, "has come to say AtMostOnce, and may run on another machine")
+		}
 	}
 	s.release(t)
 	s.leavers.drop(t)
