@@ -127,7 +127,7 @@ func (q *batch) gather(ctx context.Context) bool {
 		if !more {
 			break
 		}
-		if !q.bell.waitUntil(ctx, until, time.Now()) {
+		if !q.bell.waitFor(ctx, time.Until(until)) {
 			return false
 		}
 	}

@@ -32,7 +32,12 @@ func (b bell) waitUntil(ctx context.Context, at, now time.Time) bool {
 	if at.IsZero() {
 		return b.wait(ctx)
 	}
-	timer := time.NewTimer(at.Sub(now))
+	return b.waitFor(ctx, at.Sub(now))
+}
+
+// waitFor is wait that also ends after d.
+func (b bell) waitFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -45,7 +50,4 @@ func (b bell) waitUntil(ctx context.Context, at, now time.Time) bool {
 }
 
 // sleep returns false when ctx has ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	now := time.Now()
-	return bell(nil).waitUntil(ctx, now.Add(d), now)
-}
+func sleep(ctx context.Context, d time.Duration) bool { return bell(nil).waitFor(ctx, d) }

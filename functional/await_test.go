@@ -252,13 +252,14 @@ func (w *world) awaitMachines(within time.Duration, want ...*testbed.Host) {
 	w.eventually(within, fmt.Sprintf("the machines are %v", ids), func() (bool, string) {
 		ctx, cancel := context.WithTimeout(w.ctx(), 2*time.Second)
 		defer cancel()
-		listed, err := want[0].Machines(ctx)
-		if err != nil || !slices.Equal(listed, ids) {
-			return false, fmt.Sprint(listed, err)
-		}
 		machines, err := w.via(want[0]).Machines(ctx)
-		silent := slices.IndexFunc(machines, func(m api.Machine) bool { return m.State == cluster.StateSilent })
-		return err == nil && silent < 0, fmt.Sprintf("silent: %d, %v", silent, err)
+		var listed []string
+		silent := false
+		for _, m := range machines {
+			listed = append(listed, string(m.ID))
+			silent = silent || m.State == cluster.StateSilent
+		}
+		return err == nil && slices.Equal(listed, ids) && !silent, fmt.Sprintf("%v, one is silent: %t, %v", listed, silent, err)
 	})
 }
 

@@ -90,9 +90,7 @@ func TestAFenceThatIsStoppedKilledOrHungEndsWhatItGuardsAndNothingElse(t *testin
 			h.unhurt("the fence was "+c.what, plainUnit, waitUnit, everyUnit)
 			h.whole(2 * soon)
 			h.unhurt("the fence was "+c.what, plainUnit, waitUnit, everyUnit)
-			for _, name := range guarded {
-				w.numbersGrow(name)
-			}
+			w.numbersGrow(guarded...)
 			w.leave()
 		})
 	}
@@ -163,9 +161,7 @@ func TestEachKindOfUnitWhenFleetdAndItsFenceAreGone(t *testing.T) {
 			h.whole(3 * soon)
 			w.await(soon, waitUnit, "it never left", runsOn(h.home))
 			h.unhurt("fleetd and the fence were back", waitUnit, everyUnit)
-			for _, name := range guarded {
-				w.numbersGrow(name)
-			}
+			w.numbersGrow(guarded...)
 			w.leave()
 		})
 	}

@@ -64,9 +64,7 @@ func TestWithoutAQuorumOfEtcdOnlyFencedUnitsEnd(t *testing.T) {
 			}
 			h.whole(3 * soon)
 			h.unhurt("a while without a quorum", unfenced...)
-			for _, name := range guarded {
-				h.numbersGrow(name)
-			}
+			h.numbersGrow(guarded...)
 		})
 	}
 }
@@ -255,9 +253,7 @@ func TestEtcdRestoredFromAnOlderBackupGoesOnFromThere(t *testing.T) {
 		t.Errorf("its generation was %d before the restore and is %d", before, after)
 	}
 	h.whole(soon)
-	for _, name := range guarded {
-		w.numbersGrow(name)
-	}
+	w.numbersGrow(guarded...)
 }
 
 // whileEtcdIsOff stops all of etcd, does something to the data of each process, and starts all again.

@@ -15,7 +15,7 @@ import (
 	"fleet/unit"
 )
 
-// The power of a host is gone. What may run elsewhere does within the TTL and a second; what waits, waits.
+// The power of a host is gone. What may run elsewhere soon does; what waits, waits.
 func TestEachKindOfUnitWhenItsHostLosesItsPower(t *testing.T) {
 	t.Parallel()
 	w := start(t, testbed.Spec{Name: "power", Hosts: 4, TTL: fencedTTL})
@@ -37,9 +37,7 @@ func TestEachKindOfUnitWhenItsHostLosesItsPower(t *testing.T) {
 	w.powerOn(h.home)
 	w.await(2*soon, waitUnit, "it runs again at home", runsOn(h.home))
 	h.whole(soon)
-	for _, name := range guarded {
-		w.numbersGrow(name)
-	}
+	w.numbersGrow(guarded...)
 }
 
 // withinTTL fails the test if a unit was away for much longer than is promised of a lost machine's.
@@ -91,9 +89,7 @@ func TestEachKindOfUnitWhenItsHostIsCutOff(t *testing.T) {
 			h.whole(2 * soon)
 			w.await(soon, waitUnit, "it never left", runsOn(h.home))
 			h.unhurt("it was cut off and is back", waitUnit, everyUnit)
-			for _, name := range guarded {
-				w.numbersGrow(name)
-			}
+			w.numbersGrow(guarded...)
 			w.leave()
 		})
 	}
@@ -179,7 +175,5 @@ func TestEachKindOfUnitWhenItsHostIsRebooted(t *testing.T) {
 			t.Errorf("%s was not handed over: it runs on %s", name, where)
 		}
 	}
-	for _, name := range guarded {
-		w.numbersGrow(name)
-	}
+	w.numbersGrow(guarded...)
 }

@@ -113,7 +113,5 @@ func TestADrainToRebootEndsWithTheMachineBack(t *testing.T) {
 	w.awaitState(2*soon, h.home, cluster.StateReady)
 	h.whole(soon)
 	w.noGap(began, plainUnit, waitUnit)
-	for _, name := range guarded {
-		w.numbersGrow(name)
-	}
+	w.numbersGrow(guarded...)
 }

@@ -118,25 +118,27 @@ func (h household) whole(within time.Duration) {
 	h.await(within, everyUnit, "it runs on all", runsOnAll(h.Hosts()...))
 }
 
-// numbersGrow fails the test unless every later run of a fenced unit had a fencing number that was greater than before, or,
-// if the unit was started again under the same order, the same.
-func (w *world) numbersGrow(name unit.Name) {
+// numbersGrow fails the test unless every later run of each of these fenced units had a fencing number that was greater than
+// before, or, if the unit was started again under the same order, the same.
+func (w *world) numbersGrow(names ...unit.Name) {
 	w.t.Helper()
-	number := w.fencingNumbers(name)
-	var last int64
-	var where string
-	for _, r := range w.runsSince(0) {
-		n := number[r.Invocation]
-		if r.Unit != name || n == 0 {
-			continue // it was ended before it could write
+	for _, name := range names {
+		number := w.fencingNumbers(name)
+		var last int64
+		var where string
+		for _, r := range w.runsSince(0) {
+			n := number[r.Invocation]
+			if r.Unit != name || n == 0 {
+				continue // it was ended before it could write
+			}
+			if n < last || n == last && r.Host != where {
+				w.t.Errorf("%s had the number %d after %d on %s: %s", name, n, last, where, r)
+			}
+			last, where = n, r.Host
 		}
-		if n < last || n == last && r.Host != where {
-			w.t.Errorf("%s had the number %d after %d on %s: %s", name, n, last, where, r)
+		if last == 0 {
+			w.t.Errorf("%s never told its number", name)
 		}
-		last, where = n, r.Host
-	}
-	if last == 0 {
-		w.t.Errorf("%s never told its number", name)
 	}
 }
 

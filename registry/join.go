@@ -173,18 +173,25 @@ func (j *joining) try(ctx context.Context) (*Member, error) {
 // that boot can be running, and nobody has to wait for its session to end. Another host that was given the same id has another
 // address, or is there.
 func (j *joining) shutDown(ctx context.Context, theirs cluster.Machine) (bool, error) {
-	if !theirs.Leaving || theirs.Address != j.machine.Address || theirs.Session.BootID == j.machine.Session.BootID {
+	if !theirs.Leaving || theirs.Session.BootID == j.machine.Session.BootID {
 		return false, nil
 	}
-	agent, _, err := j.registry.get(ctx, j.registry.keys.agent(j.machine.ID))
-	return agent == nil, err
+	return j.unserved(ctx, theirs)
 }
 
 // abandoned tells whether a record is that of this very host since it booted, and no fleetd serves it: of a session that
 // was not remembered. The machine's fence may renew that for ever, and what is bound to it goes on in it.
 func (j *joining) abandoned(ctx context.Context, theirs cluster.Machine) (bool, error) {
 	mine := j.machine.Session.BootID
-	if !theirs.Attends || theirs.Address != j.machine.Address || mine == "" || theirs.Session.BootID != mine {
+	if !theirs.Attends || mine == "" || theirs.Session.BootID != mine {
+		return false, nil
+	}
+	return j.unserved(ctx, theirs)
+}
+
+// unserved tells whether a record is that of this very host, and no fleetd serves it.
+func (j *joining) unserved(ctx context.Context, theirs cluster.Machine) (bool, error) {
+	if theirs.Address != j.machine.Address {
 		return false, nil
 	}
 	agent, _, err := j.registry.get(ctx, j.registry.keys.agent(j.machine.ID))
@@ -344,7 +351,7 @@ func (j *joining) obtainLease(ctx context.Context) error {
 func (j *joining) await(ctx context.Context, p Pair, revision int64, theirs cluster.Machine) error {
 	if p.Lease == 0 {
 		// Presence is bound to a lease; a record without one would be present for ever.
-		_, err := j.registry.commit(ctx, Txn{If: []Compare{{Key: p.Key, Revision: p.Mod}}, Then: []Op{Delete(p.Key)}})
+		err := j.registry.remove(ctx, p)
 		return cmp.Or(err, cluster.ErrConflict)
 	}
 	ttl, _, err := j.registry.store.TimeToLive(ctx, p.Lease)

@@ -118,8 +118,7 @@ func (m *Member) strike(ctx context.Context, candidates []Pair) error {
 		if p.Lease != 0 {
 			continue
 		}
-		_, err := m.registry.commit(ctx, Txn{If: []Compare{{Key: p.Key, Revision: p.Mod}}, Then: []Op{Delete(p.Key)}})
-		if err != nil && !errors.Is(err, cluster.ErrConflict) {
+		if err := m.registry.remove(ctx, p); err != nil && !errors.Is(err, cluster.ErrConflict) {
 			return fmt.Errorf("remove a candidate without a lease: %w", err)
 		}
 	}

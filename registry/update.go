@@ -186,6 +186,12 @@ func (s storedUnit) next(edit *cluster.UnitEdit) (cluster.Unit, error) {
 	return u, nil
 }
 
+// remove deletes a key that is still as it was read; else it fails with cluster.ErrConflict.
+func (r *Registry) remove(ctx context.Context, p Pair) error {
+	_, err := r.commit(ctx, Txn{If: []Compare{{Key: p.Key, Revision: p.Mod}}, Then: []Op{Delete(p.Key)}})
+	return err
+}
+
 // commit fails with cluster.ErrConflict if t.If does not hold.
 func (r *Registry) commit(ctx context.Context, t Txn) (revision int64, err error) {
 	out, err := r.store.Txn(ctx, t)

@@ -57,6 +57,27 @@ func lives(m *machine, name unit.Name) []systemdtest.Run {
 	return runs
 }
 
+// launch starts so many plain services, and waits until all is quiet.
+func (w *world) launch(n int) (names []unit.Name) {
+	for i := range n {
+		names = append(names, unit.Name(fmt.Sprintf("u%d.service", i)))
+		w.put(names[i], service, cluster.Launched)
+	}
+	w.settle()
+	return names
+}
+
+// undisturbed fails the test unless each of these units runs once, and has never been stopped.
+func undisturbed(t *testing.T, w *world, names []unit.Name) {
+	t.Helper()
+	for _, name := range names {
+		runsOnce(t, w, name)
+		if n := w.lives(name); n != 1 {
+			t.Errorf("%s has lived %d times", name, n)
+		}
+	}
+}
+
 func TestAStartedUnitRunsAndADestroyedOneDoesNot(t *testing.T) {
 	in(t, 3, func(t *testing.T, w *world) {
 		for range 10 {
@@ -74,10 +95,7 @@ func TestAStartedUnitRunsAndADestroyedOneDoesNot(t *testing.T) {
 
 func TestALostMachinesUnitsRunElsewhereWithinTheTTLAndASecond(t *testing.T) {
 	in(t, 3, func(t *testing.T, w *world) {
-		for i := range 9 {
-			w.put(unit.Name(fmt.Sprintf("u%d.service", i)), service, cluster.Launched)
-		}
-		w.settle()
+		w.launch(9)
 		lost := w.leader() // the hardest case: the engine is lost with it
 		moved := lost.host.Running()
 		if len(moved) != 3 {
@@ -178,10 +196,7 @@ func TestUnitsKeepTheirProcessesThrough(t *testing.T) {
 // yet no unit is stopped or moved when the store is back.
 func TestUnitsSurviveALongAbsenceOfTheStore(t *testing.T) {
 	in(t, 3, func(t *testing.T, w *world) {
-		for i := range 6 {
-			w.put(unit.Name(fmt.Sprintf("u%d.service", i)), service, cluster.Launched)
-		}
-		w.settle()
+		names := w.launch(6)
 		for _, m := range w.machines {
 			m.client.Cut()
 		}
@@ -190,23 +205,14 @@ func TestUnitsSurviveALongAbsenceOfTheStore(t *testing.T) {
 			m.client.Heal()
 		}
 		w.settle()
-		for i := range 6 {
-			name := unit.Name(fmt.Sprintf("u%d.service", i))
-			runsOnce(t, w, name)
-			if n := w.lives(name); n != 1 {
-				t.Errorf("%s has lived %d times", name, n)
-			}
-		}
+		undisturbed(t, w, names)
 	})
 }
 
 // The machines do not come back at the same instant, and none of the first ones takes what the others run.
 func TestUnitsStayWhenMachinesComeBackOneByOne(t *testing.T) {
 	in(t, 3, func(t *testing.T, w *world) {
-		for i := range 6 {
-			w.put(unit.Name(fmt.Sprintf("u%d.service", i)), service, cluster.Launched)
-		}
-		w.settle()
+		names := w.launch(6)
 		for _, m := range w.machines {
 			m.client.Cut()
 		}
@@ -216,13 +222,7 @@ func TestUnitsStayWhenMachinesComeBackOneByOne(t *testing.T) {
 			time.Sleep(3 * time.Second)
 		}
 		w.settle()
-		for i := range 6 {
-			name := unit.Name(fmt.Sprintf("u%d.service", i))
-			runsOnce(t, w, name)
-			if n := w.lives(name); n != 1 {
-				t.Errorf("%s has lived %d times", name, n)
-			}
-		}
+		undisturbed(t, w, names)
 	})
 }
 
@@ -230,10 +230,7 @@ func TestUnitsStayWhenMachinesComeBackOneByOne(t *testing.T) {
 // has been there all the time.
 func TestUnitsStayWhenMachinesThatHaveWaitedForTheStoreComeBackOneByOne(t *testing.T) {
 	in(t, 2, func(t *testing.T, w *world) {
-		for i := range 6 {
-			w.put(unit.Name(fmt.Sprintf("u%d.service", i)), service, cluster.Launched)
-		}
-		w.settle()
+		names := w.launch(6)
 		for _, m := range w.machines {
 			m.kill()
 		}
@@ -248,23 +245,14 @@ func TestUnitsStayWhenMachinesThatHaveWaitedForTheStoreComeBackOneByOne(t *testi
 			time.Sleep(3 * time.Second)
 		}
 		w.settle()
-		for i := range 6 {
-			name := unit.Name(fmt.Sprintf("u%d.service", i))
-			runsOnce(t, w, name)
-			if n := w.lives(name); n != 1 {
-				t.Errorf("%s has lived %d times", name, n)
-			}
-		}
+		undisturbed(t, w, names)
 	})
 }
 
 // One of the machines never comes back: its units are not waited for for ever.
 func TestAfterAnOutageTheUnitsOfAMachineThatStaysAwayMove(t *testing.T) {
 	in(t, 3, func(t *testing.T, w *world) {
-		for i := range 6 {
-			w.put(unit.Name(fmt.Sprintf("u%d.service", i)), service, cluster.Launched)
-		}
-		w.settle()
+		names := w.launch(6)
 		for _, m := range w.machines {
 			m.client.Cut()
 		}
@@ -273,8 +261,8 @@ func TestAfterAnOutageTheUnitsOfAMachineThatStaysAwayMove(t *testing.T) {
 		w.machines[1].client.Heal()
 		w.machines[2].client.Heal()
 		w.settle()
-		for i := range 6 {
-			runsOnce(t, w, unit.Name(fmt.Sprintf("u%d.service", i)))
+		for _, name := range names {
+			runsOnce(t, w, name)
 		}
 	})
 }

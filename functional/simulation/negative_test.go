@@ -17,20 +17,20 @@ func TestHistoriesFindOutWhatIsMissing(t *testing.T) {
 	}
 	for name, lacking := range map[string]struct {
 		change func(*world)
-		found  string               // in what is wrong with a history
-		about  func(uint64) history // nil: any
+		found  string // in what is wrong with a history
+		about  func(seed uint64) history
 	}{
 		"a watchdog and a deadline": {
 			func(w *world) { w.fencing = fencing{unchecked: true} },
-			"ran twice", nil,
+			"ran twice", imagine,
 		},
 		"a fence that ends its units": {
 			func(w *world) { w.fencing.harmless = true },
-			"ran twice", nil,
+			"ran twice", imagine,
 		},
 		"a fence in time": {
 			func(w *world) { w.fencing.grants = 2 * ttl },
-			"ran twice", nil,
+			"ran twice", imagine,
 		},
 		"a brake": {
 			func(w *world) { w.brain = schedule.Options{LossLimit: 100} },
@@ -38,18 +38,14 @@ func TestHistoriesFindOutWhatIsMissing(t *testing.T) {
 		},
 		"orders to stop": {
 			func(w *world) { w.mischief = true },
-			"without an order to", nil,
+			"without an order to", imagine,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const most = 1000
-			about := imagine
-			if lacking.about != nil {
-				about = lacking.about
-			}
 			for seed := range uint64(most) {
-				for _, wrong := range listen(t, about(seed+1), seed+1, lacking.change) {
+				for _, wrong := range listen(t, lacking.about(seed+1), seed+1, lacking.change) {
 					if strings.Contains(wrong, lacking.found) {
 						t.Logf("found by history %d: %s", seed+1, wrong)
 						return
