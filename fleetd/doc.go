@@ -7,7 +7,8 @@
 //   - the agent, which drives the local systemd, for as long as the process lives;
 //   - the session: this machine's presence in the cluster. Within it the agent
 //     is served orders, and the machine stands for election as engine;
-//   - the API, on a unix socket and, if set, on TCP.
+//   - the API, on a unix socket and, if set, on TCP. Profiles of the process
+//     (net/http/pprof) are on the unix socket alone.
 //
 // Stopping fleetd stops none of the units it has started, and does not give up
 // the session: a fleetd that is back before the lease has ended goes on as if

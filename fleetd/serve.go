@@ -32,7 +32,31 @@ const (
 // serve answers the API on all listeners until ctx ends. The connection of a client that stops in the
 // middle of a request or of the answer is closed a while after the time that a request may take.
 func serve(ctx context.Context, listeners []net.Listener, h http.Handler, request time.Duration, log *slog.Logger) error {
-	server := &http.Server{
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		server := newServer(ctx, handlerOn(l, h), request, log)
+		log.Info("serving the API", "address", l.Addr().String())
+		g.Go(func() error {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve the API on %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+		g.Go(func() error {
+			<-ctx.Done()
+			grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+			defer cancel()
+			if err := server.Shutdown(grace); err != nil {
+				return server.Close()
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func newServer(ctx context.Context, h http.Handler, request time.Duration, log *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: min(readHeader, request),
 		ReadTimeout:       request + readSlack,
@@ -46,26 +70,6 @@ func serve(ctx context.Context, listeners []net.Listener, h http.Handler, reques
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, l := range listeners {
-		log.Info("serving the API", "address", l.Addr().String())
-		g.Go(func() error {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("serve the API on %s: %w", l.Addr(), err)
-			}
-			return nil
-		})
-	}
-	g.Go(func() error {
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-		defer cancel()
-		if err := server.Shutdown(grace); err != nil {
-			return server.Close()
-		}
-		return nil
-	})
-	return g.Wait()
 }
 
 // aliveProbe asks the API's handler itself: an answer, whatever it is, shows that the
