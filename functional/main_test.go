@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -40,12 +39,13 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	ctx := context.Background()
-	held, err := oneRun()
+	// Each run sweeps the clusters of the other.
+	unlock, err := testbed.Alone(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "wait for another run on this machine:", err)
 		return 1
 	}
-	defer held.Close()
+	defer unlock()
 	if err := testbed.Sweep(ctx, prefix); err != nil {
 		fmt.Fprintln(os.Stderr, "sweep what an earlier run left:", err)
 		return 1
@@ -59,20 +59,6 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return code
-}
-
-// oneRun waits until no other run of these tests is on this machine: each sweeps
-// the clusters of the other. Closing the file lets the next one in.
-func oneRun() (*os.File, error) {
-	held, err := os.OpenFile("/run/lock/fleet-functional", os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
-		held.Close()
-		return nil, err
-	}
-	return held, nil
 }
 
 const sharedName = prefix + "shared"

@@ -121,6 +121,41 @@ func TestJSONNamesEveryField(t *testing.T) {
 	}
 }
 
+func TestTheHandbookHasAPlaceForEveryBench(t *testing.T) {
+	text, err := os.ReadFile("../../" + handbook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := []row{{Bench: "b", Case: "c", Metric: "m", Value: 2, Unit: "s"}, {Bench: "b", Case: "c", Metric: "n", Value: 3}}
+	rows[0].aim(below, 1)
+	for _, b := range benches() {
+		changed, err := withTable(text, b.name, markdown(rows))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := withTable(changed, b.name, markdown(rows))
+		if err != nil || !bytes.Equal(changed, again) {
+			t.Errorf("another table of %s changes what is around it: %v", b.name, err)
+		}
+		const want = "| c | m | 2 s | `< 1` | **NO** |\n|  | n | 3 |  |  |\n"
+		if !bytes.Contains(changed, []byte(beginOf(b.name)+"\n")) || !bytes.Contains(changed, []byte(want)) {
+			t.Errorf("the handbook lacks the table of %s", b.name)
+		}
+	}
+}
+
+func TestQuantiles(t *testing.T) {
+	var all []float64
+	for i := range 100 {
+		all = append(all, float64(100-i))
+	}
+	for share, want := range map[float64]float64{0: 1, 0.5: 50, 0.99: 99, 1: 100} {
+		if got, err := quantile(all, share); err != nil || got != want {
+			t.Errorf("%v: %v, not %v; %v", share, got, want, err)
+		}
+	}
+}
+
 func TestCommandLinesThatMakeNoSense(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                        "say what to measure",
@@ -129,6 +164,9 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		"schedule --count 0":      "--count is 0: at least one run is needed",
 		"schedule --count x":      `schedule: invalid value "x" for flag -count`,
 		"schedule --only (":       "--only: error parsing regexp",
+		"all now":                 `all takes no arguments, only options: ["now"]`,
+		"all --only (":            "--only: error parsing regexp",
+		"all --count -1":          "--count is -1: at least one run is needed",
 		"compare a.json":          "compare takes two files",
 		"compare --json a.json b": "compare: flag provided but not defined: -json",
 	} {

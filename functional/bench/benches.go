@@ -17,6 +17,10 @@ type bench struct {
 func benches() []bench {
 	return []bench{
 		{"schedule", "the engine's brain: placements per second, memory, and how well it packs", 3, schedule},
+		{"start", "from a request to the unit's process, beside systemctl, on real hosts (root)", 100, start},
+		{"bulk", "many units started and destroyed over three hosts, beside systemctl, on real hosts (root)", 3, bulk},
+		{"idle", "what a cluster costs in which nothing happens, on real hosts (root)", 1, idle},
+		{"agent", "one fleetd with many units on its host (root)", 3, agents},
 		{"failover", "for how long units are nowhere when something happens to their machine, on real hosts (root)", 20, failover},
 	}
 }

@@ -7,7 +7,11 @@
 //	row.go       what was measured, and what is to be reached
 //	gobench.go   rows from the benchmarks of a Go package, medians of several runs
 //	schedule.go  the bench of engine/schedule
-//	failover.go  the bench of machines that fail, on real hosts
+//	hosts.go     what the benches on real hosts have in common;  usage.go  processors and memory
+//	start.go     from a request to the process;  bulk.go  thousands of them
+//	idle.go      nothing happens;  agent.go  one fleetd with many units
+//	failover.go  machines that fail
+//	all.go       every bench, into the handbook
 //	compare.go   two results side by side
 //	table.go     text;  machine.go  where it was measured
 //

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -19,7 +18,6 @@ const (
 	failoverTTL = testbed.DefaultTTL
 	outage      = failoverTTL * 3 / 2 // of etcd, or of a fleetd: longer than leases live
 	settled     = time.Minute         // within which everything is as before
-	apiPatience = 5 * time.Second
 
 	plainUnit unit.Name = "plain.service"
 	onceUnit  unit.Name = "once.service"
@@ -34,8 +32,8 @@ var failoverUnits = map[unit.Name]string{
 type failure struct {
 	name   string
 	reach  map[unit.Name]float64 // at most so many seconds without the unit
-	does   func(context.Context, *ground, *testbed.Host) error
-	undoes func(context.Context, *ground, *testbed.Host) error
+	does   func(context.Context, *failing, *testbed.Host) error
+	undoes func(context.Context, *failing, *testbed.Host) error
 	moves  bool // the units are expected to be elsewhere afterwards; otherwise it lasts for lasts
 	lasts  time.Duration
 }
@@ -46,42 +44,42 @@ func failures() []failure {
 	return []failure{
 		{
 			name: "killed host", reach: gone, moves: true,
-			does: func(ctx context.Context, _ *ground, h *testbed.Host) error {
+			does: func(ctx context.Context, _ *failing, h *testbed.Host) error {
 				return errors.Join(h.Cut(ctx, testbed.Unplug), h.Kill(ctx)) // one that dies in silence closes no connection
 			},
-			undoes: func(ctx context.Context, _ *ground, h *testbed.Host) error {
+			undoes: func(ctx context.Context, _ *failing, h *testbed.Host) error {
 				return errors.Join(h.Heal(ctx), h.Boot(ctx))
 			},
 		},
 		{
 			name: "cut host", reach: map[unit.Name]float64{onceUnit: gone[onceUnit]}, moves: true,
-			does:   func(ctx context.Context, _ *ground, h *testbed.Host) error { return h.Cut(ctx, testbed.Drop) },
-			undoes: func(ctx context.Context, _ *ground, h *testbed.Host) error { return h.Heal(ctx) },
+			does:   func(ctx context.Context, _ *failing, h *testbed.Host) error { return h.Cut(ctx, testbed.Drop) },
+			undoes: func(ctx context.Context, _ *failing, h *testbed.Host) error { return h.Heal(ctx) },
 		},
 		{
 			name: "drained host", reach: map[unit.Name]float64{plainUnit: 0}, moves: true,
-			does: func(ctx context.Context, g *ground, h *testbed.Host) error {
+			does: func(ctx context.Context, g *failing, h *testbed.Host) error {
 				return g.client.SetDrained(ctx, true, cluster.MachineID(h.MachineID))
 			},
-			undoes: func(ctx context.Context, g *ground, h *testbed.Host) error {
+			undoes: func(ctx context.Context, g *failing, h *testbed.Host) error {
 				return g.client.SetDrained(ctx, false, cluster.MachineID(h.MachineID))
 			},
 		},
 		{
 			name: "stopped fleetd", reach: nothing, lasts: outage,
-			does:   func(ctx context.Context, _ *ground, h *testbed.Host) error { return systemctl(ctx, h, "stop") },
-			undoes: func(ctx context.Context, _ *ground, h *testbed.Host) error { return systemctl(ctx, h, "start") },
+			does:   func(ctx context.Context, _ *failing, h *testbed.Host) error { return systemctl(ctx, h, "stop") },
+			undoes: func(ctx context.Context, _ *failing, h *testbed.Host) error { return systemctl(ctx, h, "start") },
 		},
 		{
 			name: "etcd outage", reach: map[unit.Name]float64{plainUnit: 0}, lasts: outage,
-			does: func(ctx context.Context, g *ground, _ *testbed.Host) error {
+			does: func(ctx context.Context, g *failing, _ *testbed.Host) error {
 				var problems []error
 				for _, e := range g.Etcds() {
 					problems = append(problems, e.Stop(ctx))
 				}
 				return errors.Join(problems...)
 			},
-			undoes: func(ctx context.Context, g *ground, _ *testbed.Host) error {
+			undoes: func(ctx context.Context, g *failing, _ *testbed.Host) error {
 				var problems []error
 				for i := range g.Etcds() {
 					problems = append(problems, g.StartEtcd(ctx, i+1))
@@ -91,8 +89,8 @@ func failures() []failure {
 		},
 		{
 			name: "leader change", reach: nothing, lasts: failoverTTL / 2,
-			does:   func(ctx context.Context, g *ground, _ *testbed.Host) error { return g.changeLeader(ctx, "stop") },
-			undoes: func(ctx context.Context, g *ground, _ *testbed.Host) error { return g.changeLeader(ctx, "start") },
+			does:   func(ctx context.Context, g *failing, _ *testbed.Host) error { return g.changeLeader(ctx, "stop") },
+			undoes: func(ctx context.Context, g *failing, _ *testbed.Host) error { return g.changeLeader(ctx, "start") },
 		},
 	}
 }
@@ -102,44 +100,27 @@ func systemctl(ctx context.Context, h *testbed.Host, verb string) error {
 	return err
 }
 
-// ground is the cluster on which it is measured.
-type ground struct {
-	*testbed.Cluster
+// failing is the cluster on which it is measured.
+type failing struct {
+	*ground
 	witness *record.Recorder
-	client  *api.Client // of a host that nothing is done to but a change of its leadership
 	leader  *testbed.Host
 }
 
 // failover measures for how long units are nowhere when something happens to their machine: on real hosts, by what
 // systemd says.
 func failover(ctx context.Context, o options) ([]row, error) {
-	wanted, err := regexp.Compile(o.only)
+	on, err := bring(ctx, o, testbed.Spec{Name: "failover", Hosts: 4, ExternalEtcd: true, TTL: failoverTTL})
 	if err != nil {
 		return nil, err
 	}
-	const name = "bench-failover"
-	if err := testbed.Down(ctx, name); err != nil {
-		return nil, err
-	}
-	defer testbed.Down(context.WithoutCancel(ctx), name)
-	up, cancel := context.WithTimeout(ctx, testbed.StartDeadline)
-	defer cancel()
-	c, err := testbed.Up(up, testbed.Spec{Name: name, Hosts: 4, Source: o.source, ExternalEtcd: true, TTL: failoverTTL}, func(s string) { fmt.Fprintln(o.progress, s) })
-	if err != nil {
-		return nil, err
-	}
-	if err := c.WaitMachines(up); err != nil {
-		return nil, err
-	}
-	g := &ground{Cluster: c, witness: record.New(context.WithoutCancel(ctx))}
+	defer on.close()
+	// The first host's client: nothing is done to that host but a change of its leadership.
+	g := &failing{ground: on, witness: record.New(context.WithoutCancel(ctx))}
 	defer g.witness.Close()
-	for _, h := range c.Hosts() {
+	for _, h := range g.Hosts() {
 		g.witness.Follow(h.Name, h)
 	}
-	if g.client, err = api.Dial(c.Hosts()[0].URL(), api.ClientOptions{Timeout: apiPatience}); err != nil {
-		return nil, err
-	}
-	defer g.client.Close()
 	for name, text := range failoverUnits {
 		if _, err := g.client.PutFile(ctx, name, []byte(text), api.PutFileOptions{Desired: cluster.Launched}); err != nil {
 			return nil, err
@@ -147,7 +128,7 @@ func failover(ctx context.Context, o options) ([]row, error) {
 	}
 	var rows []row
 	for _, f := range failures() {
-		if !wanted.MatchString(f.name) {
+		if !o.wants(f.name) {
 			continue
 		}
 		some, err := g.measure(ctx, f, o)
@@ -160,7 +141,7 @@ func failover(ctx context.Context, o options) ([]row, error) {
 }
 
 // measure has a failure happen some times.
-func (g *ground) measure(ctx context.Context, f failure, o options) ([]row, error) {
+func (g *failing) measure(ctx context.Context, f failure, o options) ([]row, error) {
 	gaps := make(map[unit.Name][]float64)
 	for n := range o.count {
 		h := g.Hosts()[2+n%2]
@@ -194,7 +175,7 @@ func (g *ground) measure(ctx context.Context, f failure, o options) ([]row, erro
 }
 
 // once has a failure happen to the host on which the units run, and returns for how long each was nowhere.
-func (g *ground) once(ctx context.Context, f failure, h *testbed.Host) (map[unit.Name]time.Duration, error) {
+func (g *failing) once(ctx context.Context, f failure, h *testbed.Host) (map[unit.Name]time.Duration, error) {
 	for name := range failoverUnits {
 		if err := g.bringTo(ctx, name, h); err != nil {
 			return nil, err
@@ -230,8 +211,8 @@ func (g *ground) once(ctx context.Context, f failure, h *testbed.Host) (map[unit
 }
 
 // bringTo has a unit run on a host, and nowhere else.
-func (g *ground) bringTo(ctx context.Context, name unit.Name, h *testbed.Host) error {
-	return g.until(ctx, fmt.Sprintf("%s runs on %s", name, h.Name), func() (bool, error) {
+func (g *failing) bringTo(ctx context.Context, name unit.Name, h *testbed.Host) error {
+	return g.until(ctx, settled, fmt.Sprintf("%s runs on %s", name, h.Name), func() (bool, error) {
 		u, err := g.client.Unit(ctx, name)
 		if err != nil || u.Outcome == nil || u.Outcome.Phase != cluster.Done || len(u.Copies) != 1 || u.Copies[0].Active != "active" {
 			return false, err
@@ -245,8 +226,8 @@ func (g *ground) bringTo(ctx context.Context, name unit.Name, h *testbed.Host) e
 }
 
 // rest waits until all machines are ready, and each unit runs once.
-func (g *ground) rest(ctx context.Context) error {
-	return g.until(ctx, "everything is as before", func() (bool, error) {
+func (g *failing) rest(ctx context.Context) error {
+	return g.until(ctx, settled, "everything is as before", func() (bool, error) {
 		machines, err := g.client.Machines(ctx)
 		if err != nil || len(machines) != len(g.Hosts()) {
 			return false, err
@@ -267,8 +248,8 @@ func (g *ground) rest(ctx context.Context) error {
 }
 
 // await waits until a unit has a run that still goes on, as is asked for.
-func (g *ground) await(ctx context.Context, name unit.Name, is func(record.Run) bool) error {
-	return g.until(ctx, fmt.Sprintf("%s runs elsewhere", name), func() (bool, error) {
+func (g *failing) await(ctx context.Context, name unit.Name, is func(record.Run) bool) error {
+	return g.until(ctx, settled, fmt.Sprintf("%s runs elsewhere", name), func() (bool, error) {
 		for _, r := range g.witness.Runs(0) {
 			if r.Unit == name && r.End == 0 && is(r) {
 				return true, nil
@@ -278,25 +259,8 @@ func (g *ground) await(ctx context.Context, name unit.Name, is func(record.Run) 
 	})
 }
 
-// until asks until the condition holds, whatever errors come before.
-func (g *ground) until(ctx context.Context, what string, holds func() (bool, error)) error {
-	deadline := time.Now().Add(settled)
-	for {
-		ok, err := holds()
-		if ok {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not within %s: %s: %w", settled, what, errors.Join(err, errors.New("it is not so")))
-		}
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
 // changeLeader stops the fleetd of the engine that leads, so that another does, or starts it again.
-func (g *ground) changeLeader(ctx context.Context, verb string) error {
+func (g *failing) changeLeader(ctx context.Context, verb string) error {
 	if verb == "start" {
 		return systemctl(ctx, g.leader, verb)
 	}
@@ -318,13 +282,4 @@ func (g *ground) changeLeader(ctx context.Context, verb string) error {
 		}
 	}
 	return errors.New("no engine leads")
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -65,6 +65,9 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		}
 		return compare(stdout, files[0], files[1])
 	}
+	if name == "all" {
+		return all(ctx, args, stdout, stderr)
+	}
 	for _, b := range benches() {
 		if b.name == name {
 			return measure(ctx, b, args, stdout, stderr)
@@ -95,11 +98,9 @@ func measure(ctx context.Context, b bench, args []string, stdout, stderr io.Writ
 	if _, err := regexp.Compile(o.only); err != nil {
 		return misuse("--only: %v", err)
 	}
-	binary, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find the source tree: %w", err)
+	if o.source, err = sourceTree(); err != nil {
+		return err
 	}
-	o.source = filepath.Dir(filepath.Dir(binary)) // SOURCE/bin/bench
 	rows, err := b.run(ctx, o)
 	if err != nil {
 		return err
@@ -111,9 +112,19 @@ func measure(ctx context.Context, b bench, args []string, stdout, stderr io.Writ
 	if err := writeTable(stdout, rows); err != nil {
 		return err
 	}
-	failed, aimed := missed(rows)
-	fmt.Fprintf(stdout, "\n%d of %d reaches hold.\n", aimed-failed, aimed)
+	if failed, aimed := missed(rows); aimed > 0 {
+		fmt.Fprintf(stdout, "\n%d of %d reaches hold.\n", aimed-failed, aimed)
+	}
 	return nil
+}
+
+// sourceTree is the root of the repository: this is its bin/bench.
+func sourceTree() (string, error) {
+	binary, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the source tree: %w", err)
+	}
+	return filepath.Dir(filepath.Dir(binary)), nil
 }
 
 // parse takes options in any place.
@@ -138,6 +149,7 @@ func help() string {
 	var text strings.Builder
 	text.WriteString("Measures fleet, and prints one table.\n\n" +
 		"  scripts/bench BENCH [--count N] [--short] [--only PATTERN] [--json]\n" +
+		"  scripts/bench all [--count N] [--short] [--only PATTERN] [--json]\n" +
 		"  scripts/bench compare BEFORE.json AFTER.json\n\nBenches:\n\n")
 	for _, b := range benches() {
 		fmt.Fprintf(&text, "  %-10s %s\n", b.name, b.about)
@@ -145,12 +157,15 @@ func help() string {
 	text.WriteString(`
 Options:
 
-  --count N       medians of N runs (3; failover: 20)
+  --count N       medians of N runs (3; start: 100, failover: 20, idle: 1)
   --short         only what is done within a minute or two a run
   --only PATTERN  only these benchmarks, as go test -bench takes it: --only 'Place/10000x10$/one';
-                  of failover, only these failures: --only 'killed|cut'
+                  of failover, only these failures: --only 'killed|cut'; of the others on real hosts, only
+                  these cases: --only '^1000$'; of all, only these benches: --only 'start|bulk'
   --json          nothing on standard output but an array of
                   {bench, case, metric, value, unit, reach, holds}; compare reads it
+
+all runs every bench, and puts the tables into docs/benchmarks.md, unless it is --short or prints --json.
 
 A reach is what the project aims at; "NO" says that this machine, in this run, missed it, and is
 no error. Progress goes to standard error. docs/benchmarks.md has figures and explains them.

@@ -50,6 +50,18 @@ func (e *Etcd) start(ctx context.Context, s state) error {
 		"--initial-cluster="+externalCluster(s), "--initial-cluster-token="+s.Name)
 }
 
+// PID is the process as this machine sees it.
+func (e *Etcd) PID() (int, error) {
+	pids, err := e.group.processes("")
+	if err != nil {
+		return 0, err
+	}
+	if len(pids) != 1 {
+		return 0, fmt.Errorf("etcd %s has %d processes", e.Name, len(pids))
+	}
+	return pids[0], nil
+}
+
 // Kill ends the process by SIGKILL.
 func (e *Etcd) Kill(ctx context.Context) error {
 	unlock, err := e.lock(ctx)

@@ -160,6 +160,25 @@ func (h *Host) PIDs(ctx context.Context, unit string) ([]int, error) {
 	return pids, nil
 }
 
+// Live counts the units in one of the host's slices that have a cgroup, which is while they have processes: "system.slice". It
+// asks the kernel, and nobody on the host.
+func (h *Host) Live(slice string) (int, error) {
+	entries, err := os.ReadDir(filepath.Join(h.group.path(), "payload", slice))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count the units in %s on %s: %w", slice, h.Name, err)
+	}
+	count := 0
+	for _, entry := range entries {
+		if entry.IsDir() {
+			count++
+		}
+	}
+	return count, nil
+}
+
 // innerPID returns the id that a process has in its own, innermost namespace.
 func innerPID(pid int) (int, error) {
 	value, err := procStatus(pid, "NSpid")

@@ -11,7 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const lockDir = "/run/lock/fleet-testbed"
+const (
+	lockDir   = "/run/lock/fleet-testbed"
+	aloneFile = "/run/lock/fleet-functional"
+)
 
 // lock takes the named lock, waiting for whoever holds it: another goroutine or
 // another process. The kernel drops it when its holder dies.
@@ -29,9 +32,13 @@ func lockFile(ctx context.Context, name string) (*os.File, error) {
 	if err := os.MkdirAll(lockDir, 0o755); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	file, err := os.OpenFile(filepath.Join(lockDir, name), os.O_CREATE|os.O_RDWR, 0o644)
+	return lockPath(ctx, filepath.Join(lockDir, name))
+}
+
+func lockPath(ctx context.Context, path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", name, err)
+		return nil, fmt.Errorf("lock: %w", err)
 	}
 	err = poll(ctx, 50*time.Millisecond, func() (bool, error) {
 		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -42,7 +49,7 @@ func lockFile(ctx context.Context, name string) (*os.File, error) {
 	})
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("lock %s: %w", name, err)
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return file, nil
 }
@@ -63,4 +70,14 @@ func poll(ctx context.Context, every time.Duration, condition func() (bool, erro
 		case <-ticker.C:
 		}
 	}
+}
+
+// Alone waits until nobody else measures or tests on this machine's hosts, and keeps others from it until unlock: runs that
+// share its processors disturb each other. It asks nobody who does not ask it.
+func Alone(ctx context.Context) (unlock func(), err error) {
+	file, err := lockPath(ctx, aloneFile)
+	if err != nil {
+		return nil, err
+	}
+	return func() { file.Close() }, nil
 }
