@@ -46,7 +46,8 @@ var mayImport = map[string][]string{
 	"functional/customer":   {"api", "cluster", "unit"},
 	"functional/record":     {"unit"},
 	"functional/simulation": {},
-	"functional/bench":      {"functional/record", "functional/testbed", "api", "cluster", "unit"},
+	"functional/bench":      {"functional/hollow", "functional/record", "functional/testbed", "api", "cluster", "unit"},
+	"functional/hollow":     {"fleetd/presence", "systemd/systemdtest", "api", "agent", "engine", "engine/schedule", "registry", "registry/etcd", "cluster", "unit"},
 	"functional/cluster":    {"functional/testbed", "api", "cluster", "unit"},
 }
 

@@ -22,6 +22,7 @@ func benches() []bench {
 		{"idle", "what a cluster costs in which nothing happens, on real hosts (root)", 1, idle},
 		{"agent", "one fleetd with many units on its host (root)", 3, agents},
 		{"failover", "for how long units are nowhere when something happens to their machine, on real hosts (root)", 20, failover},
+		{"scale", "a thousand machines with a hundred units each: real agents, registry and engine, hollow hosts, a real etcd", 1, scale},
 	}
 }
 
@@ -31,5 +32,6 @@ type options struct {
 	count    int    // how many runs the medians are of
 	short    bool   // leave out what takes long
 	only     string // the benchmarks to run, as go test -bench takes it; empty: all
+	profile  string // a folder for profiles; empty: none
 	progress io.Writer
 }

@@ -11,6 +11,7 @@
 //	start.go     from a request to the process;  bulk.go  thousands of them
 //	idle.go      nothing happens;  agent.go  one fleetd with many units
 //	failover.go  machines that fail
+//	scale.go     large clusters of hollow machines;  profile.go  profiles of them
 //	all.go       every bench, into the handbook
 //	compare.go   two results side by side
 //	table.go     text;  machine.go  where it was measured

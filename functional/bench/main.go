@@ -55,6 +55,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	switch name {
 	case "help", "-h", "-help", "--help":
 		return flag.ErrHelp
+	case partCommand:
+		return part(ctx, args, stdout)
 	case "compare":
 		files, err := parse(flag.NewFlagSet(name, flag.ContinueOnError), args)
 		if err != nil {
@@ -85,6 +87,7 @@ func measure(ctx context.Context, b bench, args []string, stdout, stderr io.Writ
 	flags.IntVar(&o.count, "count", b.runs, "")
 	flags.BoolVar(&o.short, "short", false, "")
 	flags.StringVar(&o.only, "only", "", "")
+	flags.StringVar(&o.profile, "profile", "", "")
 	rest, err := parse(flags, args)
 	if err != nil {
 		return err
@@ -157,11 +160,13 @@ func help() string {
 	text.WriteString(`
 Options:
 
-  --count N       medians of N runs (3; start: 100, failover: 20, idle: 1)
+  --count N       medians of N runs (3; start: 100, failover: 20, idle, scale: 1)
   --short         only what is done within a minute or two a run
   --only PATTERN  only these benchmarks, as go test -bench takes it: --only 'Place/10000x10$/one';
                   of failover, only these failures: --only 'killed|cut'; of the others on real hosts, only
                   these cases: --only '^1000$'; of all, only these benches: --only 'start|bulk'
+                  of scale, only these clusters: --only 5000x100 (which is not measured otherwise)
+  --profile DIR   of scale: puts profiles of CPU, heap and locks there
   --json          nothing on standard output but an array of
                   {bench, case, metric, value, unit, reach, holds}; compare reads it
 
