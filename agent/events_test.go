@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"sync"
@@ -64,6 +65,47 @@ func TestStepsAndReportsAreTold(t *testing.T) {
 		}
 		if got := m.agent.Tally(); !maps.Equal(got, map[string]int{"failed": 1}) {
 			t.Errorf("tally %v", got)
+		}
+	})
+}
+
+func TestTheBacklogIsWhatIsBegunAndNotDone(t *testing.T) {
+	var mu sync.Mutex
+	plans := 0
+	events := agent.Events{Planned: func(time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		plans++
+	}}
+	playWith(t, events, func(t *testing.T, m *machine, s *session) {
+		if got := m.agent.Backlog(); got != (agent.Backlog{}) {
+			t.Errorf("at rest: %+v", got)
+		}
+		release := make(chan struct{})
+		s.onFile(func(context.Context) error { <-release; return nil })
+		s.order(web, slow, cluster.Launched, 5)
+		s.order("other.service", slow, cluster.Launched, 6)
+		settle()
+		if got, want := m.agent.Backlog(), (agent.Backlog{Steps: 2, Fetches: 1}); got != want {
+			t.Errorf("while their file is fetched: %+v, expected %+v", got, want)
+		}
+		close(release)
+		settle()
+		if got, want := m.agent.Backlog(), (agent.Backlog{Steps: 2}); got != want {
+			t.Errorf("while they start: %+v, expected %+v", got, want)
+		}
+		time.Sleep(time.Minute)
+		if got := m.agent.Backlog(); got != (agent.Backlog{}) {
+			t.Errorf("when they have started: %+v", got)
+		}
+		mu.Lock()
+		before := plans
+		mu.Unlock()
+		time.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
+		if before == 0 || plans != before {
+			t.Errorf("%d plans, and %d after an hour in which nothing happened", before, plans)
 		}
 	})
 }

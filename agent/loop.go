@@ -28,6 +28,7 @@ func (a *Agent) turn(ctx context.Context) (again time.Time) {
 	if !b.ready() {
 		return time.Time{}
 	}
+	defer a.o.Events.planned(time.Now())
 	in := b.look(a.o.Now())
 	out := reconcile.Plan(in)
 	before := b.saved

@@ -52,7 +52,8 @@ func Run(ctx context.Context, t Term, o Options) error {
 	}
 	o.Events.began(o.Now())
 	defer o.Events.ended()
-	news := newMailbox()
+	news := newMailbox(o.Events.queued)
+	defer o.Events.queued(0)
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		if err := t.Follow(bothCtx, news.put); err != nil {
@@ -75,6 +76,8 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 	placed := make(placements)
 	standing := alarms{events: o.Events}
 	defer standing.tell(nil)
+	without := homeless{events: o.Events}
+	defer without.tell(nil)
 	var pause time.Duration
 	for {
 		if err := news.wait(ctx, pause); err != nil {
@@ -86,10 +89,12 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 			round.Orphaned += placed.take(update)
 		}
 		steps := decide(ctx, t, brain, o)
+		round.Brain = o.Now().Sub(began)
 		err := write(ctx, t, brain, steps, &round, o.Logger)
 		round.Took = o.Now().Sub(began)
 		o.Events.decided(round)
 		standing.tell(brain.Alarms())
+		without.tell(brain.Homeless())
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"time"
 
 	"fleet/cluster"
@@ -8,22 +9,30 @@ import (
 )
 
 // Events tell what an engine does, for whoever counts. Those that are nil are not told. They are called by
-// the goroutine that leads, which goes on when they return.
+// the goroutine that leads, and Queued by the one that follows the store too, which go on when they return.
 type Events struct {
 	Began   func(at time.Time) // a term
 	Ended   func()             // that term
 	Decided func(Round)
 	// Alarm tells of an alarm that stands, unacknowledged, or no more. When a term ends none stands as far as its engine knows.
 	Alarm func(name cluster.AlarmName, stands bool)
+	// Homeless tells how many units have no machine for a reason, one of schedule.Reasons, whenever that is
+	// another number. When a term ends there are none as far as its engine knows.
+	Homeless func(reason string, units int)
+	// Queued tells how many updates of the store wait for the next round.
+	Queued func(updates int)
 }
 
 // Round is one look of the brain at all that is new, and the writing of what it decided.
 type Round struct {
-	Took   time.Duration
-	Done   Tasks // written
-	Failed Tasks // not written, or not known to be
+	Took   time.Duration // with the writing
+	Brain  time.Duration // of that, taking in what is new, and deciding
+	Writes int           // transactions
+	Done   Tasks         // written
+	Failed Tasks         // not written, or not known to be
 
 	Orphaned int // units whose machine was lost
+	Changed  int // orders that say something new of a unit which stays where it is
 	Barred   int // units that were taken off a machine because the rules do not allow them there any more
 	Pending  int // units that were found to have no machine, or for other reasons than before
 }
@@ -52,6 +61,18 @@ func (e Events) decided(r Round) {
 	}
 }
 
+func (e Events) homeless(reason string, units int) {
+	if e.Homeless != nil {
+		e.Homeless(reason, units)
+	}
+}
+
+func (e Events) queued(updates int) {
+	if e.Queued != nil {
+		e.Queued(updates)
+	}
+}
+
 func (e Events) alarm(name cluster.AlarmName, stands bool) {
 	if e.Alarm != nil {
 		e.Alarm(name, stands)
@@ -60,6 +81,7 @@ func (e Events) alarm(name cluster.AlarmName, stands bool) {
 
 // wrote counts a step that was written.
 func (r *Round) wrote(step schedule.Step) {
+	r.Writes++
 	r.Done.count(step)
 	for _, n := range step.Notes {
 		switch {
@@ -67,6 +89,8 @@ func (r *Round) wrote(step schedule.Step) {
 			r.Barred++
 		case n.Action == schedule.Pend:
 			r.Pending++
+		case n.Action == schedule.Change:
+			r.Changed++
 		}
 	}
 }
@@ -80,6 +104,26 @@ func (t *Tasks) count(step schedule.Step) {
 			t.Withdraw++
 		}
 	}
+}
+
+// homeless tells whoever counts how many units have no machine, and why.
+type homeless struct {
+	events Events
+	told   map[string]int
+}
+
+func (h *homeless) tell(now map[string]int) {
+	for reason, units := range now {
+		if h.told[reason] != units {
+			h.events.homeless(reason, units)
+		}
+	}
+	for reason, units := range h.told {
+		if _, still := now[reason]; !still && units > 0 {
+			h.events.homeless(reason, 0)
+		}
+	}
+	h.told = maps.Clone(now)
 }
 
 // placements are how many units each machine was ordered to have, as told by the store.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,17 +18,34 @@ type tally struct {
 	mu     sync.Mutex
 	sum    Round
 	rounds int
+	writes int
+	brain  time.Duration
 	leads  bool
+	nobody map[string]int // has a place, by reason
+	queued int
 }
 
 func (c *tally) events() Events {
+	c.nobody = make(map[string]int)
 	return Events{
+		Homeless: func(reason string, units int) { c.nobody[reason] = units },
+		Queued: func(updates int) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.queued = updates
+		},
 		Began: func(time.Time) { c.leads = true },
 		Ended: func() { c.leads = false },
 		Decided: func(r Round) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.rounds++
+			c.writes += r.Writes
+			c.brain += r.Brain
+			if r.Brain > r.Took {
+				panic("the brain took longer than the round")
+			}
+			c.sum.Changed += r.Changed
 			c.sum.Done.Place += r.Done.Place
 			c.sum.Done.Withdraw += r.Done.Withdraw
 			c.sum.Failed.Place += r.Failed.Place
@@ -50,6 +68,13 @@ func (c *tally) expect(t *testing.T, about string, want Round) {
 	}
 }
 
+func (c *tally) expectHomeless(t *testing.T, want map[string]int) {
+	t.Helper()
+	if !maps.Equal(c.nobody, want) {
+		t.Errorf("told of units without a machine: %v, expected %v", c.nobody, want)
+	}
+}
+
 func TestRoundsTellWhatWasDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := newStore(), &tally{}
@@ -60,6 +85,7 @@ func TestRoundsTellWhatWasDone(t *testing.T) {
 		s.unit(t, "a.service")
 		s.unit(t, "b.service")
 		c.expect(t, "no machine", Round{Pending: 2})
+		c.expectHomeless(t, map[string]int{"NoMachine": 2})
 		s.machine("m1")
 		c.expect(t, "a machine", Round{Pending: 2, Done: Tasks{Place: 2}})
 		if !c.leads {
@@ -74,6 +100,10 @@ func TestRoundsTellWhatWasDone(t *testing.T) {
 		c.expect(t, "a is destroyed", Round{Pending: 4, Done: Tasks{Place: 4, Withdraw: 1}, Orphaned: 2})
 		s.change(t, "b.service", "[Service]\nExecStart=/bin/true\n[X-Fleet]\nMachineID=nowhere\n")
 		c.expect(t, "b may not be there any more", Round{Pending: 5, Done: Tasks{Place: 4, Withdraw: 2}, Orphaned: 2, Barred: 1})
+		c.expectHomeless(t, map[string]int{"NoMachine": 0, "MachineID": 1})
+		if c.writes == 0 || c.queued != 0 {
+			t.Errorf("%d transactions, and %d updates still wait", c.writes, c.queued)
+		}
 
 		before := c.rounds
 		time.Sleep(time.Hour)
@@ -87,6 +117,7 @@ func TestRoundsTellWhatWasDone(t *testing.T) {
 		if c.leads {
 			t.Error("the term has ended, and nobody was told")
 		}
+		c.expectHomeless(t, map[string]int{"NoMachine": 0, "MachineID": 0})
 	})
 }
 

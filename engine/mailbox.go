@@ -12,13 +12,16 @@ import (
 // pace of the engine, so that a slow write never holds up the watch.
 type mailbox struct {
 	bell chan struct{}
+	told func(updates int) // how many wait
 	mu   struct {
 		sync.Mutex
 		updates []cluster.Update
 	}
 }
 
-func newMailbox() *mailbox { return &mailbox{bell: make(chan struct{}, 1)} }
+func newMailbox(told func(updates int)) *mailbox {
+	return &mailbox{bell: make(chan struct{}, 1), told: told}
+}
 
 // put never blocks. A whole snapshot makes what came before it superfluous.
 func (m *mailbox) put(u cluster.Update) error {
@@ -27,6 +30,7 @@ func (m *mailbox) put(u cluster.Update) error {
 		m.mu.updates = nil
 	}
 	m.mu.updates = append(m.mu.updates, u)
+	m.told(len(m.mu.updates))
 	m.mu.Unlock()
 	m.ring()
 	return nil
@@ -37,6 +41,7 @@ func (m *mailbox) take() []cluster.Update {
 	defer m.mu.Unlock()
 	updates := m.mu.updates
 	m.mu.updates = nil
+	m.told(0)
 	return updates
 }
 

@@ -53,14 +53,14 @@ func TestProfilesAreOnTheUnixSocketAlone(t *testing.T) {
 		return answer.StatusCode, string(text)
 	}
 	for path, has := range map[string]string{
-		"/debug/pprof/":                     "full goroutine stack dump",
-		"/debug/pprof/goroutine?debug=1":    "TestProfilesAreOnTheUnixSocketAlone",
-		"/debug/pprof/heap":                 "",
-		"/debug/pprof/allocs?debug=1":       "heap profile",
-		"/debug/pprof/cmdline":              filepath.Base(os.Args[0]),
-		"/debug/pprof/symbol":               "num_symbols",
-		"/debug/pprof/trace?seconds=0.01":   "",
-		"/debug/pprof/profile?seconds=1":    "",
+		"/debug/pprof/":                   "full goroutine stack dump",
+		"/debug/pprof/goroutine?debug=1":  "TestProfilesAreOnTheUnixSocketAlone",
+		"/debug/pprof/heap":               "",
+		"/debug/pprof/allocs?debug=1":     "heap profile",
+		"/debug/pprof/cmdline":            filepath.Base(os.Args[0]),
+		"/debug/pprof/symbol":             "num_symbols",
+		"/debug/pprof/trace?seconds=0.01": "",
+		"/debug/pprof/profile?seconds=1":  "",
 	} {
 		if code, text := ask(overSocket, path); code != http.StatusOK || !strings.Contains(text, has) || text == "" {
 			t.Errorf("%s on the unix socket: %d, %.100q", path, code, text)

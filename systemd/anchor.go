@@ -68,7 +68,7 @@ func (m *Manager) anchorAll() {
 // startAnchor starts the anchor. Its job waits for those of units that are just
 // starting, and is not waited for.
 func (s *session) startAnchor(ctx context.Context) error {
-	err := s.do(ctx, func() error {
+	err := s.do(ctx, callStart, func() error {
 		_, err := s.sd.StartUnitContext(ctx, anchorName, "replace", nil)
 		return err
 	})

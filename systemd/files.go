@@ -118,7 +118,7 @@ func (m *Manager) reload(ctx context.Context, s *session) error {
 	if !m.stale {
 		return nil
 	}
-	if err := s.do(ctx, func() error { return s.sd.ReloadContext(ctx) }); err != nil {
+	if err := s.do(ctx, callReload, func() error { return s.sd.ReloadContext(ctx) }); err != nil {
 		return fmt.Errorf("reload systemd: %w", err)
 	}
 	m.stale = false

@@ -38,7 +38,7 @@ func (m *Manager) enable(ctx context.Context, s *session, names []unit.Name) {
 		return
 	}
 	var changes []sddbus.EnableUnitFileChange
-	err := s.do(ctx, func() (err error) {
+	err := s.do(ctx, callEnable, func() (err error) {
 		_, changes, err = s.sd.EnableUnitFilesContext(ctx, strs(names), true, false)
 		return err
 	})
@@ -73,7 +73,7 @@ func (m *Manager) disable(ctx context.Context, s *session, names []unit.Name) {
 	if len(todo) == 0 {
 		return
 	}
-	err := s.do(ctx, func() error {
+	err := s.do(ctx, callDisable, func() error {
 		_, err := s.sd.DisableUnitFilesContext(ctx, strs(todo), true)
 		return err
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"fleet/unit"
 )
@@ -136,7 +137,7 @@ func (j *jobs) abandon() {
 // Start starts the unit, and waits for the result of systemd's job.
 // When ctx ends the job goes on.
 func (m *Manager) Start(ctx context.Context, n unit.Name) (unit.JobResult, error) {
-	return m.job(ctx, "start", n, func(s *session) (int, error) {
+	return m.job(ctx, callStart, n, func(s *session) (int, error) {
 		return s.sd.StartUnitContext(ctx, string(n), "replace", nil)
 	})
 }
@@ -144,7 +145,7 @@ func (m *Manager) Start(ctx context.Context, n unit.Name) (unit.JobResult, error
 // Stop stops the unit, and waits for the result of systemd's job.
 // When ctx ends the job goes on. Stopping a unit that systemd does not know is done.
 func (m *Manager) Stop(ctx context.Context, n unit.Name) (unit.JobResult, error) {
-	r, err := m.job(ctx, "stop", n, func(s *session) (int, error) {
+	r, err := m.job(ctx, callStop, n, func(s *session) (int, error) {
 		return s.sd.StopUnitContext(ctx, string(n), m.stopMode(), nil)
 	})
 	if dbusName(err) == noSuchUnit {
@@ -156,18 +157,19 @@ func (m *Manager) Stop(ctx context.Context, n unit.Name) (unit.JobResult, error)
 // Restart stops the unit if it runs, starts it, and waits for the result of
 // systemd's job. When ctx ends the job goes on.
 func (m *Manager) Restart(ctx context.Context, n unit.Name) (unit.JobResult, error) {
-	return m.job(ctx, "restart", n, func(s *session) (int, error) {
+	return m.job(ctx, callRestart, n, func(s *session) (int, error) {
 		return s.sd.RestartUnitContext(ctx, string(n), "replace", nil)
 	})
 }
 
-func (m *Manager) job(ctx context.Context, verb string, n unit.Name, queue func(*session) (int, error)) (unit.JobResult, error) {
+func (m *Manager) job(ctx context.Context, verb Call, n unit.Name, queue func(*session) (int, error)) (unit.JobResult, error) {
 	s, err := m.connected(ctx)
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w", verb, n, err)
 	}
+	began := time.Now()
 	id, result, err := s.jobs.queue(ctx, func() (num int, err error) {
-		err = s.do(ctx, func() (err error) {
+		err = s.do(ctx, verb, func() (err error) {
 			num, err = queue(s)
 			return err
 		})
@@ -181,6 +183,7 @@ func (m *Manager) job(ctx context.Context, verb string, n unit.Name, queue func(
 		if !ok {
 			return "", fmt.Errorf("%s %s: wait for job %d: %w", verb, n, id, ErrConnection)
 		}
+		m.events.job(verb, began, unit.JobResult(r))
 		return unit.JobResult(r), nil
 	case <-ctx.Done():
 		s.jobs.leave(id, result)

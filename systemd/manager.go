@@ -25,6 +25,7 @@ type Manager struct {
 	disk    disk
 	fence   string // directory of permits
 	log     *slog.Logger
+	events  Events
 	bell    *bell
 	leaving atomic.Bool // the host is being shut down
 

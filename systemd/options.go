@@ -23,6 +23,7 @@ type Options struct {
 	FenceDir string
 	// Logger takes connection changes and what was cleaned up. Default: discard.
 	Logger *slog.Logger
+	Events Events
 }
 
 // New returns a Manager that is not connected: Run connects.
@@ -54,6 +55,7 @@ func New(opts Options) (*Manager, error) {
 		disk:    disk{units: filepath.Clean(opts.UnitsDir), links: linkDir},
 		fence:   filepath.Clean(opts.FenceDir),
 		log:     opts.Logger,
+		events:  opts.Events,
 		bell:    newBell(),
 		batch:   make(chan struct{}, 1),
 		enabled: map[unit.Name]unit.ContentID{},

@@ -39,6 +39,7 @@ type session struct {
 	slots    chan struct{}
 	jobs     *jobs
 	seen     *seen
+	events   Events
 
 	mu struct {
 		sync.Mutex
@@ -49,7 +50,7 @@ type session struct {
 // connect dials the bus and subscribes before anything is read, so that no
 // change after the first read goes unnoticed.
 func (m *Manager) connect(ctx context.Context) (*session, error) {
-	s := &session{slots: make(chan struct{}, inFlight), jobs: newJobs(), seen: newSeen()}
+	s := &session{events: m.events, slots: make(chan struct{}, inFlight), jobs: newJobs(), seen: newSeen()}
 	opts := []dbus.ConnOption{
 		dbus.WithContext(ctx),
 		dbus.WithSignalHandler(&listener{session: s, bell: m.bell}),
@@ -117,19 +118,22 @@ func (s *session) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// do makes one call, or a few one after the other, when there is room for it.
-func (s *session) do(ctx context.Context, call func() error) error {
+// do makes one call when there is room for it.
+func (s *session) do(ctx context.Context, what Call, call func() error) error {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
-		return s.wrap(ctx, call())
+		began := time.Now()
+		err := call()
+		s.events.called(what, began, err)
+		return s.wrap(ctx, err)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 func (s *session) get(ctx context.Context, p dbus.ObjectPath, iface, property string, to any) error {
-	err := s.do(ctx, func() error {
+	err := s.do(ctx, callProperty, func() error {
 		var v dbus.Variant
 		if err := s.conn.Object(busName, p).CallWithContext(ctx, getProperty, 0, iface, property).Store(&v); err != nil {
 			return err

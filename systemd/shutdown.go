@@ -37,7 +37,7 @@ func (m *Manager) Reboot(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reboot: %w", err)
 	}
-	err = s.do(ctx, func() error {
+	err = s.do(ctx, callStart, func() error {
 		_, err := s.sd.StartUnitContext(ctx, "reboot.target", "replace-irreversibly", nil)
 		return err
 	})

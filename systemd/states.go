@@ -99,7 +99,7 @@ func (s *session) states(ctx context.Context, names []unit.Name) (map[unit.Name]
 // by pattern or for all of them loads none; asking by name would.
 func (s *session) list(ctx context.Context, names []unit.Name) (map[unit.Name]sddbus.UnitStatus, error) {
 	var all []sddbus.UnitStatus
-	err := s.do(ctx, func() (err error) {
+	err := s.do(ctx, callList, func() (err error) {
 		if len(names) > fewUnits {
 			all, err = s.sd.ListUnitsContext(ctx)
 			return err

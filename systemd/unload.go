@@ -142,7 +142,7 @@ func (m *Manager) forget(ctx context.Context, s *session, n unit.Name, hidden st
 	if m.hostFile(s.unitPath, n) != "" {
 		return nil
 	}
-	err := s.do(ctx, func() error { return s.sd.ResetFailedUnitContext(ctx, string(n)) })
+	err := s.do(ctx, callResetFailed, func() error { return s.sd.ResetFailedUnitContext(ctx, string(n)) })
 	if err != nil && dbusName(err) != noSuchUnit {
 		return fmt.Errorf("reset failed state of %s: %w", n, err)
 	}

@@ -76,6 +76,7 @@ func (w *world) decideAndCheck() {
 		more := w.decide()
 		if len(more) == 0 {
 			w.check()
+			w.checkHomeless()
 			return
 		}
 		for _, step := range more {
@@ -388,6 +389,22 @@ func (w *world) check() {
 	for _, name := range slices.Sorted(maps.Keys(w.units)) {
 		if w.wanted(name) {
 			w.checkReason(name, places[name])
+		}
+	}
+}
+
+// checkHomeless: what the brain counts is what is written.
+func (w *world) checkHomeless() {
+	counted := make(map[string]int)
+	for _, p := range w.pending {
+		counted[reasonOf(&p)]++
+	}
+	if got := w.state.Homeless(); !maps.Equal(got, counted) {
+		w.t.Fatalf("the brain counts %v, and %v are pending\n%s", got, counted, w.show())
+	}
+	for reason := range counted {
+		if !slices.Contains(Reasons(), reason) {
+			w.t.Fatalf("%q is none of the reasons", reason)
 		}
 	}
 }

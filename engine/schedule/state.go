@@ -38,6 +38,7 @@ type State struct {
 	liked              rank     // of what searchPools found
 	leastFor           leasts
 	last               latest
+	reasons            map[string]int            // how many units have no machine, by reason
 	nowhere            map[*unit.Rules]explained // why units have no machine, by their rules
 	futile             map[*unit.Rules]int64     // State.changes when nothing made way for units with those rules
 	mute               set[*machine]             // those that are there and may not be given units
@@ -138,6 +139,7 @@ func (s *State) begin(o Options) {
 		corrupt:    make(map[record]struct{}),
 		withdrawn:  make(map[placement]withdrawal),
 		drafts:     make(drafts),
+		reasons:    make(map[string]int),
 		nowhere:    make(map[*unit.Rules]explained),
 		futile:     make(map[*unit.Rules]int64),
 	}
