@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"fleetd/capacity":       {"cluster", "unit"},
 	"fleetd/fence":          {"cluster", "unit"},
 	"fleetd/leaving":        {"cluster", "unit"},
-	"fleetd/metrics":        {"agent", "agent/reconcile", "engine", "registry", "cluster"},
+	"fleetd/metrics":        {"agent", "agent/reconcile", "api", "engine", "engine/schedule", "registry", "systemd", "cluster", "unit"},
 	"fleetd":                {"fleetd/capacity", "fleetd/fence", "fleetd/leaving", "fleetd/metrics", "fleetd/presence", "api", "agent", "engine", "engine/schedule", "registry", "registry/etcd", "registry/embedded", "systemd", "cluster", "journal", "unit"},
 	"functional/testbed":    {"api", "cluster", "unit"},
 	"functional/model":      {},

@@ -27,6 +27,7 @@ type cache struct {
 
 	// located has every unit that is in a list of units or states.
 	located map[unit.Name]located
+	phases  map[cluster.Phase]int // how many of located are in which
 
 	// draining are the machines that are present and drained: what is left to leave depends on more than their own records.
 	draining map[cluster.MachineID]struct{}
@@ -57,6 +58,7 @@ func newCache() *cache {
 		history:   newHistory(),
 		now:       time.Now,
 		located:   make(map[unit.Name]located),
+		phases:    make(map[cluster.Phase]int),
 		draining:  make(map[cluster.MachineID]struct{}),
 		pasts:     pasts{maxRows: maxKeptRows},
 	}
@@ -253,11 +255,15 @@ func (c *cache) locate(st cluster.Status) {
 	reported := slices.ContainsFunc(st.Copies, func(c cluster.Copy) bool { return c.Report != nil })
 	c.reported.put(st.Name, reported)
 	c.known.put(st.Name, st.Exists || len(st.Copies) > 0 || st.Pending != nil)
+	if was, had := c.located[st.Name]; had {
+		c.phases[was.phase]--
+	}
 	if !st.Exists && !reported {
 		delete(c.located, st.Name)
 		return
 	}
 	phase, _ := st.Outcome()
+	c.phases[phase]++
 	c.located[st.Name] = located{phase, reported}
 }
 

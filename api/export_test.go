@@ -101,3 +101,10 @@ func RememberHappenings(s *Server, n int) {
 
 // Feed hands an update to a server that does not run.
 func Feed(s *Server, u cluster.Update) { s.cache.apply(u) }
+
+// Anew is a server that is told at once what s knows.
+func Anew(s *Server) *Server {
+	again := New(nil, Options{})
+	s.cache.read(func(v view) { again.cache.apply(v.All()) })
+	return again
+}

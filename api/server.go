@@ -51,6 +51,8 @@ type Options struct {
 	// PageSize is the greatest number of items in one page of a list; 0 means 100.
 	PageSize int
 	Limits   Limits
+	// Applied is told of every update of the cluster, for whoever counts. It must not wait for anything. May be nil.
+	Applied func(Applied)
 }
 
 // Server answers the API's requests from a cache of the cluster.
@@ -87,6 +89,9 @@ func New(store Store, o Options) *Server {
 		o.PageSize = 100
 	}
 	o.Limits = o.Limits.withDefaults()
+	if o.Applied == nil {
+		o.Applied = func(Applied) {}
+	}
 	ended := make(chan struct{})
 	s := &Server{
 		store:     store,
@@ -113,7 +118,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.peers.close()
 	defer s.end()
 	err := s.store.Follow(ctx, func(u cluster.Update) error {
+		began := time.Now()
 		s.cache.apply(u)
+		s.o.Applied(Applied{Revision: u.Revision, Reset: u.Reset, Took: time.Since(began)})
 		return nil
 	})
 	if ctx.Err() != nil {

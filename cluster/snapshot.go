@@ -28,6 +28,8 @@ type Snapshot struct {
 	acks     map[AlarmName]Ack
 	corrupt  map[Kind]map[string]string
 
+	bytes map[Kind]int64 // what weigh says of all records of a kind
+
 	copies map[unit.Name]map[MachineID]int // how many of orders and reports of a machine name the unit
 }
 
@@ -51,7 +53,10 @@ func (s *Snapshot) Apply(u Update) []unit.Name {
 	s.init()
 	for _, c := range u.Changes {
 		s.touch(c, touched)
+		kind, id := subject(c)
+		before := s.weigh(kind, id)
 		c.apply(s)
+		s.grow(kind, s.weigh(kind, id)-before)
 	}
 	s.Revision = u.Revision
 	return slices.Sorted(maps.Keys(touched))
@@ -78,6 +83,7 @@ func (s *Snapshot) init() {
 	s.alarms = make(map[AlarmName]Alarm)
 	s.acks = make(map[AlarmName]Ack)
 	s.corrupt = make(map[Kind]map[string]string)
+	s.bytes = make(map[Kind]int64)
 	s.copies = make(map[unit.Name]map[MachineID]int)
 }
 

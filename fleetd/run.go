@@ -50,7 +50,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	records := registry.New(counts.Store(store), registry.Options{Prefix: s.EtcdKeyPrefix, Logger: log, History: session.history()})
 	keeper.restored = records.Restored
 
-	host, err := systemd.New(systemd.Options{User: s.SystemdUser, UnitsDir: s.unitsDirectory(), FenceDir: s.fence().Dir, Logger: log})
+	host, err := systemd.New(systemd.Options{User: s.SystemdUser, UnitsDir: s.unitsDirectory(), FenceDir: s.fence().Dir, Logger: log, Events: counts.Systemd()})
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,6 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		Status:        func(words string) { notify(log, "STATUS="+words) },
 		Logger:        log,
 	})
-	counts.Watch(member.Ready, worker.Tally)
 	changes := &live{
 		started: s, now: s, offered: machine.Capacity, offer: Settings.offer,
 		reload: reload, change: member.Change, log: log,
@@ -97,7 +96,10 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	server := api.New(records, api.Options{
 		Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit, Limits: s.apiLimits(),
 		Local: host, Machine: machine.ID, PeerTLS: peers,
-		Advisor: schedule.Advisor(s.brain()), Keeper: keeper, Logger: log,
+		Advisor: schedule.Advisor(s.brain()), Keeper: keeper, Logger: log, Applied: counts.Applied(),
+	})
+	counts.Watch(metrics.Sources{
+		Ready: member.Ready, Session: member.Session, Units: worker.Tally, Backlog: worker.Backlog, Asked: host.Asked, API: server.Load,
 	})
 	listeners, err := listen(s)
 	if err != nil {

@@ -113,7 +113,7 @@ func (f *follower) changed(b Batch) error {
 
 // take adds what an event means to changes, or to the state of the election.
 func (f *follower) take(changes []cluster.Change, e Event) []cluster.Change {
-	if kind, _, ok := f.registry.keys.split(e.Key); ok && kind == kindEngine {
+	if kind, _, ok := f.registry.keys.split(e.Key); ok && kind == KindElection {
 		f.election.take(e)
 		return changes
 	}

@@ -2,6 +2,8 @@ package registry
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,8 +14,26 @@ import (
 // keyspace makes and takes apart the keys under one prefix.
 type keyspace struct{ prefix string }
 
-// kindEngine is the family of the election's keys, which hold no record.
-const kindEngine cluster.Kind = "engine"
+// KindElection is the family of the election's keys, which hold no record.
+const KindElection cluster.Kind = "engine"
+
+// Kinds are the families of keys: those of records, and that of the election.
+func Kinds() []cluster.Kind {
+	return []cluster.Kind{
+		cluster.KindUnit, cluster.KindFile, cluster.KindMachine, cluster.KindSettings, cluster.KindOrders, cluster.KindReport,
+		cluster.KindPending, cluster.KindFailures, cluster.KindAgent, cluster.KindAbsence, cluster.KindAlarm, cluster.KindAck, cluster.KindEpoch,
+		KindElection,
+	}
+}
+
+// KindOf is the family of a key under any prefix; empty if it is of none. Ids have no "/".
+func KindOf(key string) cluster.Kind {
+	dir, _ := path.Split(key)
+	if kind := cluster.Kind(path.Base(dir)); slices.Contains(Kinds(), kind) {
+		return kind
+	}
+	return ""
+}
 
 func (k keyspace) key(kind cluster.Kind, id string) string {
 	return k.prefix + string(kind) + "/" + id
@@ -53,10 +73,10 @@ func (k keyspace) report(id cluster.MachineID) string { return k.key(cluster.Kin
 
 // candidate is the engine key of the machine whose agent holds a lease.
 func (k keyspace) candidate(lease int64) string {
-	return k.key(kindEngine, strconv.FormatUint(uint64(lease), 16))
+	return k.key(KindElection, strconv.FormatUint(uint64(lease), 16))
 }
 
-func (k keyspace) candidates() Keys { return Keys{Name: k.key(kindEngine, ""), Prefix: true} }
+func (k keyspace) candidates() Keys { return Keys{Name: k.key(KindElection, ""), Prefix: true} }
 func (k keyspace) all() Keys        { return Keys{Name: k.prefix, Prefix: true} }
 
 // split tells which record a key is of.

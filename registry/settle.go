@@ -141,7 +141,7 @@ func (h *history) next(stored cluster.Epoch, revision, base int64) cluster.Epoch
 // session has to learn that it counts for nothing any more, also where there is no fleetd to say so.
 func (h *history) expel(ctx context.Context, epoch cluster.Epoch) error {
 	leases := make(map[int64]struct{})
-	for _, kind := range []cluster.Kind{cluster.KindMachine, cluster.KindAgent, kindEngine} {
+	for _, kind := range []cluster.Kind{cluster.KindMachine, cluster.KindAgent, KindElection} {
 		page, err := h.Store.Range(ctx, Query{Keys: Keys{Name: h.keys.key(kind, ""), Prefix: true}})
 		if err != nil {
 			return fmt.Errorf("read the sessions of the former history: %w", err)

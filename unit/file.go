@@ -29,6 +29,9 @@ type assignment struct {
 // Bytes is the file as it was given to Parse, in a slice of the caller's own.
 func (f *File) Bytes() []byte { return []byte(f.raw) }
 
+// Len is how many bytes that are.
+func (f *File) Len() int { return len(f.raw) }
+
 // ID addresses the file by its bytes.
 func (f *File) ID() ContentID { return f.id }
 

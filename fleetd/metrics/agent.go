@@ -15,6 +15,7 @@ type agentMetrics struct {
 	reports       prometheus.Counter
 	failedReports prometheus.Counter
 	reporting     prometheus.Histogram
+	planning      prometheus.Histogram
 }
 
 func newAgentMetrics(r *prometheus.Registry) agentMetrics {
@@ -29,6 +30,8 @@ func newAgentMetrics(r *prometheus.Registry) agentMetrics {
 		reports:       counter(r, "agent", "report_count_total", "Reports of this machine that were written."),
 		failedReports: counter(r, "agent", "report_failure_count_total", "Reports of this machine that could not be written; they are tried again."),
 		reporting:     histogram(r, "agent", "report_duration_second", "How long it took to write a report.", 0.001, 7),
+		planning: histogram(r, "agent", "reconcile_duration_seconds",
+			"How long the agent took to look at what is new, and to begin what followed from it.", 0.00001, 10),
 	}
 }
 
@@ -36,6 +39,7 @@ func newAgentMetrics(r *prometheus.Registry) agentMetrics {
 func (m *Metrics) Agent() agent.Events {
 	a := &m.agent
 	return agent.Events{
+		Planned: func(took time.Duration) { a.planning.Observe(took.Seconds()) },
 		Stepped: func(kind reconcile.Kind, failed bool) {
 			a.steps.WithLabelValues(string(kind)).Inc()
 			if failed {
@@ -50,24 +54,5 @@ func (m *Metrics) Agent() agent.Events {
 			a.reports.Inc()
 			a.reporting.Observe(took.Seconds())
 		},
-	}
-}
-
-// unitStates shows the units of this machine by their active state.
-type unitStates struct{ tally func() map[string]int }
-
-var unitStatesDesc = prometheus.NewDesc("fleet_agent_units", "Units of fleet on this machine, by what systemd calls their active state.", []string{"state"}, nil)
-
-// activeStates are systemd's; those of which there is no unit are shown as 0.
-var activeStates = []string{"active", "activating", "deactivating", "failed", "inactive", "maintenance", "refreshing", "reloading"}
-
-// Describe implements prometheus.Collector.
-func (u unitStates) Describe(ch chan<- *prometheus.Desc) { ch <- unitStatesDesc }
-
-// Collect implements prometheus.Collector.
-func (u unitStates) Collect(ch chan<- prometheus.Metric) {
-	tally := u.tally()
-	for _, state := range activeStates {
-		ch <- prometheus.MustNewConstMetric(unitStatesDesc, prometheus.GaugeValue, float64(tally[state]), state)
 	}
 }

@@ -9,8 +9,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"fleet/agent"
+	"fleet/api"
 	"fleet/fleetd/metrics"
+	"fleet/systemd"
 )
 
 // documented is a row of the table: name, type and labels in code quotes.
@@ -50,7 +54,14 @@ func TestDocsListWhatIsExposed(t *testing.T) {
 func exposed(t *testing.T) map[string]string {
 	t.Helper()
 	m := metrics.New("2.0.0")
-	m.Watch(func() error { return nil }, func() map[string]int { return nil })
+	m.Watch(metrics.Sources{
+		Ready:   func() error { return nil },
+		Session: func() (since, renewed time.Time) { return since, renewed },
+		Units:   func() map[string]int { return nil },
+		Backlog: func() agent.Backlog { return agent.Backlog{} },
+		Asked:   func() systemd.Asked { return systemd.Asked{MaxCalls: 1, MaxJobs: 1} },
+		API:     api.New(nil, api.Options{}).Load,
+	})
 	h := m.Serve(http.NotFoundHandler())
 	for _, path := range []string{"/fleet/v1/units", "/fleet/v1/events", "/metrics"} {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))

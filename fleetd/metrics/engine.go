@@ -1,12 +1,14 @@
 package metrics
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fleet/cluster"
 	"fleet/engine"
+	"fleet/engine/schedule"
 )
 
 // The types of tasks and of failures are fleet 1's words.
@@ -27,6 +29,13 @@ type engineMetrics struct {
 	failures    *prometheus.CounterVec
 	duration    prometheus.Histogram
 	alarms      *prometheus.GaugeVec
+
+	elections prometheus.Counter
+	decisions *prometheus.CounterVec
+	thinking  prometheus.Histogram
+	writes    prometheus.Counter
+	pending   *prometheus.GaugeVec
+	queued    *atomic.Int64 // updates that wait for the next round
 }
 
 func newEngineMetrics(r *prometheus.Registry) engineMetrics {
@@ -34,6 +43,7 @@ func newEngineMetrics(r *prometheus.Registry) engineMetrics {
 		return counterVec(r, "engine", name, help, types...)
 	}
 	m := engineMetrics{
+		queued: &atomic.Int64{},
 		leaderSince: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "fleet", Subsystem: "engine", Name: "leader_start_time",
 			Help: "When this machine's engine was elected, in seconds since the epoch; 0 while it does not lead.",
@@ -48,6 +58,19 @@ func newEngineMetrics(r *prometheus.Registry) engineMetrics {
 			failedMachine, failedRun, failedPlace),
 		duration: histogram(r, "engine", "reconcile_duration_second", "How long rounds took, with the writing.", 0.0001, 9),
 	}
+	m.elections = counter(r, "engine", "elections_total", "Terms for which this machine's engine was elected.")
+	m.decisions = counterOf(r, "engine", "decisions_total", "What was decided about a unit, and written.", "action",
+		schedule.Place, schedule.Change, schedule.Withdraw, schedule.Pend)
+	m.thinking = histogram(r, "engine", "decision_duration_seconds", "How long a round took to take in what is new and to decide, without the writing.", 0.00001, 11)
+	m.writes = counter(r, "engine", "transactions_total", "Transactions in which decisions were written.")
+	m.pending = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "fleet", Subsystem: "engine", Name: "units_pending",
+		Help: "Units that have no machine, or cannot leave one, while this machine's engine leads, by the rule that excludes the most machines.",
+	}, []string{"reason"})
+	for _, reason := range schedule.Reasons() {
+		m.pending.WithLabelValues(reason)
+	}
+	r.MustRegister(m.pending)
 	m.alarms = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "fleet", Name: "alarm",
 		Help: "1 while this machine's engine leads and an alarm of that name stands that nobody has acknowledged, 0 otherwise.",
@@ -61,10 +84,16 @@ func newEngineMetrics(r *prometheus.Registry) engineMetrics {
 func (m *Metrics) Engine() engine.Events {
 	e := &m.engine
 	return engine.Events{
-		Began:   func(at time.Time) { e.leaderSince.Set(float64(at.UnixNano()) / 1e9) },
+		Began: func(at time.Time) {
+			e.elections.Inc()
+			e.leaderSince.Set(seconds(at))
+		},
 		Ended:   func() { e.leaderSince.Set(0) },
 		Decided: e.decided,
 		Alarm:   e.alarm,
+
+		Homeless: func(reason string, units int) { e.pending.WithLabelValues(reason).Set(float64(units)) },
+		Queued:   func(updates int) { e.queued.Store(int64(updates)) },
 	}
 }
 
@@ -86,40 +115,10 @@ func (m *engineMetrics) decided(r engine.Round) {
 	add(m.failures, failedMachine, r.Orphaned)
 	add(m.failures, failedRun, r.Barred)
 	add(m.failures, failedPlace, r.Pending)
-}
-
-// add is for counters of which most stay as they are.
-func add(counters *prometheus.CounterVec, kind string, n int) {
-	if n > 0 {
-		counters.WithLabelValues(kind).Add(float64(n))
-	}
-}
-
-// counterVec has a counter for each type, all of which are there from the start: what
-// has not happened yet is 0, not absent.
-func counterVec(r *prometheus.Registry, subsystem, name, help string, types ...string) *prometheus.CounterVec {
-	counters := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "fleet", Subsystem: subsystem, Name: name, Help: help,
-	}, []string{"type"})
-	for _, t := range types {
-		counters.WithLabelValues(t)
-	}
-	r.MustRegister(counters)
-	return counters
-}
-
-func counter(r *prometheus.Registry, subsystem, name, help string) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "fleet", Subsystem: subsystem, Name: name, Help: help})
-	r.MustRegister(c)
-	return c
-}
-
-// histogram has so many buckets, the least of so many seconds, and each of four times the one before.
-func histogram(r *prometheus.Registry, subsystem, name, help string, least float64, buckets int) prometheus.Histogram {
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Namespace: "fleet", Subsystem: subsystem, Name: name, Help: help,
-		Buckets: prometheus.ExponentialBuckets(least, 4, buckets),
-	})
-	r.MustRegister(h)
-	return h
+	m.thinking.Observe(r.Brain.Seconds())
+	m.writes.Add(float64(r.Writes))
+	add(m.decisions, string(schedule.Place), r.Done.Place)
+	add(m.decisions, string(schedule.Change), r.Changed)
+	add(m.decisions, string(schedule.Withdraw), r.Done.Withdraw)
+	add(m.decisions, string(schedule.Pend), r.Pending)
 }

@@ -14,6 +14,8 @@ type Metrics struct {
 	engine   engineMetrics
 	agent    agentMetrics
 	store    storeMetrics
+	systemd  systemdMetrics
+	applying prometheus.Histogram
 	http     httpMetrics
 }
 
@@ -23,6 +25,9 @@ func New(version string) *Metrics {
 	m.engine = newEngineMetrics(m.registry)
 	m.agent = newAgentMetrics(m.registry)
 	m.store = newStoreMetrics(m.registry)
+	m.systemd = newSystemdMetrics(m.registry)
+	m.applying = histogram(m.registry, "api", "update_duration_seconds",
+		"How long the API's cache took to take in an update of the cluster; no request is answered meanwhile.", 0.00001, 10)
 	m.http = newHTTPMetrics(m.registry)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -34,22 +39,6 @@ func New(version string) *Metrics {
 	info.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(info)
 	return m
-}
-
-// Watch has two more things read whenever somebody asks: whether this fleetd is
-// ready, and how many units its machine has in which active state.
-func (m *Metrics) Watch(ready func() error, tally func() map[string]int) {
-	m.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "fleet_ready", Help: "1 while this fleetd is a member of the cluster and etcd answers it, 0 otherwise.",
-		}, func() float64 {
-			if ready() != nil {
-				return 0
-			}
-			return 1
-		}),
-		unitStates{tally},
-	)
 }
 
 // Handler shows the metrics, whatever state this fleetd is in. Only GET and HEAD are understood.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fleet/cluster"
 	"fleet/registry"
 )
 
@@ -17,7 +18,13 @@ type operation struct {
 	duration prometheus.Observer
 }
 
-type storeMetrics struct{ get, set, getAll operation }
+type storeMetrics struct {
+	get, set, getAll operation
+
+	written *prometheus.CounterVec
+	sizes   map[cluster.Kind]prometheus.Observer // of the records that grow with the units of a machine
+	lag     *lag
+}
 
 func newStoreMetrics(r *prometheus.Registry) storeMetrics {
 	kinds := []string{"get", "set", "get_all"}
@@ -34,7 +41,33 @@ func newStoreMetrics(r *prometheus.Registry) storeMetrics {
 	of := func(kind string) operation {
 		return operation{count.WithLabelValues(kind), failed.WithLabelValues(kind), duration.WithLabelValues(kind)}
 	}
-	return storeMetrics{get: of("get"), set: of("set"), getAll: of("get_all")}
+	m := storeMetrics{get: of("get"), set: of("set"), getAll: of("get_all"), lag: newLag(r), sizes: make(map[cluster.Kind]prometheus.Observer)}
+	m.written = counterOf(r, "registry", "records_written_total", "Records that this fleetd has written, by kind.", "kind", registry.Kinds()...)
+	large := []cluster.Kind{cluster.KindOrders, cluster.KindReport}
+	sizes := histogramOf(r, "registry", "record_size_bytes", "The size of orders and reports that this fleetd has written.", "kind", 256, 7, large...)
+	for _, kind := range large {
+		m.sizes[kind] = sizes.WithLabelValues(string(kind))
+	}
+	return m
+}
+
+// wrote counts what a transaction has written.
+func (m *storeMetrics) wrote(ops []registry.Op, revision int64) {
+	told := false // to everybody who follows the records
+	for _, op := range ops {
+		kind := registry.KindOf(op.Key)
+		if op.Kind != registry.OpPut || kind == "" {
+			continue
+		}
+		m.written.WithLabelValues(string(kind)).Inc()
+		if size, ok := m.sizes[kind]; ok {
+			size.Observe(float64(len(op.Value)))
+		}
+		told = told || kind != registry.KindElection
+	}
+	if told {
+		m.lag.wrote(revision)
+	}
 }
 
 func (o operation) ended(ctx context.Context, began time.Time, err error) {
@@ -73,5 +106,8 @@ func (c counted) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, err
 	began := time.Now()
 	out, err := c.Store.Txn(ctx, t)
 	c.m.set.ended(ctx, began, err)
+	if err == nil && out.Succeeded {
+		c.m.wrote(t.Then, out.Revision)
+	}
 	return out, err
 }

@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"fleet/agent"
+	"fleet/api"
 	"fleet/cluster"
 	"fleet/fleetd/metrics"
 	"fleet/fleetd/presence"
 	"fleet/registry"
 	"fleet/registry/memory"
+	"fleet/systemd"
 	"fleet/systemd/systemdtest"
 	"fleet/unit"
 )
@@ -66,17 +68,22 @@ func (w *world) join() *machine {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	member := presence.New(registry.New(m.counts.Store(m.client), registry.Options{}), worker, presence.Options{
+	records := registry.New(m.counts.Store(m.client), registry.Options{})
+	server := api.New(records, api.Options{Applied: m.counts.Applied()})
+	member := presence.New(records, worker, presence.Options{
 		Machine:  cluster.Machine{ID: m.id, Session: cluster.Session{BootID: "boot"}, Address: fmt.Sprintf("10.0.0.%d", number)},
 		LeaseTTL: 10 * time.Second,
 		Memory:   forgetful{},
 		Events:   m.counts.Engine(),
 		Logger:   slog.New(slog.DiscardHandler),
 	})
-	m.counts.Watch(member.Ready, worker.Tally)
+	m.counts.Watch(metrics.Sources{
+		Ready: member.Ready, Session: member.Session, Units: worker.Tally, Backlog: worker.Backlog, API: server.Load,
+		Asked: func() systemd.Asked { return systemd.Asked{Calls: 1, MaxCalls: 2, Jobs: 3, MaxJobs: 4} },
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
-	for _, run := range []func(context.Context) error{connection.Run, worker.Run, member.Run} {
+	for _, run := range []func(context.Context) error{connection.Run, worker.Run, server.Run, member.Run} {
 		parts.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
 				w.t.Errorf("machine %s: %v", m.id, err)

@@ -212,6 +212,15 @@ func (p *Presence) Ready() error {
 	return nil
 }
 
+// Session tells when the machine's session began and when it was last renewed; zero times while there is none.
+func (p *Presence) Session() (since, renewed time.Time) {
+	m := p.member.Load()
+	if m == nil {
+		return time.Time{}, time.Time{}
+	}
+	return m.Since(), m.Renewed()
+}
+
 // pause waits, and tells whether ctx still lives.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"time"
+
+	"fleet/cluster"
+)
+
+// Applied is an update of the cluster that the cache shows.
+type Applied struct {
+	Revision int64
+	Reset    bool
+	Took     time.Duration // to take it in and to tell the streams; no reader is answered meanwhile
+}
+
+// Load is what a server holds at one moment.
+type Load struct {
+	Records  map[cluster.Kind]cluster.Size
+	Machines map[cluster.MachineState]int // that are known
+	Units    map[cluster.Phase]int        // by how far the last request for them has come
+
+	Streams int // that clients follow: events, histories and journals
+	Untold  int // changes of units and machines that event streams have not told yet, each stream counted for itself
+
+	Changes, MaxChanges       int // that are remembered for streams that resume
+	Happenings, MaxHappenings int // of the history
+}
+
+// Load is how much this server holds at present. It costs a look at each machine and each stream.
+func (s *Server) Load() Load {
+	now := Load{Machines: make(map[cluster.MachineState]int), Units: make(map[cluster.Phase]int)}
+	s.streams.mu.Lock()
+	for _, open := range s.streams.open {
+		now.Streams += open
+	}
+	s.streams.mu.Unlock()
+
+	c := s.cache
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	now.Records = c.snapshot.Sizes()
+	for _, id := range allMachines(c.presentMachines(), c.awayMachines()) {
+		state, _ := c.snapshot.State(id)
+		now.Machines[state]++
+	}
+	for phase, units := range c.phases {
+		now.Units[phase] = units
+	}
+	for l := range c.listeners {
+		now.Untold += l.untold()
+	}
+	now.Changes, now.MaxChanges = c.log.size, c.log.limit
+	now.Happenings, now.MaxHappenings = len(c.history.items), c.history.limit
+	return now
+}
+
+func (l *listener) untold() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.names) + len(l.ids)
+}
