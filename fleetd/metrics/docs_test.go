@@ -53,15 +53,7 @@ func TestDocsListWhatIsExposed(t *testing.T) {
 // exposed has the type and the labels of every metric that is ours, when each handler was asked once.
 func exposed(t *testing.T) map[string]string {
 	t.Helper()
-	m := metrics.New("2.0.0")
-	m.Watch(metrics.Sources{
-		Ready:   func() error { return nil },
-		Session: func() (since, renewed time.Time) { return since, renewed },
-		Units:   func() map[string]int { return nil },
-		Backlog: func() agent.Backlog { return agent.Backlog{} },
-		Asked:   func() systemd.Asked { return systemd.Asked{MaxCalls: 1, MaxJobs: 1} },
-		API:     api.New(nil, api.Options{}).Load,
-	})
+	m := watched()
 	h := m.Serve(http.NotFoundHandler())
 	for _, path := range []string{"/fleet/v1/units", "/fleet/v1/events", "/metrics"} {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
@@ -104,4 +96,18 @@ func parts(line string) (name string, labels []string) {
 	}
 	slices.Sort(labels)
 	return name, labels
+}
+
+// watched are metrics with sources of which nothing is to be seen.
+func watched() *metrics.Metrics {
+	m := metrics.New("2.0.0")
+	m.Watch(metrics.Sources{
+		Ready:   func() error { return nil },
+		Session: func() (since, renewed time.Time) { return since, renewed },
+		Units:   func() map[string]int { return nil },
+		Backlog: func() agent.Backlog { return agent.Backlog{} },
+		Asked:   func() systemd.Asked { return systemd.Asked{MaxCalls: 1, MaxJobs: 1} },
+		API:     api.New(nil, api.Options{}).Load,
+	})
+	return m
 }
