@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"functional/testbed":    {"api", "cluster", "unit"},
 	"functional/model":      {},
 	"functional/chaos":      {"functional/customer", "functional/record", "functional/testbed", "api", "cluster", "unit"},
+	"functional/costs":      {},
 	"functional/customer":   {"api", "cluster", "unit"},
 	"functional/record":     {"unit"},
 	"functional/simulation": {},

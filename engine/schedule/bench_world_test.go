@@ -43,7 +43,7 @@ const (
 
 // files are unit files of random needs, as large as they may be if each machine is to have that many units.
 // Rules gives the i-th of them more of [X-Fleet].
-func (s scale) files(b *testing.B, seed uint64, rules func(i int) string) []*unit.File {
+func (s scale) files(b testing.TB, seed uint64, rules func(i int) string) []*unit.File {
 	b.Helper()
 	chance := rand.New(rand.NewPCG(seed, uint64(s.each)))
 	share := func(of float64) int64 {
@@ -59,7 +59,7 @@ func (s scale) files(b *testing.B, seed uint64, rules func(i int) string) []*uni
 
 func noRules(int) string { return "" }
 
-func parsed(b *testing.B, text string) *unit.File {
+func parsed(b testing.TB, text string) *unit.File {
 	b.Helper()
 	f, err := unit.Parse([]byte(text))
 	if err != nil {
@@ -72,7 +72,7 @@ func parsed(b *testing.B, text string) *unit.File {
 }
 
 // snapshot is the store of a cluster in which all is well. Unit k is on machine k modulo their number.
-func (s scale) snapshot(b *testing.B) cluster.Update {
+func (s scale) snapshot(b testing.TB) cluster.Update {
 	b.Helper()
 	files := s.files(b, 1, noRules)
 	u := cluster.Update{Reset: true, Revision: 1}
@@ -140,14 +140,14 @@ func (a arrival) changes(revision int64) []cluster.Change {
 
 // leader is an engine without the store: it decides, and what it decides is as good as written.
 type leader struct {
-	b        *testing.B
+	b        testing.TB
 	s        *schedule.State
 	revision int64
 	took     time.Duration   // by the brain, since the last reset of this figure
 	steps    []schedule.Step // of the last decision
 }
 
-func elect(b *testing.B, snapshot cluster.Update) *leader {
+func elect(b testing.TB, snapshot cluster.Update) *leader {
 	b.Helper()
 	l := &leader{b: b, s: schedule.New(schedule.Options{}), revision: snapshot.Revision}
 	began := time.Now()

@@ -38,15 +38,29 @@ type world struct {
 	brain    schedule.Options                              // of every engine
 	mischief bool                                          // fleetd stops what it has started, for no reason
 	audit    func(m *machine, step string, name unit.Name) // is told what fleetd is about to stop; nil: nobody is
+
+	through func(registry.Store) registry.Store // what connections to the store go through; nil: nothing
 }
 
 func newWorld(t testing.TB, log *slog.Logger, dir string, machines int) *world {
-	w := &world{t: t, log: log, dir: dir, store: memory.New(), fencing: fencing{none: true}}
-	w.user = registry.New(w.store.Client(), registry.Options{})
+	return newMeteredWorld(t, log, dir, machines, nil)
+}
+
+// newMeteredWorld is one whose connections to the store go through something.
+func newMeteredWorld(t testing.TB, log *slog.Logger, dir string, machines int, through func(registry.Store) registry.Store) *world {
+	w := &world{t: t, log: log, dir: dir, store: memory.New(), fencing: fencing{none: true}, through: through}
+	w.user = registry.New(w.connection(w.store.Client()), registry.Options{})
 	for range machines {
 		w.add()
 	}
 	return w
+}
+
+func (w *world) connection(c *memory.Client) registry.Store {
+	if w.through == nil {
+		return c
+	}
+	return w.through(c)
 }
 
 // add has one more machine join.
@@ -242,7 +256,7 @@ func (m *machine) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.client = m.w.store.Client()
 	m.line.take(m.client)
-	records := registry.New(m.client, registry.Options{History: m.history, Now: m.clock.now})
+	records := registry.New(m.w.connection(m.client), registry.Options{History: m.history, Now: m.clock.now})
 	connection := m.host.Manager()
 	m.bus = connection
 	var member *presence.Presence
