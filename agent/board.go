@@ -19,11 +19,12 @@ type board struct {
 	reconcile.Input                                  // Now and Names are set by turn alone
 	cancel          map[unit.Name]context.CancelFunc // of the wait for a step in Busy
 
-	seen  chan struct{} // closed once the host has been looked at
-	fresh names         // units that the loop has to look at
-	again time.Time     // when the loop has to look at all units
-	taken int64         // revision of the orders that the views take into account
-	saved int64         // counts changes of Memory
+	seen    chan struct{} // closed once the host has been looked at
+	fresh   names         // units that the loop has to look at
+	again   time.Time     // when the loop has to look at all units
+	taken   int64         // revision of the orders that the views take into account
+	telling bool          // what steps under way have changed will be reported in a while
+	saved   int64         // counts changes of Memory
 
 	request request // what the reader has to read
 

@@ -34,7 +34,9 @@ func TestWhatABatchAsksOfSystemd(t *testing.T) {
 		if n := len(m.host.Running()); n != 100 {
 			t.Fatalf("%d of 100 run", n)
 		}
-		costs.Check(t, "reports about 100 units that come at once", float64(s.count()-reports))
+		if n := s.count() - reports; n > 2 { // those that are up when the first is may go with it, or come 50 ms later
+			t.Errorf("%d reports about 100 units", n)
+		}
 		reloads("reloads of systemd for 100 units that are restarted", func(units map[unit.Name]cluster.Order) {
 			for name, o := range units {
 				o.Generation, o.Restart = 6, 6

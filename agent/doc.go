@@ -45,7 +45,8 @@
 // fetched in parallel, those with the same content once, and put in place in
 // batches with one reload each. Jobs have no bound: waiting for one costs a
 // goroutine. The report is composed from views that are kept up to date; it is
-// written at once when it differs, then with at least 50 ms between two.
+// written at once when it differs, then with at least 50 ms between two. What only steps under way have changed
+// waits for them to end, for 100 ms at most, so that a start or stop takes one report.
 // Failures are logged when they begin, change and end, not at each attempt.
 //
 // # What it does not promise

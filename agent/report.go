@@ -21,27 +21,61 @@ const (
 	minError = 64   // bytes that are left of it however many there are
 )
 
-// show brings the views of some units up to date. The caller holds the board's lock.
+// show brings the views of some units up to date, and has what is new reported. What a step will change again is
+// waited for a while: most starts and stops are reported once. The caller holds the board's lock.
 func (a *Agent) show(ctx context.Context, some []unit.Name) {
 	b := &a.board
-	changed := false
+	settled, passing := false, false // what is new
 	for _, name := range some {
 		complete := a.excerpt(ctx, name)
-		if view, shown := b.views[name]; complete || !shown || b.obsolete(name, view) {
-			changed = b.show(name) || changed
+		if view, shown := b.views[name]; !complete && shown && !b.obsolete(name, view) || !b.show(name) {
+			continue
+		}
+		if _, busy := b.Busy[name]; busy {
+			passing = true
+		} else {
+			settled = true
 		}
 	}
-	if b.Obeys() && b.taken != b.Orders.Revision {
-		b.taken = b.Orders.Revision
-		changed = true
+	if b.take() {
+		passing = true
 	}
-	if !b.Obeys() && b.taken != 0 {
-		b.taken = 0
-		changed = true
-	}
-	if changed {
+	switch {
+	case settled, passing && len(b.Busy) == 0 && !b.unread():
 		a.tell.ring()
+	case passing && !b.telling:
+		b.telling = true
+		time.AfterFunc(reportSteps, func() {
+			b.Lock()
+			b.telling = false
+			b.Unlock()
+			a.tell.ring()
+		})
 	}
+}
+
+// unread tells whether the state of a unit that is ordered has not been read yet.
+func (b *board) unread() bool {
+	if !b.Obeys() {
+		return false
+	}
+	for name := range b.Orders.Units {
+		if _, read := b.States[name]; !read {
+			return true
+		}
+	}
+	return false
+}
+
+// take notes which orders the views take into account, and tells whether they are others than before.
+func (b *board) take() bool {
+	now := int64(0)
+	if b.Obeys() {
+		now = b.Orders.Revision
+	}
+	before := b.taken
+	b.taken = now
+	return now != before
 }
 
 // obsolete tells whether a view is about an order that the unit has no longer. Its error must not be reported

@@ -15,6 +15,8 @@ import (
 const (
 	// reportPause is the least time between two reports.
 	reportPause = 50 * time.Millisecond
+	// reportSteps is how long a report waits for steps under way that nothing else is new about.
+	reportSteps = 100 * time.Millisecond
 	// reportRetry is the longest pause before a report that failed is tried again.
 	reportRetry = 5 * time.Second
 )
