@@ -110,9 +110,12 @@ func decodeSettings(p Pair) (*cluster.Settings, error) {
 }
 
 func decodeOrders(id cluster.MachineID, p Pair) (*cluster.Orders, error) {
-	var r ordersRecord
-	if err := decode(p.Value, &r, &r.Format); err != nil {
-		return nil, err
+	r := scanOrders(p)
+	if r == nil {
+		r = new(ordersRecord)
+		if err := decode(p.Value, r, &r.Format); err != nil {
+			return nil, err
+		}
 	}
 	if r.Session.IsZero() {
 		return nil, errors.New("they are addressed to no session")
@@ -156,9 +159,12 @@ func checkOrder(name unit.Name, o orderRecord) error {
 }
 
 func decodeReport(id cluster.MachineID, p Pair) (*cluster.Report, error) {
-	var r reportRecord
-	if err := decode(p.Value, &r, &r.Format); err != nil {
-		return nil, err
+	r := scanReport(p)
+	if r == nil {
+		r = new(reportRecord)
+		if err := decode(p.Value, r, &r.Format); err != nil {
+			return nil, err
+		}
 	}
 	if r.Session.IsZero() {
 		return nil, errors.New("it is of no session")
@@ -196,23 +202,24 @@ func later(value []byte) bool {
 	return json.Unmarshal(value, &head) == nil && head.Format > format
 }
 
-// decode looks at the format first: the other fields of a later one may mean anything.
+// decode reads a record of which got is the format. What is wrong with the other fields of a later format does not
+// count: they may mean anything.
 func decode(value []byte, record any, got *int) error {
-	var head struct {
-		Format int `json:"v"`
-	}
-	if err := json.Unmarshal(value, &head); err != nil {
-		return err
+	err := json.Unmarshal(value, record)
+	if err != nil {
+		var head struct {
+			Format int `json:"v"`
+		}
+		if json.Unmarshal(value, &head) != nil {
+			return err
+		}
+		*got = head.Format
 	}
 	switch {
-	case head.Format == 0:
+	case *got == 0:
 		return errors.New("it has no format version")
-	case head.Format < 0 || head.Format > format:
-		return fmt.Errorf("it has format %d, this fleet knows %d", head.Format, format)
+	case *got < 0 || *got > format:
+		return fmt.Errorf("it has format %d, this fleet knows %d", *got, format)
 	}
-	if err := json.Unmarshal(value, record); err != nil {
-		return err
-	}
-	*got = head.Format
-	return nil
+	return err
 }

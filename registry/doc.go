@@ -28,7 +28,8 @@
 //
 // # Encoding
 //
-// JSON objects with a version of the format ("v"). Times are RFC 3339 with
+// JSON objects with a version of the format ("v"). Orders and reports, which are most of what is read, have a reader and a
+// writer of their own (scan.go, append.go), which make of them what encoding/json does. Times are RFC 3339 with
 // nanoseconds. A record of a later version, or one that is not what it should
 // be, is reported as cluster.Corrupted and harms no other; a machine writes its
 // own anew. Fields that this

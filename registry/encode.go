@@ -177,37 +177,3 @@ func encodeMachine(m cluster.Machine) ([]byte, error) {
 		Leaving:   m.Leaving,
 	})
 }
-
-func encodeOrders(o cluster.Orders) ([]byte, error) {
-	units := make(map[unit.Name]orderRecord, len(o.Units))
-	for name, order := range o.Units {
-		units[name] = orderRecord(order)
-	}
-	left := make(map[unit.Name]leftRecord, len(o.Left))
-	for name, l := range o.Left {
-		left[name] = leftRecord(l)
-	}
-	return json.Marshal(ordersRecord{Format: format, Session: o.Session, Lease: o.Lease, Units: units, Left: left})
-}
-
-func encodeReport(r cluster.Report) ([]byte, error) {
-	units := make(map[unit.Name]unitReportRecord, len(r.Units))
-	for name, u := range r.Units {
-		units[name] = unitReportRecord{
-			State:      u.State,
-			Content:    u.Content,
-			Generation: u.Generation,
-			Tried:      u.Tried,
-			JobResult:  u.Job,
-			Error:      u.Error,
-			Log:        u.Log,
-		}
-	}
-	return json.Marshal(reportRecord{
-		Format:  format,
-		Session: r.Session,
-		Orders:  r.Orders,
-		Units:   units,
-		At:      r.At,
-	})
-}
