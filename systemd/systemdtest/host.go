@@ -19,6 +19,7 @@ type Host struct {
 		units    map[unit.Name]*process
 		host     map[unit.Name]string // units of the host itself, by path
 		programs programs
+		installs int    // of programs
 		fence    *fence // nil if none is installed
 		managers map[*Manager]struct{}
 		enabled  map[unit.Name]bool

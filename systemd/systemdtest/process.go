@@ -1,6 +1,7 @@
 package systemdtest
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -20,6 +21,8 @@ type process struct {
 	held    func() // what happens next, but only when somebody says so
 	logs    []string
 	content unit.ContentID // what was read last
+	raw     []byte         // likewise
+	known   int            // how many programs had been installed then
 	frozen  bool           // its processes are
 }
 
@@ -35,6 +38,10 @@ func newProcess(h *Host, n unit.Name) *process {
 
 // read takes in the unit's file, as a reload of systemd does. What runs goes on.
 func (p *process) read(raw []byte) {
+	if p.content != "" && bytes.Equal(p.raw, raw) && p.known == p.host.mu.installs && p.does.loadErr == "" {
+		return // it would find what it has found
+	}
+	p.raw, p.known = raw, p.host.mu.installs
 	p.does = p.host.mu.programs.behaviourOf(p.name, raw)
 	p.content = unit.IDOf(raw)
 	p.state.Load = "loaded"

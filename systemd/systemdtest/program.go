@@ -27,6 +27,7 @@ func (h *Host) Install(path string, p Program) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.mu.programs[path] = p
+	h.mu.installs++
 }
 
 // Release lets the start or the stop of a unit come to its end, which would take for ever otherwise. If a
