@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -32,7 +33,7 @@ type store struct {
 }
 
 func newStore() *store {
-	s := &store{updates: make(chan cluster.Update, 1000), orders: map[cluster.MachineID]cluster.Orders{}}
+	s := &store{updates: make(chan cluster.Update, 2000), orders: map[cluster.MachineID]cluster.Orders{}}
 	s.updates <- cluster.Update{Reset: true}
 	return s
 }
@@ -158,6 +159,34 @@ func TestGathersWhileItWrites(t *testing.T) {
 		defer s.mu.Unlock()
 		if n := len(s.orders["m1"].Units); n != 5 || s.commits > 3 {
 			t.Errorf("%d units ordered with %d writes: %v", n, s.commits, slices.Sorted(maps.Keys(s.orders["m1"].Units)))
+		}
+	})
+}
+
+// Units come one after the other, to a machine of which the orders are long: these are not written for each of them.
+func TestLongOrdersAreNotWrittenForEveryUnit(t *testing.T) {
+	const first, more = 1000, 500
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.machine("m1")
+		for i := range first {
+			s.unit(t, unit.Name(fmt.Sprintf("a%d.service", i)))
+			if i%100 == 0 {
+				synctest.Wait()
+			}
+		}
+		go func() { _ = Run(t.Context(), s, Options{Logger: slog.New(slog.DiscardHandler)}) }()
+		time.Sleep(time.Second)
+		before := s.commits
+		for i := range more {
+			s.unit(t, unit.Name(fmt.Sprintf("b%d.service", i)))
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if n, writes := len(s.orders["m1"].Units), s.commits-before; n != first+more || writes > 60 {
+			t.Errorf("%d units ordered, with %d writes for %d of them in half a second", n, writes, more)
 		}
 	})
 }
