@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"fleet/agent/reconcile"

@@ -26,7 +26,16 @@ const (
 
 // readBody reads a body of limited size; what names it in the error.
 func (s *Server) readBody(r *http.Request, limit byteLimit, what string) ([]byte, error) {
+	held, _ := r.Context().Value(loadKey{}).(*load)
+	expected := int64(limit.bytes) + 1
+	if r.ContentLength >= 0 {
+		expected = min(expected, r.ContentLength)
+	}
+	if err := held.take(r.Context(), expected); err != nil {
+		return nil, s.errNotBegun()
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit.bytes)+1))
+	defer func() { held.keep(int64(len(body))) }()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, &Error{
 			http.StatusRequestTimeout,

@@ -69,6 +69,11 @@ func (s *Server) carryOut(ctx context.Context, a ask) (outcome, error) {
 		if e != nil && e.Unit.Desired != cluster.Inactive && a.name.IsTemplate() {
 			return nil, badRequest("cannot activate template %q", a.name)
 		}
+		if current == nil && e != nil {
+			if err := s.refuseForSpace(); err != nil {
+				return nil, err
+			}
+		}
 		asked, out = e, outcome{created: current == nil, changed: true}
 		return e, nil
 	}
@@ -93,6 +98,21 @@ func (s *Server) carryOut(ctx context.Context, a ask) (outcome, error) {
 		"desired", u.Desired, "generation", u.Generation, "rev", u.Revision)
 	out.unit = u
 	return out, nil
+}
+
+// refuseForSpace keeps new units out of a store that is nearly full, so that there is room for everything else.
+func (s *Server) refuseForSpace() error {
+	var alarms []Alarm
+	s.cache.read(func(v view) { alarms = v.alarms() })
+	for _, a := range alarms {
+		if a.Name == cluster.StoreFull && !a.Acknowledged && a.Error == "" {
+			return &Error{
+				http.StatusInsufficientStorage,
+				fmt.Sprintf("alarm %s stands: %s. If there is no other way, acknowledge the alarm", a.Name, a.Message),
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Server) awaitRevision(ctx context.Context, revision int64) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -24,7 +25,8 @@ import (
 //
 // Every method gives one request ClientOptions.Timeout, or less if its context ends before; streams last until their
 // context ends. Errors are told apart with errors.Is (ErrNotFound, ErrConflict, ErrUnavailable, ErrStreamEnded and
-// context.DeadlineExceeded); what a server says is an *Error besides. A request is sent once: after an error that is no *Error it is
+// context.DeadlineExceeded); what a server says is an *Error besides. A request is sent once, unless the server has too much to do and
+// says when to try again (429), which is done within that time: after an error that is no *Error it is
 // unknown whether it was carried out, and it may be repeated.
 //
 // A server of fleet 1 is understood by Units, Unit, States, Machines, SetDesired, Destroy and Version; of fields that it does not know it
@@ -231,10 +233,43 @@ type answer struct {
 	body   []byte
 }
 
-// do carries out one request and reads the whole answer. The error is an *Error if the answer is one.
+// do carries out one request and reads the whole answer. The error is an *Error if the answer is one. A request that
+// the server has too much to do for is sent again when that has said, for as long as there is time.
 func (c *Client) do(ctx context.Context, r request) (answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, noAnswer(c.o.Timeout))
 	defer cancel()
+	for {
+		a, err := c.try(ctx, r)
+		pause, later := a.later()
+		if !later || r.upload != nil || !sleep(ctx, pause+rand.N(pause)) { // not all at once
+			return a, err
+		}
+	}
+}
+
+// sleep tells whether there was time for that.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
+		return false
+	}
+	select {
+	case <-time.After(pause):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// later tells whether a server has refused a request because it has too much to do, and after which time it is to be sent again.
+func (a answer) later() (after time.Duration, yes bool) {
+	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+	if a.code != http.StatusTooManyRequests || err != nil || seconds < 1 {
+		return 0, false
+	}
+	return time.Duration(seconds) * time.Second, true
+}
+
+func (c *Client) try(ctx context.Context, r request) (answer, error) {
 	resp, err := c.send(ctx, r)
 	if err != nil {
 		return answer{}, err

@@ -62,6 +62,12 @@
 // slower goes on behind the last item that he has, at the newest revision. Lists are made some hundred items at a time,
 // so that updates need not wait for them.
 //
+// # Bounds
+//
+// Requests that change something wait for the store, in the order in which they came, for as long as they may take; the store
+// is asked for so many at a time, and as many as Limits.Writes are let in (pressure.go). Everything that is kept for others has a bound:
+// Load tells how full each is.
+//
 // # What it does not do
 //
 // Listeners, TLS and the timeouts of connections are the caller's; Limits are what one request and one client may

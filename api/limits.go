@@ -17,6 +17,7 @@ type Limits struct {
 	Body    int           // api_max_body: bytes of a body; of one about many units manyUnits times as many. 0: 2 MiB
 	Header  int           // api_max_header: bytes of the request line and the header. 0: 64 KiB
 	Streams int           // api_max_streams: streams that one client may have open. 0: 500
+	Writes  int           // api_max_writes: requests that change something under way at a time, of all clients. 0: 1000
 	Request time.Duration // api_request_timeout: how long a request may take that is no stream. 0: a minute
 }
 
@@ -32,6 +33,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Streams <= 0 {
 		l.Streams = 500
+	}
+	if l.Writes <= 0 {
+		l.Writes = 1000
 	}
 	if l.Request <= 0 {
 		l.Request = time.Minute
@@ -98,6 +102,9 @@ func (s *Server) limited(r *http.Request, handle func(*http.Request) error) erro
 	timer := time.AfterFunc(s.o.Limits.Request, func() { cancel(errOverdue) })
 	defer timer.Stop()
 	ctx = context.WithValue(ctx, timerKey{}, timer)
+	held := &load{pressure: s.pressure}
+	defer held.keep(0)
+	ctx = context.WithValue(ctx, loadKey{}, held)
 	return s.overdue(ctx, handle(r.WithContext(ctx)))
 }
 

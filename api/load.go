@@ -24,6 +24,17 @@ type Load struct {
 
 	Changes, MaxChanges       int // that are remembered for streams that resume
 	Happenings, MaxHappenings int // of the history
+
+	Writes, MaxWrites int   // requests that change something, under way or waiting
+	Storing           int   // changes that the store is asked for,
+	MaxStoring        int   // and how many at most
+	Bodies, MaxBodies int64 // bytes of bodies
+
+	Lists    int // revisions that lists are being read at,
+	ListRows int // lines of lists in an order of their own,
+	Past     int // and former states of units for those
+	Files    int // unit files as v1 shows them
+	Peers    int // clients of other machines' fleetds
 }
 
 // Load is how much this server holds at present. It costs a look at each machine and each stream.
@@ -34,6 +45,10 @@ func (s *Server) Load() Load {
 		now.Streams += open
 	}
 	s.streams.mu.Unlock()
+
+	p := s.pressure
+	now.Writes, now.MaxWrites, now.Storing, now.MaxStoring = int(p.writes.Load()), s.o.Limits.Writes, int(p.storing.Load()), storeWrites
+	now.Bodies, now.MaxBodies, now.Peers = p.held.Load(), p.most, s.peers.size()
 
 	c := s.cache
 	c.mu.RLock()
@@ -49,6 +64,8 @@ func (s *Server) Load() Load {
 	for l := range c.listeners {
 		now.Untold += l.untold()
 	}
+	now.Lists, now.Past, now.ListRows = c.pasts.size()
+	now.Files = c.files.size()
 	now.Changes, now.MaxChanges = c.log.size, c.log.limit
 	now.Happenings, now.MaxHappenings = len(c.history.items), c.history.limit
 	return now

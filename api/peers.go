@@ -29,6 +29,9 @@ const (
 	peerConnect = 5 * time.Second
 	peerAnswer  = 10 * time.Second
 
+	// maxPeers is how many clients are kept, which have no connections while nobody asks. What is under way goes on without.
+	maxPeers = 1 << 14
+
 	// forwardedHeader marks a request that another fleetd makes, and names its machine. It is answered from this machine
 	// or not at all: no request goes through more than two fleetds.
 	forwardedHeader = "Fleet-Forwarded"
@@ -49,6 +52,12 @@ func (p *peers) get(endpoint string, o ClientOptions) (*Client, error) {
 	c, err := Dial(endpoint, o)
 	if err != nil {
 		return nil, err
+	}
+	if len(p.clients) >= maxPeers { // of machines that are gone, or were elsewhere
+		for _, c := range p.clients {
+			c.Close()
+		}
+		clear(p.clients)
 	}
 	if p.clients == nil {
 		p.clients = make(map[string]*Client)

@@ -55,7 +55,7 @@ func answerFor(err error) *Error {
 		code = http.StatusConflict
 	case errors.Is(err, cluster.ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, cluster.ErrFull):
+	case errors.Is(err, cluster.ErrNoSpace):
 		code = http.StatusInsufficientStorage
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		code = http.StatusServiceUnavailable

@@ -57,7 +57,7 @@ type Options struct {
 
 // Server answers the API's requests from a cache of the cluster.
 type Server struct {
-	store     Store
+	store     Store // as many of its changes at a time as are good for it
 	o         Options
 	cache     *cache
 	life      uint64 // a number of its own for every server
@@ -67,6 +67,7 @@ type Server struct {
 	openapi   []byte
 	peers     peers
 	streams   streams
+	pressure  *pressure
 	lingering lingering
 	advising  chan struct{} // holds one element while the advisor works
 	keeping   chan struct{} // holds one element while the store itself is changed
@@ -94,9 +95,9 @@ func New(store Store, o Options) *Server {
 	}
 	ended := make(chan struct{})
 	s := &Server{
-		store:     store,
 		o:         o,
 		cache:     newCache(),
+		pressure:  newPressure(o.Limits),
 		life:      rand.Uint64(),
 		discovery: compact(discoverySource),
 		openapi:   compact(openapiSource),
@@ -108,6 +109,7 @@ func New(store Store, o Options) *Server {
 		ended: ended,
 		end:   sync.OnceFunc(func() { close(ended) }),
 	}
+	s.store = slowed{store, s}
 	s.table = s.routes()
 	return s
 }

@@ -116,7 +116,7 @@ func TestErrorsOfTheStoreSayWhatWasBeingDone(t *testing.T) {
 	}{
 		{fmt.Errorf("write: %w", cluster.ErrConflict), 409},
 		{fmt.Errorf("write: %w", cluster.ErrUnavailable), 503},
-		{fmt.Errorf("write: %w", cluster.ErrFull), 507},
+		{fmt.Errorf("write: %w", cluster.ErrNoSpace), 507},
 		{errors.New("disk on fire"), 500},
 	} {
 		f := newFixture(t, api.Options{})

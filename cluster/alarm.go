@@ -9,6 +9,17 @@ type AlarmName string
 // machines wait for these to return, or for an operator to acknowledge the alarm.
 const MassLoss AlarmName = "mass-loss"
 
+// The store comes near the size at which it refuses to grow. At most one of the two stands.
+const (
+	// StoreFilling: there is still room for everything.
+	StoreFilling AlarmName = "store-filling"
+	// StoreFull: what is left is kept for what goes on. While it stands and is not acknowledged no new units are taken in.
+	StoreFull AlarmName = "store-full"
+)
+
+// AlarmNames lists all that there are.
+func AlarmNames() []AlarmName { return []AlarmName{MassLoss, StoreFilling, StoreFull} }
+
 // Alarm is something that the engine needs people for. The engine writes it and removes it.
 type Alarm struct {
 	Name     AlarmName

@@ -19,8 +19,8 @@ var (
 	ErrConflict = errors.New("changed by somebody else meanwhile")
 	// ErrUnavailable: the store did not answer in time. Whether a write took place is unknown.
 	ErrUnavailable = errors.New("the store does not answer")
-	// ErrFull: the store takes nothing more until somebody makes room; nothing was written.
-	ErrFull = errors.New("etcd is full: its database has reached its quota, and nothing can be written until there is room and its alarm NOSPACE is disarmed")
+	// ErrNoSpace: the store is full; nothing was written.
+	ErrNoSpace = errors.New("etcd is full: its database has reached its quota, and takes nothing until there is room (alarm NOSPACE)")
 	// ErrDeposed: another engine leads, or none; nothing was written.
 	ErrDeposed = errors.New("no longer the leader")
 	// ErrSessionLost: the session's lease has ended.

@@ -169,11 +169,11 @@ func TestAStoreThatIsFullSaysSo(t *testing.T) {
 		}
 	}
 	for doing, err := range map[string]error{"a write": err, "another one": put()} {
-		if !errors.Is(err, cluster.ErrFull) || errors.Is(err, cluster.ErrUnavailable) {
+		if !errors.Is(err, cluster.ErrNoSpace) || errors.Is(err, cluster.ErrUnavailable) {
 			t.Errorf("%s: %v", doing, err)
 		}
 	}
-	if _, err := store.Grant(ctx, time.Minute); !errors.Is(err, cluster.ErrFull) {
+	if _, err := store.Grant(ctx, time.Minute); !errors.Is(err, cluster.ErrNoSpace) {
 		t.Errorf("a lease is granted: %v", err)
 	}
 	if err := store.KeepAlive(ctx, lease); err != nil {

@@ -187,7 +187,7 @@ func (c *Client) explain(asked, limited context.Context, doing string, err error
 	case errors.Is(err, errLeaseNotFound):
 		return fmt.Errorf("%s: %w", doing, registry.ErrLeaseNotFound)
 	case errors.Is(err, errNoSpace):
-		return fmt.Errorf("%s: %w", doing, cluster.ErrFull)
+		return fmt.Errorf("%s: %w", doing, cluster.ErrNoSpace)
 	case transient(err):
 		return fmt.Errorf("%s: %w: %w", doing, cluster.ErrUnavailable, err)
 	}
