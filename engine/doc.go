@@ -12,7 +12,16 @@
 // # What is written
 //
 // Orders, pending reasons, absences of machines, alarms, and the removal of unit files that nothing refers to and of
-// machines that are to be forgotten. While the cluster is as it should be an engine writes nothing: it has no timer.
+// machines that are to be forgotten. While the cluster is as it should be an engine writes nothing, and decides nothing.
+//
+// # Room in the store
+//
+// Every minute an engine asks how full the store is (Options.Space), a read; the brain raises alarms from that. What a full store refuses
+// was not written, so the term goes on, and tries that again every 5 s until there is room.
+//
+// # Bounds
+//
+// No more than MailboxLimit updates wait while a decision is being written. Then the watch is held up, and further ones stay in the store.
 //
 // # Losses
 //

@@ -38,6 +38,10 @@ type Options struct {
 	// returned itself, or heard from the store again. It is asked at every round. Nil, or a time that has passed: they do not wait.
 	Patience func() time.Time
 
+	// Space tells how full the store is. It is asked every minute, and every 5 s while more than half of what there may be is
+	// taken. Nil: it is of no interest.
+	Space func(ctx context.Context) (cluster.Space, error)
+
 	Events Events
 }
 
@@ -56,12 +60,15 @@ func Run(ctx context.Context, t Term, o Options) error {
 	defer o.Events.queued(0)
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() error {
-		if err := t.Follow(bothCtx, news.put); err != nil {
+		if err := t.Follow(bothCtx, func(u cluster.Update) error { return news.put(bothCtx, u) }); err != nil {
 			return fmt.Errorf("follow the store: %w", err)
 		}
 		return errors.New("follow the store: it ended by itself")
 	})
 	both.Go(func() error { return lead(bothCtx, t, news, o) })
+	if o.Space != nil {
+		both.Go(func() error { return watchSpace(bothCtx, news, o) })
+	}
 	err := both.Wait()
 	if ctx.Err() != nil {
 		return nil
@@ -88,17 +95,21 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 			return err
 		}
 		round, began := Round{}, o.Now()
-		for _, update := range news.take() {
+		updates, space := news.take()
+		for _, update := range updates {
 			brain.Apply(update)
 			round.Orphaned += placed.take(update)
+		}
+		if space != nil {
+			brain.Space(*space)
 		}
 		steps := decide(ctx, t, brain, o)
 		round.Brain = o.Now().Sub(began)
 		entries = size(steps)
+		standing.tell(brain.Alarms())
 		err := write(ctx, t, brain, steps, &round, o.Logger)
 		round.Took = o.Now().Sub(began)
 		o.Events.decided(round)
-		standing.tell(brain.Alarms())
 		without.tell(brain.Homeless())
 		if err != nil {
 			return err
@@ -149,7 +160,7 @@ func size(steps []schedule.Step) int {
 // write commits the steps of one decision, one after the other.
 func write(ctx context.Context, t Term, brain *schedule.State, steps []schedule.Step, round *Round, logger *slog.Logger) error {
 	for i, step := range steps {
-		revision, err := t.Commit(ctx, step.Decision)
+		revision, err := commit(ctx, t, step, logger)
 		if err != nil {
 			for _, lost := range steps[i:] {
 				round.Failed.count(lost)

@@ -19,8 +19,10 @@ type Events struct {
 	// Homeless tells how many units have no machine for a reason, one of schedule.Reasons, whenever that is
 	// another number. When a term ends there are none as far as its engine knows.
 	Homeless func(reason string, units int)
-	// Queued tells how many updates of the store wait for the next round.
+	// Queued tells how many updates of the store wait for the next round, at most MailboxLimit, and Space how full the
+	// store is. Other goroutines call them.
 	Queued func(updates int)
+	Space  func(cluster.Space)
 }
 
 // Round is one look of the brain at all that is new, and the writing of what it decided.
@@ -76,6 +78,12 @@ func (e Events) queued(updates int) {
 func (e Events) alarm(name cluster.AlarmName, stands bool) {
 	if e.Alarm != nil {
 		e.Alarm(name, stands)
+	}
+}
+
+func (e Events) space(is cluster.Space) {
+	if e.Space != nil {
+		e.Space(is)
 	}
 }
 

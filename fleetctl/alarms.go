@@ -73,6 +73,11 @@ raised later.
              more likely that something else is wrong, such as the network. Units of these machines are not started
              elsewhere until enough of the machines are back, or the alarm is acknowledged.
 
+  store-filling  etcd has taken 80 % of the size at which it refuses to grow. Nothing is held back yet.
+
+  store-full     etcd has taken 95 % of it. New units are refused, and everything else goes on, until there is room again or
+                 the alarm is acknowledged. See docs/store.md.
+
 Without an alarm the list is empty, and the exit code is 0 in either case. To acknowledge one that does not stand is
 exit code 3.`,
 		Example: `  fleetctl alarms

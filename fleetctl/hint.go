@@ -78,7 +78,7 @@ func hint(err error) string {
 		case answer.Code == http.StatusServiceUnavailable:
 			return "fleetd is running there but has no connection to etcd; its log says why (journalctl -u fleetd)"
 		case answer.Code == http.StatusInsufficientStorage:
-			return "units run on; docs/store.md says how to make room (A store that is full), and fleetctl store status which member complains"
+			return "units run on; docs/store.md says how to make room (When there is little room), and fleetctl store status which member complains"
 		case answer.Code == http.StatusPreconditionFailed:
 			return "somebody else changed the unit meanwhile; look at it and try again"
 		}

@@ -189,6 +189,8 @@ func TestLimitsHaveLimits(t *testing.T) {
 		"--api-max-header=1M":          "api_max_header = 1M (--api-max-header): expect 16K to 512K",
 		"--api-max-header=8K":          "expect 16K to 512K", // fleetctl asks for 200 units at a time
 		"--api-max-streams=0":          "api_max_streams = 0 (--api-max-streams): expect at least 1",
+		"--api-max-writes=0":           "api_max_writes = 0 (--api-max-writes): expect at least 1",
+		"--etcd-quota=1M":              "etcd_quota = 1M (--etcd-quota): expect 64M to 8G",
 		"--api-request-timeout=100ms":  "api_request_timeout = 100ms (--api-request-timeout): expect 1s to 1h",
 		"--api-request-timeout=always": "--api-request-timeout: expect a duration",
 	} {
@@ -196,8 +198,8 @@ func TestLimitsHaveLimits(t *testing.T) {
 			t.Errorf("%s: %v, want %q", given, err, says)
 		}
 	}
-	inv, err := parse([]string{"--api-max-body=4M", "--api-max-header=32K", "--api-max-streams=7", "--api-request-timeout=90", "--config=/dev/null"}, nil, true)
-	want := api.Limits{Body: 4 << 20, Header: 32 << 10, Streams: 7, Request: 90 * time.Second}
+	inv, err := parse([]string{"--api-max-body=4M", "--api-max-header=32K", "--api-max-streams=7", "--api-max-writes=20", "--api-request-timeout=90", "--config=/dev/null"}, nil, true)
+	want := api.Limits{Body: 4 << 20, Header: 32 << 10, Streams: 7, Writes: 20, Request: 90 * time.Second}
 	if err != nil || inv.settings.apiLimits() != want {
 		t.Errorf("%+v, %v", inv.settings.apiLimits(), err)
 	}

@@ -79,6 +79,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		DisableEngine: s.DisableEngine,
 		Brain:         s.brain(),
 		Events:        counts.Engine(),
+		Space:         keeper.Space,
 		Memory:        session,
 		Settings:      leaves.Follow,
 		Status:        func(words string) { notify(log, "STATUS="+words) },
@@ -125,6 +126,7 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 			}
 			g.Go(func() error { return session.keep(ctx, records.History, log) })
 			g.Go(func() error { return keeper.mark(ctx) })
+			g.Go(func() error { return keeper.tidy(ctx) })
 			g.Go(func() error { return keepEndpoints(ctx, session, reach, keeper.reachable, log) })
 			g.Go(func() error { return serve(ctx, listeners, counts.Serve(server.Handler()), s.APIRequestTimeout, log) })
 			g.Go(func() error { return feedWatchdog(ctx, log, aliveProbe(server.Handler())) })

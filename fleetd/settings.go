@@ -13,6 +13,7 @@ import (
 
 	"fleet/api"
 	"fleet/fleetd/capacity"
+	"fleet/registry/embedded"
 	"fleet/unit"
 )
 
@@ -38,6 +39,7 @@ type Settings struct {
 	EtcdListenClientURLs    []string
 	EtcdInitialCluster      string
 	EtcdInitialClusterToken string
+	EtcdQuota               int64 // bytes
 
 	MachineIDFile string
 	PublicIP      string
@@ -81,6 +83,7 @@ type Settings struct {
 	APIMaxBody        int64
 	APIMaxHeader      int64
 	APIMaxStreams     int
+	APIMaxWrites      int
 	APIRequestTimeout time.Duration
 
 	given map[string]given // what was set, by key
@@ -114,6 +117,7 @@ func Defaults(root bool, env func(string) string) Settings {
 		EtcdListenPeerURLs:      []string{"http://127.0.0.1:2380"},
 		EtcdListenClientURLs:    []string{"http://127.0.0.1:2379"},
 		EtcdInitialClusterToken: "fleet",
+		EtcdQuota:               embedded.DefaultQuota,
 		MachineIDFile:           "/etc/machine-id",
 		Metadata:                map[string]string{},
 		AgentTTL:                10 * time.Second,
@@ -129,6 +133,7 @@ func Defaults(root bool, env func(string) string) Settings {
 		APIMaxBody:              2 << 20,
 		APIMaxHeader:            64 << 10,
 		APIMaxStreams:           500,
+		APIMaxWrites:            1000,
 		APIRequestTimeout:       time.Minute,
 	}
 	if !root {
@@ -226,6 +231,12 @@ func (s Settings) validateLimits() error {
 	if s.APIMaxStreams < 1 {
 		bad("api_max_streams", "at least 1")
 	}
+	if s.APIMaxWrites < 1 {
+		bad("api_max_writes", "at least 1")
+	}
+	if s.EtcdQuota < 64<<20 || s.EtcdQuota > 8<<30 {
+		bad("etcd_quota", "64M to 8G")
+	}
 	if s.APIRequestTimeout < time.Second || s.APIRequestTimeout > time.Hour {
 		bad("api_request_timeout", "1s to 1h")
 	}
@@ -234,6 +245,6 @@ func (s Settings) validateLimits() error {
 
 func (s Settings) apiLimits() api.Limits {
 	return api.Limits{
-		Body: int(s.APIMaxBody), Header: int(s.APIMaxHeader), Streams: s.APIMaxStreams, Request: s.APIRequestTimeout,
+		Body: int(s.APIMaxBody), Header: int(s.APIMaxHeader), Streams: s.APIMaxStreams, Writes: s.APIMaxWrites, Request: s.APIRequestTimeout,
 	}
 }

@@ -41,6 +41,7 @@ func newKeeper(s Settings, address string, client *etcd.Client, log *slog.Logger
 		AdvertiseClientURLs: advertisedClients(s.EtcdListenClientURLs, address),
 		InitialCluster:      s.EtcdInitialCluster,
 		InitialClusterToken: s.EtcdInitialClusterToken,
+		Quota:               s.EtcdQuota,
 		CAFile:              s.EtcdCAFile,
 		CertFile:            s.EtcdCertFile,
 		KeyFile:             s.EtcdKeyFile,

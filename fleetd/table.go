@@ -42,6 +42,7 @@ func table() []setting {
 		{"etcd_listen_client_urls", "URL,…", "embedded member: URLs for clients", list(func(s *Settings) *[]string { return &s.EtcdListenClientURLs })},
 		{"etcd_initial_cluster", "NAME=URL,…", "embedded member: NAME=PEER-URL of every member, separated by commas", text(func(s *Settings) *string { return &s.EtcdInitialCluster })},
 		{"etcd_initial_cluster_token", "WORD", "embedded member: a word that keeps clusters apart", text(func(s *Settings) *string { return &s.EtcdInitialClusterToken })},
+		{"etcd_quota", "SIZE", "embedded member: how large its database may become before it refuses to grow; the same for all members", byteSize(func(s *Settings) *int64 { return &s.EtcdQuota })},
 
 		{"machine_id_file", "FILE", "file with this machine's id", text(func(s *Settings) *string { return &s.MachineIDFile })},
 		{"public_ip", "ADDRESS", "address that this machine announces; by default that of the interface with the default route", text(func(s *Settings) *string { return &s.PublicIP })},
@@ -78,6 +79,7 @@ func table() []setting {
 		{"api_max_body", "SIZE", "the largest body of a request to the API; of requests about many units 8 times as much", byteSize(func(s *Settings) *int64 { return &s.APIMaxBody })},
 		{"api_max_header", "SIZE", "the largest request line and header of a request to the API", byteSize(func(s *Settings) *int64 { return &s.APIMaxHeader })},
 		{"api_max_streams", "N", "the most event streams, histories and journals that one client of the API follows at a time", number(func(s *Settings) *int { return &s.APIMaxStreams })},
+		{"api_max_writes", "N", "the most requests to the API that change something, of all clients, that are under way at a time", number(func(s *Settings) *int { return &s.APIMaxWrites })},
 		{"api_request_timeout", "DURATION", "how long a request to the API may take that is no stream", duration(func(s *Settings) *time.Duration { return &s.APIRequestTimeout })},
 		{"token_limit", "N", "the most entities on one page of an API list", number(func(s *Settings) *int { return &s.TokenLimit })},
 	}

@@ -26,6 +26,7 @@ func (s *State) reset(u cluster.Update) {
 	old := *s
 	s.begin(old.options)
 	s.patience, s.now, s.stamp, s.restored = old.patience, old.now, old.stamp, old.restored
+	s.space.is = old.space.is
 	s.losses.inherited, s.brake.look = true, true
 	s.absorb(u)
 	s.recallLast(old.machines)

@@ -80,10 +80,11 @@ func (s *State) Suspect(overdue []cluster.MachineID) {
 
 // Alarms lists the alarms that stand and that nobody has acknowledged.
 func (s *State) Alarms() []cluster.Alarm {
+	var all []cluster.Alarm
 	if b := &s.brake; b.alarm != nil && !b.acknowledged() {
-		return []cluster.Alarm{*b.alarm}
+		all = append(all, *b.alarm)
 	}
-	return nil
+	return append(all, s.spaceAlarms()...)
 }
 
 func (b *brake) due(now time.Time) bool {
@@ -282,8 +283,12 @@ func idsOf(machines []*machine) []cluster.MachineID {
 
 // alarmChanged: an own write that comes back says nothing new. What cannot be read is replaced by what is known.
 func (a *absorbing) alarmChanged(name cluster.AlarmName, alarm *cluster.Alarm, unreadable bool) {
+	if name != cluster.MassLoss {
+		a.space.changed(name, alarm, unreadable, a.revision)
+		return
+	}
 	b := &a.brake
-	if name != cluster.MassLoss || b.writtenAt >= a.revision {
+	if b.writtenAt >= a.revision {
 		return
 	}
 	b.written, b.unreadable, b.look = alarm, unreadable, true
@@ -293,18 +298,24 @@ func (a *absorbing) alarmChanged(name cluster.AlarmName, alarm *cluster.Alarm, u
 }
 
 func (a *absorbing) ackChanged(name cluster.AlarmName, ack *cluster.Ack) {
-	if name == cluster.MassLoss {
-		a.brake.ack, a.brake.look = ack, true
+	if name != cluster.MassLoss {
+		a.space.acknowledge(name, ack)
+		return
 	}
+	a.brake.ack, a.brake.look = ack, true
 }
 
 // alarmParts is the record of the alarm, if it differs from that in the store.
 func (s *State) alarmParts() []Step {
-	b := &s.brake
-	if !b.unreadable && sameAlarm(b.alarm, b.written) {
-		return nil
+	parts := s.spaceParts()
+	if b := &s.brake; b.unreadable || !sameAlarm(b.alarm, b.written) {
+		parts = append(parts, alarmPart(cluster.MassLoss, b.alarm))
 	}
-	return []Step{{Decision: cluster.Decision{Alarms: map[cluster.AlarmName]*cluster.Alarm{cluster.MassLoss: b.alarm}}}}
+	return parts
+}
+
+func alarmPart(name cluster.AlarmName, alarm *cluster.Alarm) Step {
+	return Step{Decision: cluster.Decision{Alarms: map[cluster.AlarmName]*cluster.Alarm{name: alarm}}}
 }
 
 func sameAlarm(a, b *cluster.Alarm) bool {
@@ -315,7 +326,11 @@ func sameAlarm(a, b *cluster.Alarm) bool {
 }
 
 // alarmWritten takes in an own record that the store has accepted.
-func (s *State) alarmWritten(alarm *cluster.Alarm, revision int64) {
+func (s *State) alarmWritten(name cluster.AlarmName, alarm *cluster.Alarm, revision int64) {
+	if name != cluster.MassLoss {
+		s.space.wrote(name, alarm, revision)
+		return
+	}
 	b := &s.brake
 	b.alarm, b.written, b.writtenAt, b.unreadable = alarm, alarm, revision, false
 	if alarm == nil {

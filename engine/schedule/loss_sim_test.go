@@ -41,14 +41,12 @@ func (s *sim) fenceOff(h *host) {
 }
 
 func (s *sim) acknowledge() bool {
-	alarm, ok := s.alarms[cluster.MassLoss]
-	if !ok {
-		return false
+	for _, name := range slices.Sorted(maps.Keys(s.alarms)) {
+		ack := cluster.Ack{Name: name, Since: s.alarms[name].Since}
+		s.acks[name] = ack
+		s.feed(cluster.AckChanged{Name: name, Ack: &ack})
 	}
-	ack := cluster.Ack{Name: alarm.Name, Since: alarm.Since}
-	s.acks[alarm.Name] = ack
-	s.feed(cluster.AckChanged{Name: ack.Name, Ack: &ack})
-	return true
+	return len(s.alarms) > 0
 }
 
 func (s *sim) brakeUntil(until time.Time) {
@@ -86,6 +84,26 @@ func (s *sim) commitLosses(step Step) []cluster.Change {
 		echo = append(echo, cluster.OrdersChanged{ID: id}, cluster.SettingsChanged{ID: id}, cluster.AbsenceChanged{ID: id})
 	}
 	return echo
+}
+
+// space is how full a store with a quota of 2G is.
+func (a args) space(t fataler) cluster.Space {
+	const quota = 2 << 30
+	percent := func(text string) int64 {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		return int64(n) * quota / 100
+	}
+	is := cluster.Space{
+		Quota: quota, InUse: percent(a.names[0]), Size: percent(a.names[0]),
+		Embedded: a.metadata["own"] != "no", Refuses: a.metadata["refuses"] == "yes",
+	}
+	if a.metadata["size"] != "" {
+		is.Size = percent(a.metadata["size"])
+	}
+	return is
 }
 
 // options are those of an engine that is told other settings than before.
@@ -135,6 +153,10 @@ func (s *sim) runLosses(d *datadriven.TestData, a args) (answer string, ok bool)
 		for _, id := range a.machines() {
 			s.overdue[id] = true
 		}
+	case "space":
+		is := a.space(s.t)
+		s.state.Space(is)
+		s.shadow.Space(is)
 	case "acknowledge":
 		if !s.acknowledge() {
 			return "there is no alarm", true

@@ -31,7 +31,10 @@ import (
 //	silence ID..., attend ID...            their fleetd goes away; is back
 //	fence ID... [sound=no]                 their fence comes; or goes, as it does of a machine with fence=none
 //	overdue ID...                          these have not renewed their leases, and no others
-//	acknowledge                            an operator acknowledges the alarm
+//	acknowledge                            an operator acknowledges the alarms
+//	space 85 [size=90] [own=no] [refuses=yes]
+//	                                       so many percent of the store's quota are in use; of an etcd of its own, and
+//	                                       one that refuses to grow
 //	forget ID...                           an operator wants the records of lost machines removed
 //	absences                               the engine's records of absent machines and alarms; times since the beginning
 //	reboot ID...                           (of lost machines) what ran there is gone

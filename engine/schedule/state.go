@@ -69,6 +69,7 @@ type State struct {
 	patience patience
 	losses   losses
 	brake    brake
+	space    space
 	failures failures
 
 	now   time.Time
@@ -155,6 +156,7 @@ func (s *State) begin(o Options) {
 func (s *State) Decide(now time.Time) []Step {
 	s.lookAround(now)
 	s.weighLosses()
+	s.weighSpace()
 	s.wakeDue()
 	s.weighFailures()
 	for _, m := range sortedMachines(s.returned.of) {
@@ -242,8 +244,8 @@ func (s *State) takeIn(d cluster.Decision, revision int64) {
 	for id, absence := range d.Absences {
 		s.absenceWritten(s.machine(id), absence, revision)
 	}
-	for _, alarm := range d.Alarms {
-		s.alarmWritten(alarm, revision)
+	for name, alarm := range d.Alarms {
+		s.alarmWritten(name, alarm, revision)
 	}
 	for _, id := range d.Forget {
 		s.machineForgotten(s.machine(id), revision)

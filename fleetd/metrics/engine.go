@@ -36,6 +36,7 @@ type engineMetrics struct {
 	writes    prometheus.Counter
 	pending   *prometheus.GaugeVec
 	queued    *atomic.Int64 // updates that wait for the next round
+	space     *prometheus.GaugeVec
 }
 
 func newEngineMetrics(r *prometheus.Registry) engineMetrics {
@@ -75,8 +76,15 @@ func newEngineMetrics(r *prometheus.Registry) engineMetrics {
 		Namespace: "fleet", Name: "alarm",
 		Help: "1 while this machine's engine leads and an alarm of that name stands that nobody has acknowledged, 0 otherwise.",
 	}, []string{"name"})
-	m.alarms.WithLabelValues(string(cluster.MassLoss))
-	r.MustRegister(m.leaderSince, m.alarms)
+	for _, name := range cluster.AlarmNames() {
+		m.alarms.WithLabelValues(string(name))
+	}
+	m.space = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "fleet", Subsystem: "store", Name: "bytes",
+		Help: "How full etcd is, as the fullest of its members has it, while this machine's engine leads; 0 otherwise.",
+	}, []string{"what"})
+	m.full(cluster.Space{})
+	r.MustRegister(m.leaderSince, m.alarms, m.space)
 	return m
 }
 
@@ -88,13 +96,23 @@ func (m *Metrics) Engine() engine.Events {
 			e.elections.Inc()
 			e.leaderSince.Set(seconds(at))
 		},
-		Ended:   func() { e.leaderSince.Set(0) },
+		Ended: func() {
+			e.leaderSince.Set(0)
+			e.full(cluster.Space{})
+		},
 		Decided: e.decided,
 		Alarm:   e.alarm,
 
 		Homeless: func(reason string, units int) { e.pending.WithLabelValues(reason).Set(float64(units)) },
 		Queued:   func(updates int) { e.queued.Store(int64(updates)) },
+		Space:    e.full,
 	}
+}
+
+func (m *engineMetrics) full(is cluster.Space) {
+	m.space.WithLabelValues("in_use").Set(float64(is.InUse))
+	m.space.WithLabelValues("size").Set(float64(is.Size))
+	m.space.WithLabelValues("quota").Set(float64(is.Quota))
 }
 
 func (m *engineMetrics) alarm(name cluster.AlarmName, stands bool) {

@@ -8,6 +8,7 @@ import (
 	"fleet/agent"
 	"fleet/api"
 	"fleet/cluster"
+	"fleet/engine"
 	"fleet/systemd"
 )
 
@@ -43,7 +44,7 @@ var (
 	clusterDesc    = desc("cluster_units", "Units that this fleetd knows, by how far the cluster has come with the last request for them.", "phase")
 	recordsDesc    = desc("api_cache_records", "Records in the API's cache, by kind.", "kind")
 	bytesDesc      = desc("api_cache_bytes", "Memory that these records take, about, without indexes.", "kind")
-	rememberedDesc = desc("api_remembered", "Changes that streams may resume from, and events of the history, that the API remembers.", "what")
+	rememberedDesc = desc("api_remembered", "Changes that streams may resume from, events of the history, lists that are being read, files and peers that the API remembers.", "what")
 	streamsDesc    = desc("api_streams", "Event streams, histories and journals that clients follow.")
 
 	looks = []*prometheus.Desc{
@@ -105,13 +106,16 @@ func (l look) queues(show shower, now api.Load) {
 		name          string
 		length, limit int
 	}{
-		{"engine_updates", int(l.engine.queued.Load()), 0},
+		{"engine_updates", int(l.engine.queued.Load()), engine.MailboxLimit},
 		{"agent_steps", backlog.Steps, 0},
 		{"agent_fetches", backlog.Fetches, 0},
 		{"agent_batch", backlog.Batch, 0},
 		{"systemd_calls", asked.Calls, asked.MaxCalls},
 		{"systemd_jobs", asked.Jobs, asked.MaxJobs},
 		{"api_untold", now.Untold, 0},
+		{"api_writes", now.Writes, now.MaxWrites},
+		{"api_store_writes", now.Storing, now.MaxStoring},
+		{"api_body_bytes", int(now.Bodies), int(now.MaxBodies)},
 	} {
 		show(lengthDesc, float64(q.length), q.name)
 		if q.limit > 0 {
@@ -133,5 +137,10 @@ func showAPI(show shower, now api.Load) {
 	}
 	show(rememberedDesc, float64(now.Changes), "changes")
 	show(rememberedDesc, float64(now.Happenings), "events")
+	show(rememberedDesc, float64(now.Lists), "lists")
+	show(rememberedDesc, float64(now.ListRows), "list_rows")
+	show(rememberedDesc, float64(now.Past), "list_units")
+	show(rememberedDesc, float64(now.Files), "files")
+	show(rememberedDesc, float64(now.Peers), "peers")
 	show(streamsDesc, float64(now.Streams))
 }

@@ -18,13 +18,14 @@ import (
 	"fleet/registry"
 )
 
-// Options are the settings of a Presence. All but Status, Settings, Events, DisableEngine and Now must be set.
+// Options are the settings of a Presence. All but Status, Settings, Events, Space, DisableEngine and Now must be set.
 type Options struct {
-	Machine       cluster.Machine  // without a lease: its boot id is set
-	LeaseTTL      time.Duration    // whole seconds
-	DisableEngine bool             // never stand for election
-	Brain         schedule.Options // of the engine
-	Events        engine.Events    // of the engine
+	Machine       cluster.Machine                              // without a lease: its boot id is set
+	LeaseTTL      time.Duration                                // whole seconds
+	DisableEngine bool                                         // never stand for election
+	Brain         schedule.Options                             // of the engine
+	Events        engine.Events                                // of the engine
+	Space         func(context.Context) (cluster.Space, error) // of the engine
 	Memory        Memory
 	Status        func(string)                 // called with a few words on how it is doing
 	Settings      func(cluster.Settings) error // called with what operators have laid over the machine, and with each change of it
@@ -175,7 +176,7 @@ func (p *Presence) campaign(ctx context.Context, m *registry.Member) error {
 			brain := p.o.Brain
 			brain.Since = m.Since()
 			return engine.Run(ctx, term, engine.Options{
-				Logger: p.o.Logger, Now: p.o.Now, Brain: brain, Events: p.o.Events,
+				Logger: p.o.Logger, Now: p.o.Now, Brain: brain, Events: p.o.Events, Space: p.o.Space,
 				Patience: func() time.Time { return p.patience(m) },
 			})
 		})

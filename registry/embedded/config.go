@@ -39,6 +39,8 @@ type Config struct {
 	// while it serves, those of the others while it does not. nil: nobody wants to know.
 	Endpoints func(urls []string) `json:"-"`
 
+	Quota int64 // how large the database may become, in bytes, before it refuses to grow; DefaultQuota if 0
+
 	Logger *slog.Logger `json:"-"` // for etcd's warnings and errors; nil discards
 }
 
@@ -51,15 +53,15 @@ const (
 	lessorTick = 500 * time.Millisecond
 )
 
+// DefaultQuota is how large the database of a member may become, in bytes.
+const DefaultQuota = 2 << 30
+
 const (
 	defaultPeerURL   = "http://127.0.0.1:2380"
 	defaultClientURL = "http://127.0.0.1:2379"
 
 	// compactAfter is how long former values are kept; a reader who was away longer reads everything anew.
 	compactAfter = "5m"
-
-	// quota is how large the database may become, in bytes, before it refuses writes.
-	quota = 2 << 30
 
 	// etcd keeps as many of the last writes in memory as two of these added
 	// up. A record is large, hundreds of kilobytes for a machine with a
@@ -82,7 +84,7 @@ func (c Config) etcd() (*embed.Config, error) {
 	e.TickMs, e.ElectionMs = uint(heartbeat.Milliseconds()), uint(election.Milliseconds())
 	e.PreVote = true
 	e.AutoCompactionMode, e.AutoCompactionRetention = embed.CompactorModePeriodic, compactAfter
-	e.QuotaBackendBytes = quota
+	e.QuotaBackendBytes = cmp.Or(c.Quota, DefaultQuota)
 	e.SnapshotCount, e.SnapshotCatchUpEntries = snapshotCount, catchUpEntries
 	e.MaxRequestBytes = maxRequestBytes
 	e.MaxLearners = maxLearners

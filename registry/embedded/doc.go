@@ -28,7 +28,7 @@
 //
 // # What it does not do
 //
-// It does not defragment; etcdctl does, against Endpoints. It encrypts and authenticates only when given certificates. When etcd
+// It does not look after the room in its database: etcd.Tidier does, as a client. It encrypts and authenticates only when given certificates. When etcd
 // finds its own data damaged, it ends the process. It cannot tell a first cluster from one whose members are all out of reach: a member that
 // begins without data and without an answer joins nothing, and finds out when they are back.
 package embedded

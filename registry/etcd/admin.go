@@ -64,6 +64,8 @@ func (c *Client) Store(ctx context.Context) (cluster.Store, error) {
 
 func memberID(id uint64) string { return strconv.FormatUint(id, 16) }
 
+func parseID(id string) (uint64, error) { return strconv.ParseUint(id, 16, 64) }
+
 // memberList asks for the members: as a majority has them, or otherwise as one has them.
 func (c *Client) memberList(ctx context.Context, opts ...clientv3.OpOption) ([]*pb.Member, error) {
 	limited, cancel := context.WithTimeout(ctx, memberPatience)
@@ -139,13 +141,16 @@ func alarms(complaints []string) []string {
 	return all
 }
 
-// status asks at the first URL that other machines can use, or else at the first.
 func (c *Client) status(ctx context.Context, urls []string) (*clientv3.StatusResponse, error) {
-	at := urls[0]
+	return c.etcd.Status(ctx, chosen(urls))
+}
+
+// chosen is the first URL that other machines can use, or else the first.
+func chosen(urls []string) string {
 	if i := slices.IndexFunc(urls, reachable); i >= 0 {
-		at = urls[i]
+		return urls[i]
 	}
-	return c.etcd.Status(ctx, at)
+	return urls[0]
 }
 
 // AddMember adds a member that does not count until it has learned what the others have.
@@ -163,7 +168,7 @@ func (c *Client) AddMember(ctx context.Context, peerURLs []string) (cluster.Stor
 
 // RemoveMember removes a member.
 func (c *Client) RemoveMember(ctx context.Context, id string) error {
-	number, err := strconv.ParseUint(id, 16, 64)
+	number, err := parseID(id)
 	if err != nil {
 		return fmt.Errorf("remove member %q of etcd: %w", id, err)
 	}

@@ -184,6 +184,8 @@ func (c *Client) explain(asked, limited context.Context, doing string, err error
 		return fmt.Errorf("%s: %w within %s", doing, cluster.ErrUnavailable, c.timeout)
 	case errors.Is(err, errCompacted):
 		return &registry.CompactedError{}
+	case errors.Is(err, errNoSpace):
+		return fmt.Errorf("%s: %w", doing, cluster.ErrNoSpace)
 	case errors.Is(err, errLeaseNotFound):
 		return fmt.Errorf("%s: %w", doing, registry.ErrLeaseNotFound)
 	case errors.Is(err, errNoSpace):

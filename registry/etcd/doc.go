@@ -9,6 +9,8 @@
 // Lease renewals share one stream, because each new stream of a client with a password costs
 // the cluster an authentication.
 //
+// A Tidier makes room in an etcd that is fleet's own and comes near its quota.
+//
 // The transport is plain for http:// and verified for https://, against the
 // CA file given or else the system's roots; there is no way to skip that. A Client is made by Dial,
 // does not need the cluster to be up, and lives until Close. It logs nothing; its errors say what happened.

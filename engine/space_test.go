@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fleet/cluster"
+)
+
+func TestTheStoreIsLookedAtNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, asked, rounds := newStore(), 0, 0
+		is := cluster.Space{Embedded: true, Quota: 100, InUse: 10, Size: 10}
+		stands := make(map[cluster.AlarmName]bool)
+		logs := s.run(t, Options{
+			Space: func(context.Context) (cluster.Space, error) { asked++; return is, nil },
+			Events: Events{
+				Alarm:   func(name cluster.AlarmName, is bool) { stands[name] = is },
+				Decided: func(Round) { rounds++ },
+			},
+		}, "m1")
+		before, commits := rounds, s.commits
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if asked < 60 || asked > 61 || rounds != before || s.commits != commits {
+			t.Errorf("in an idle hour the store was asked %d times, there were %d rounds and %d writes", asked, rounds-before, s.commits-commits)
+		}
+
+		is.InUse = 81
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !stands[cluster.StoreFilling] || !strings.Contains(logs.String(), `level=WARN msg=alarm alarm=store-filling reason="etcd has`) {
+			t.Errorf("alarms: %v\n%s", stands, logs)
+		}
+		is.InUse = 96
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if stands[cluster.StoreFilling] || !stands[cluster.StoreFull] {
+			t.Errorf("alarms: %v\n%s", stands, logs)
+		}
+		is.InUse = 10
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if stands[cluster.StoreFull] || !strings.Contains(logs.String(), `msg="alarm is over" alarm=store-full`) {
+			t.Errorf("alarms: %v\n%s", stands, logs)
+		}
+	})
+}
+
+// A term outlives a store without room, and goes on when it has some.
+func TestAFullStoreDoesNotEndTheTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		logs := s.run(t, Options{}, "m1", "m2")
+		s.set(func() { s.fail = cluster.ErrNoSpace })
+		s.unit(t, "new.service")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if s.placed("m1", "m2") != 2 || strings.Count(logs.String(), `msg="the store is full`) != 1 {
+			t.Errorf("%d units are placed\n%s", s.placed("m1", "m2"), logs)
+		}
+		s.set(func() { s.fail = nil })
+		time.Sleep(commitAgain + time.Second)
+		synctest.Wait()
+		if s.placed("m1", "m2") != 3 || strings.Count(logs.String(), "the store has room again") != 1 {
+			t.Errorf("%d units are placed\n%s", s.placed("m1", "m2"), logs)
+		}
+	})
+}
+
+// While a decision is being written, no more than so many updates wait; the others stay in the store.
+func TestTheMailboxHasABound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		most := 0
+		news := newMailbox(func(n int) { most = max(most, n) })
+		const all = 3*MailboxLimit + 1
+		go func() {
+			for i := range int64(all) {
+				if err := news.put(t.Context(), cluster.Update{Revision: i}); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		got := int64(0)
+		for got < all {
+			synctest.Wait()
+			updates, _ := news.take()
+			if len(updates) == 0 || len(updates) > MailboxLimit {
+				t.Fatalf("%d updates waited", len(updates))
+			}
+			for _, u := range updates {
+				if u.Revision != got {
+					t.Fatalf("update %d came in place of %d", u.Revision, got)
+				}
+				got++
+			}
+		}
+		if most != MailboxLimit {
+			t.Errorf("%d waited at most", most)
+		}
+
+		for range MailboxLimit {
+			_ = news.put(t.Context(), cluster.Update{})
+		}
+		if err := news.put(t.Context(), cluster.Update{Reset: true}); err != nil { // it is all that is needed
+			t.Error(err)
+		}
+		for range MailboxLimit - 1 {
+			_ = news.put(t.Context(), cluster.Update{})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := news.put(ctx, cluster.Update{}); err == nil {
+			t.Error("an update was taken in beyond the bound")
+		}
+	})
+}
