@@ -16,6 +16,10 @@ const (
 	// gatherFor is how long a batch waits for files that are still being
 	// fetched, and for other units that are about to be unloaded.
 	gatherFor = 20 * time.Millisecond
+	// restFactor is how many times as long as a load took systemd is left in peace before the next one: while units come in one
+	// after the other, reading all files again for each few of them would take all its time, and that of the host. maxRest bounds it.
+	restFactor = 2
+	maxRest    = 3 * time.Second
 	// liftTimeout bounds one batch. systemd itself gives a reload 90 s.
 	liftTimeout = 2 * time.Minute
 	// fetchTimeout and maxFetches bound the reading of files from the cluster's store.
@@ -31,6 +35,7 @@ var errNoSession = errors.New("the session is over")
 type batch struct {
 	bell  bell
 	slots chan struct{} // one per fetch at work
+	rest  time.Time     // no load before that; of lift's goroutine
 
 	mu struct {
 		sync.Mutex
@@ -118,20 +123,34 @@ func (a *Agent) lift(ctx context.Context) {
 	}
 }
 
-// gather waits for what is likely to be ready soon.
+// gather waits for what is likely to be ready soon, and after a load until systemd has had its rest; units that are to be
+// unloaded wait for neither the one nor the other's loads.
 func (q *batch) gather(ctx context.Context) bool {
-	for until := time.Now().Add(gatherFor); time.Now().Before(until); {
+	for until := time.Now().Add(gatherFor); ; {
+		now := time.Now()
 		q.mu.Lock()
-		more := len(q.mu.fetching) > 0 || len(q.mu.loads) == 0
+		fetching, loads, unloads := len(q.mu.fetching) > 0, len(q.mu.loads) > 0, len(q.mu.unloads) > 0
 		q.mu.Unlock()
-		if !more {
-			break
+		next := until
+		if loads && !unloads && !fetching {
+			next = q.rest
+		} else if loads && !unloads {
+			next = later(until, q.rest)
 		}
-		if !q.bell.waitFor(ctx, time.Until(until)) {
+		if !now.Before(next) {
+			return true
+		}
+		if !q.bell.waitFor(ctx, next.Sub(now)) {
 			return false
 		}
 	}
-	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (a *Agent) liftOnce(ctx context.Context) {
@@ -144,7 +163,10 @@ func (a *Agent) liftOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, liftTimeout)
 	defer cancel()
 	if len(loads) > 0 {
+		began := time.Now()
 		failed, err := a.sd.Load(ctx, loads)
+		now := time.Now()
+		q.rest = now.Add(min(restFactor*now.Sub(began), maxRest))
 		a.lifted(maps.Values(steps), failed, err)
 	}
 	if len(unloads) > 0 {

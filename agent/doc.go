@@ -43,9 +43,11 @@
 //
 // A change of one unit reads one unit's state and plans one unit. Files are
 // fetched in parallel, those with the same content once, and put in place in
-// batches with one reload each. Jobs have no bound: waiting for one costs a
+// batches with one reload each; after one, systemd has twice as long for the units
+// before the next. Jobs have no bound: waiting for one costs a
 // goroutine. The report is composed from views that are kept up to date; it is
-// written at once when it differs, then with at least 50 ms between two. What only steps under way have changed
+// written at once when it differs, then with at least 50 ms between two, and a
+// quarter of a millisecond for each unit in it. What only steps under way have changed
 // waits for them to end, for 100 ms at most, so that a start or stop takes one report.
 // Failures are logged when they begin, change and end, not at each attempt.
 //

@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	// reportPause is the least time between two reports.
-	reportPause = 50 * time.Millisecond
+	// reportPause is the least time between two reports, to which each unit adds its share: a report says everything of all of
+	// them, and is read by every fleetd. maxReportPause bounds it.
+	reportPause    = 50 * time.Millisecond
+	reportShare    = 250 * time.Microsecond
+	maxReportPause = time.Second
 	// reportSteps is how long a report waits for steps under way that nothing else is new about.
 	reportSteps = 100 * time.Millisecond
 	// reportRetry is the longest pause before a report that failed is tried again.
@@ -182,7 +185,7 @@ func (a *Agent) report(ctx context.Context, s Session, first chan<- struct{}) er
 			close(first)
 			first = nil
 		}
-		sleep(ctx, reportPause)
+		sleep(ctx, min(reportPause+time.Duration(len(r.Units))*reportShare, maxReportPause))
 	}
 	return nil
 }
