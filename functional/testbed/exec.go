@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -78,13 +79,32 @@ func (h *Host) WriteFile(path string, data []byte, mode os.FileMode) error {
 		return fmt.Errorf("write on %s: %w", h.Name, err)
 	}
 	temporary := path + ".new"
-	if err := root.WriteFile(temporary, data, mode); err != nil {
+	if err := writePieces(root, temporary, data, mode); err != nil {
 		return fmt.Errorf("write on %s: %w", h.Name, err)
 	}
 	if err := root.Rename(temporary, path); err != nil {
 		return fmt.Errorf("write on %s: %w", h.Name, err)
 	}
 	return nil
+}
+
+// piece is how much of a file is written at once. Kernels keep what comes in one piece in pages as large as that, and map a program
+// of such pages whole; package managers, by whom programs come to hosts, write small pieces.
+const piece = 32 << 10
+
+// writePieces is root.WriteFile in small pieces.
+func writePieces(root *os.Root, name string, data []byte, mode os.FileMode) error {
+	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(data, piece) {
+		if _, err := file.Write(some); err != nil {
+			file.Close()
+			return err
+		}
+	}
+	return file.Close()
 }
 
 // ReadFile reads a file of the host, running or off.
