@@ -20,6 +20,9 @@ type Registry struct {
 	keys  keyspace
 	log   *slog.Logger
 	now   func() time.Time
+
+	reads  gather[string, got] // of units that are about to be written
+	writes gather[Txn, written]
 }
 
 // Options are the settings of a Registry; the zero value works.
@@ -48,7 +51,10 @@ func New(store Store, o Options) *Registry {
 		o.Now = time.Now
 	}
 	keys := keyspace{prefix: o.Prefix}
-	return &Registry{store: newHistory(store, keys, o.History, o.Logger), keys: keys, log: o.Logger, now: o.Now}
+	r := &Registry{store: newHistory(store, keys, o.History, o.Logger), keys: keys, log: o.Logger, now: o.Now}
+	r.reads.fits, r.reads.ask = func([]string, string) bool { return true }, r.getMany
+	r.writes.fits, r.writes.ask = joinable, r.commitMany
+	return r
 }
 
 // File returns the bytes of a unit file, cluster.ErrNotFound if the store has

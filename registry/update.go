@@ -25,6 +25,9 @@ const maxAttempts = 16
 // record. If that has another content, or the unit came or went,
 // cluster.ErrConflict is returned instead: what the caller decided was about something else.
 //
+// Of many that are called at once, most are read and written together with others (gather); what is said here
+// holds for each of them.
+//
 // The file is stored in the transaction of the record, even if it is there
 // already, so that it cannot be collected in between.
 func (r *Registry) UpdateUnit(ctx context.Context, name unit.Name, change func(current *cluster.Unit) (*cluster.UnitEdit, error)) (cluster.Unit, error) {
@@ -88,7 +91,7 @@ func (r *Registry) readUnit(ctx context.Context, name unit.Name) (storedUnit, er
 	if err != nil {
 		return storedUnit{}, err
 	}
-	pair, revision, err := r.get(ctx, r.keys.unit(name))
+	pair, revision, err := r.getUnit(ctx, r.keys.unit(name))
 	if err != nil {
 		return storedUnit{}, err
 	}
@@ -128,7 +131,7 @@ func (r *Registry) writeUnit(ctx context.Context, was storedUnit, edit *cluster.
 	if edit.File != nil {
 		txn.Then = append(txn.Then, Put(r.keys.file(u.Content), edit.File, 0))
 	}
-	u.Revision, err = r.commit(ctx, txn)
+	u.Revision, err = r.commitUnit(ctx, txn)
 	return u, err
 }
 
@@ -139,7 +142,7 @@ func (r *Registry) removeUnit(ctx context.Context, was storedUnit) (cluster.Unit
 	key := r.keys.unit(was.name)
 	u := *was.unit
 	var err error
-	u.Revision, err = r.commit(ctx, Txn{If: []Compare{{Key: key, Revision: was.mod}, was.still}, Then: []Op{Delete(key)}})
+	u.Revision, err = r.commitUnit(ctx, Txn{If: []Compare{{Key: key, Revision: was.mod}, was.still}, Then: []Op{Delete(key)}})
 	u.Generation = was.epoch.Stamp(u.Revision)
 	return u, err
 }
