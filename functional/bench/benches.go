@@ -23,6 +23,8 @@ func benches() []bench {
 		{"agent", "one fleetd with many units on its host (root)", 3, agents},
 		{"failover", "for how long units are nowhere when something happens to their machine, on real hosts (root)", 20, failover},
 		{"scale", "a thousand machines with a hundred units each: real agents, registry and engine, hollow hosts, a real etcd", 1, scale},
+		{"api", "one server of the API over a unix socket: lists, single reads, streams, while units change; fleetctl list-units", 3, apiServer},
+		{"store", "what units, moves and states cost etcd: revisions and bytes; its growth; engine and cache behind a compaction", 1, storeBench},
 	}
 }
 

@@ -12,6 +12,8 @@
 //	idle.go      nothing happens;  agent.go  one fleetd with many units
 //	failover.go  machines that fail
 //	scale.go     large clusters of hollow machines;  profile.go  profiles of them
+//	api.go       one server of the API
+//	store.go     what is written to etcd
 //	all.go       every bench, into the handbook
 //	compare.go   two results side by side
 //	table.go     text;  machine.go  where it was measured

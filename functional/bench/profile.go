@@ -15,11 +15,16 @@ const mutexFraction = 100
 
 // profiled writes profiles of this process while it does something, if they are asked for.
 func profiled(s *stage, name string, do func(context.Context) error) func(context.Context) error {
-	if s.o.profile == "" {
+	return inProfile(s.o.profile, scaleCase(s.machines)+"-"+name, do)
+}
+
+// inProfile writes them to a folder, unless that is empty.
+func inProfile(folder, name string, do func(context.Context) error) func(context.Context) error {
+	if folder == "" {
 		return do
 	}
 	return func(ctx context.Context) error {
-		base := filepath.Join(s.o.profile, scaleCase(s.machines)+"-"+name)
+		base := filepath.Join(folder, name)
 		cpu, err := os.Create(base + ".cpu")
 		if err != nil {
 			return fmt.Errorf("profile: %w", err)

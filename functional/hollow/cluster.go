@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"fleet/api"
 	"fleet/cluster"
 	"fleet/engine/schedule"
 	"fleet/systemd/systemdtest"
@@ -179,6 +181,19 @@ func (c *Cluster) Load(ctx context.Context) error {
 		names[i] = UnitName(i)
 	}
 	return c.front.submit(ctx, names)
+}
+
+// Client is a user of the API.
+func (c *Cluster) Client() *api.Client { return c.front.client }
+
+// Kill kills the process of a unit, wherever that runs.
+func (c *Cluster) Kill(name unit.Name) error {
+	for _, m := range c.alive() {
+		if slices.Contains(m.Host.Running(), name) {
+			return m.Host.Kill(name)
+		}
+	}
+	return fmt.Errorf("kill unit %s: it runs nowhere", name)
 }
 
 // Refused is how many changes the user had to ask for again, because the store did not answer in time.

@@ -10,6 +10,7 @@
 //	judge.go     what the store says of the cluster, followed as it happens
 //	audit.go     whether that is true: what hosts ran, and what the store holds
 //	etcd.go      an etcd process, and what it costs; process.go: what any process costs
+//	meter.go     what is written to the store
 //	part.go      what an engine or a server of the API costs, alone in a process
 //
 // # What is not there

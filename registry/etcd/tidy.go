@@ -89,16 +89,20 @@ func membersOf(s cluster.Store) []*pb.Member {
 	return all
 }
 
-func (t *Tidier) compact(ctx context.Context, revision int64) error {
+// Compact has etcd give up what was before a revision, and returns when the member has that was asked. That it was given up before is no error.
+func (c *Client) Compact(ctx context.Context, revision int64) error {
 	limited, cancel := context.WithTimeout(ctx, compaction)
 	defer cancel()
-	_, err := t.client.etcd.Compact(limited, revision, clientv3.WithCompactPhysical())
-	if errors.Is(err, errCompacted) {
-		t.given = revision // by etcd itself, or further
+	_, err := c.etcd.Compact(limited, revision, clientv3.WithCompactPhysical())
+	if err == nil || errors.Is(err, errCompacted) {
 		return nil
 	}
-	if err != nil {
-		return t.client.explain(ctx, limited, "compact etcd", err)
+	return c.explain(ctx, limited, "compact etcd", err)
+}
+
+func (t *Tidier) compact(ctx context.Context, revision int64) error {
+	if err := t.client.Compact(ctx, revision); err != nil {
+		return err
 	}
 	t.given = revision
 	t.log.Info("little room in etcd: former values are given up", "rev", revision)
