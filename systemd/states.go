@@ -163,8 +163,11 @@ func (r *reader) skipped() bool {
 		met     bool
 	)
 	r.get(unitIface, "ConditionTimestamp", &checked)
+	if checked == 0 {
+		return false // as with every unit that is loaded and was never started
+	}
 	r.get(unitIface, "ConditionResult", &met)
-	return r.err == nil && checked != 0 && !met
+	return r.err == nil && !met
 }
 
 // sinceProperty is the property that has since when a unit is in its active state, the one that systemctl
