@@ -46,12 +46,12 @@ func giveBack(ctx context.Context, log *slog.Logger) error {
 	}
 }
 
-// heap is what Go's heap holds of this machine's memory, and what of it was in use when it was last looked at, in bytes.
+// heap is what Go's heap holds of this machine's memory, and what of it was in use when it was last looked at, in bytes. Gaps
+// between objects do not count: they cannot be given back.
 func heap() (held, live uint64) {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(samples)
