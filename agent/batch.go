@@ -16,10 +16,9 @@ const (
 	// gatherFor is how long a batch waits for files that are still being
 	// fetched, and for other units that are about to be unloaded.
 	gatherFor = 20 * time.Millisecond
-	// restFactor is how many times as long as a load took systemd is left in peace before the next one: while units come in one
-	// after the other, reading all files again for each few of them would take all its time, and that of the host. maxRest bounds it.
-	restFactor = 2
-	maxRest    = 3 * time.Second
+	// maxRest bounds how long systemd is left in peace after a load, which is as long as the load took: while units come in one
+	// after the other, reading all files again for each few of them would take all its time, and that of the host.
+	maxRest = 3 * time.Second
 	// liftTimeout bounds one batch. systemd itself gives a reload 90 s.
 	liftTimeout = 2 * time.Minute
 	// fetchTimeout and maxFetches bound the reading of files from the cluster's store.
@@ -166,7 +165,7 @@ func (a *Agent) liftOnce(ctx context.Context) {
 		began := time.Now()
 		failed, err := a.sd.Load(ctx, loads)
 		now := time.Now()
-		q.rest = now.Add(min(restFactor*now.Sub(began), maxRest))
+		q.rest = now.Add(min(now.Sub(began), maxRest))
 		a.lifted(maps.Values(steps), failed, err)
 	}
 	if len(unloads) > 0 {

@@ -45,8 +45,8 @@ func TestUnitsThatComeOneAfterTheOtherLeaveSystemdTimeForThem(t *testing.T) {
 		for len(m.host.Running()) < 60 && time.Since(began) < time.Minute {
 			time.Sleep(10 * time.Millisecond)
 		}
-		// Three seconds of orders at one load in one and a half, and what came during the last of these.
-		if took := time.Since(began); loads > 4 || took > 5500*time.Millisecond {
+		// Three seconds of orders at one load in each, and what came during the last of these.
+		if took := time.Since(began); loads > 5 || took > 4500*time.Millisecond {
 			t.Errorf("%d loads, and all ran after %s", loads, took)
 		}
 
