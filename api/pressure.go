@@ -16,8 +16,8 @@ import (
 
 const (
 	// storeWrites is how many changes the store is asked for at a time, whoever wants them. The others wait, each in its turn: a
-	// store that is asked for all of them at once answers none of them in time.
-	storeWrites = 64
+	// store that is asked for all of them at once answers none of them in time. It is as many as the registry puts into a few requests.
+	storeWrites = 256
 
 	// bodiesHeld is how many of the largest bodies are held in memory, of all requests together. What is more stays with who sends it.
 	bodiesHeld = 8

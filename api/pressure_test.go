@@ -92,7 +92,7 @@ func TestWhoIsFasterThanTheStoreIsSlowed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if took := time.Since(began); store.asked != 64 || took != 10*time.Second {
+		if took := time.Since(began); store.asked != 256 || took != 10*time.Second {
 			t.Errorf("it took %s, with %d changes at a time", took, store.asked)
 		}
 	})

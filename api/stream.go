@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -38,13 +40,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, tell func(contex
 // stream writes lines of JSON to one client.
 type stream struct {
 	control *http.ResponseController
-	buffer  *bufio.Writer
-	encoder *json.Encoder
+	to      io.Writer
 }
 
+// lineBuffers gather lines on their way out. A stream has one only while it sends: nearly all of them wait nearly always.
+var lineBuffers = sync.Pool{New: func() any { return bufio.NewWriter(nil) }}
+
 func newStream(w http.ResponseWriter) *stream {
-	s := &stream{control: http.NewResponseController(w), buffer: bufio.NewWriter(w)}
-	s.encoder = json.NewEncoder(s.buffer)
+	s := &stream{control: http.NewResponseController(w), to: w}
 	// The server's own timeouts are for requests that end. Where they cannot be
 	// lifted there is no connection that they would apply to.
 	_ = s.control.SetReadDeadline(time.Time{})
@@ -65,12 +68,19 @@ func sendLines[T any](s *stream, lines []T) error {
 		return nil
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(stalled))
+	buffer := lineBuffers.Get().(*bufio.Writer)
+	buffer.Reset(s.to)
+	defer func() {
+		buffer.Reset(nil)
+		lineBuffers.Put(buffer)
+	}()
+	encoder := json.NewEncoder(buffer)
 	for _, line := range lines {
-		if err := s.encoder.Encode(line); err != nil {
+		if err := encoder.Encode(line); err != nil {
 			return fmt.Errorf("write a line: %w", err)
 		}
 	}
-	if err := s.buffer.Flush(); err != nil {
+	if err := buffer.Flush(); err != nil {
 		return fmt.Errorf("write lines: %w", err)
 	}
 	if err := s.control.Flush(); err != nil {
