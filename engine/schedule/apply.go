@@ -296,6 +296,9 @@ func (a *absorbing) pendingChanged(name unit.Name, p *cluster.Pending, unreadabl
 		return
 	}
 	t.written, t.unreadable = p, unreadable
+	if t.want == nil {
+		a.countReason(t, p)
+	}
 	a.reasoned.add(t)
 	a.tasks[t] = struct{}{}
 }

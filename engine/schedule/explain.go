@@ -206,8 +206,7 @@ func (s *State) want(t *task, p *cluster.Pending) {
 			}
 		}
 	}
-	s.countReason(t.want, -1)
-	s.countReason(p, +1)
+	s.countReason(t, p)
 	if t.kin != nil && !t.hasHome() && ((p == nil) != (t.want == nil) || p != nil && p.Waiting != t.want.Waiting) {
 		s.wakeQueued(t)
 	}

@@ -23,19 +23,28 @@ func Reasons() []string {
 }
 
 // Homeless is how many units have a reason why they have no machine, or cannot leave one, by that reason: the
-// rule that excludes the most machines, or one of the others of Reasons. The caller must not
-// change it, and it changes with the next call of Decide.
+// rule that excludes the most machines, or one of the others of Reasons. What a former leader has found counts
+// until it is looked at again. The caller must not change it, and it changes with the next call of Decide.
 func (s *State) Homeless() map[string]int { return s.reasons }
 
-// countReason counts the units that have a reason; nil is none.
-func (s *State) countReason(p *cluster.Pending, by int) {
-	if p == nil {
+// countReason counts the unit as one that has this reason; nil is none.
+func (s *State) countReason(t *task, p *cluster.Pending) {
+	was, is := t.countedAs, ""
+	if p != nil {
+		is = reasonOf(p)
+	}
+	if was == is {
 		return
 	}
-	reason := reasonOf(p)
-	if s.reasons[reason] += by; s.reasons[reason] == 0 {
-		delete(s.reasons, reason)
+	if was != "" {
+		if s.reasons[was]--; s.reasons[was] == 0 {
+			delete(s.reasons, was)
+		}
 	}
+	if is != "" {
+		s.reasons[is]++
+	}
+	t.countedAs = is
 }
 
 func reasonOf(p *cluster.Pending) string {

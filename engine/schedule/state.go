@@ -232,6 +232,9 @@ func (s *State) takeIn(d cluster.Decision, revision int64) {
 	for name, p := range d.Pending {
 		t := s.task(name)
 		t.written, t.writtenAt, t.unreadable = p, revision, false
+		if t.want == nil {
+			s.countReason(t, p)
+		}
 		s.reasoned.drop(t)
 		s.forget(t)
 	}

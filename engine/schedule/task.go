@@ -49,6 +49,7 @@ type task struct {
 
 	want       *cluster.Pending // why it has no machine, as decided
 	written    *cluster.Pending // as the store has it
+	countedAs  string           // under which reason it is counted, see Homeless
 	expected   bool             // it has no place yet, and will have one without anybody's help
 	writtenAt  int64            // revision of the last own write of that
 	unreadable bool             // the stored record cannot be read and has to be replaced
