@@ -300,7 +300,7 @@ func TestARestartIsCarriedOutOnceAcrossKills(t *testing.T) {
 
 func TestSixtyUnitsAtOnceTakeFewReloads(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		s.onFile(func(ctx context.Context) error { time.Sleep(3 * time.Millisecond); return nil })
+		s.onFile(func(ctx context.Context, _ unit.ContentID) error { time.Sleep(3 * time.Millisecond); return nil })
 		for i := range 60 {
 			s.put(text(i))
 		}
@@ -334,7 +334,7 @@ func text(i int) string { return fmt.Sprintf("# %d\n%s", i, sleeper) }
 
 func TestUnitsWithTheSameFileShareOneFetch(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		s.onFile(func(ctx context.Context) error { time.Sleep(10 * time.Millisecond); return nil })
+		s.onFile(func(ctx context.Context, _ unit.ContentID) error { time.Sleep(10 * time.Millisecond); return nil })
 		id := s.put(sleeper)
 		s.edit(func(units map[unit.Name]cluster.Order) {
 			for i := range 30 {
@@ -350,7 +350,7 @@ func TestUnitsWithTheSameFileShareOneFetch(t *testing.T) {
 
 func TestAFetchThatHangsHoldsUpNobody(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		s.onFile(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		s.onFile(func(ctx context.Context, _ unit.ContentID) error { <-ctx.Done(); return ctx.Err() })
 		s.order("hangs.service", sturdy, cluster.Launched, 5)
 		settle()
 		s.onFile(nil)
@@ -693,6 +693,58 @@ func TestAPowerLossIsSeenAsNothingRunning(t *testing.T) {
 		settle()
 		if got := m.host.Running(); !slices.Equal(got, []unit.Name{web}) {
 			t.Errorf("running: %v", got)
+		}
+	})
+}
+
+// systemd refuses to start a timer whose service it does not know.
+func TestATimerIsStartedWhenWhatItTriggersHasBeenLoaded(t *testing.T) {
+	play(t, func(t *testing.T, m *machine, s *session) {
+		held := make(chan struct{})
+		service := s.put(sleeper)
+		s.onFile(func(ctx context.Context, id unit.ContentID) error {
+			if id == service {
+				<-held
+			}
+			return nil
+		})
+		s.order("tick.service", sleeper, cluster.Loaded, 5)
+		s.order("tick.timer", "[Timer]\nOnBootSec=1s\n", cluster.Launched, 6)
+		s.order("tock.timer", "[Timer]\nOnBootSec=1s\n", cluster.Launched, 7)
+		settle()
+		if running := m.host.Running(); !slices.Equal(running, []unit.Name{"tock.timer"}) {
+			t.Errorf("before the service is loaded: %q run", running)
+		}
+		close(held)
+		settle()
+		if running := m.host.Running(); !slices.Equal(running, []unit.Name{"tick.timer", "tock.timer"}) {
+			t.Errorf("after it: %q run", running)
+		}
+	})
+}
+
+func TestATimerThatWaitsForItsServiceIsNoLongerStartedWhenNobodyWantsIt(t *testing.T) {
+	play(t, func(t *testing.T, m *machine, s *session) {
+		held := make(chan struct{})
+		service := s.put(sleeper)
+		s.onFile(func(ctx context.Context, id unit.ContentID) error {
+			if id == service {
+				<-held
+			}
+			return nil
+		})
+		s.order("tick.service", sleeper, cluster.Loaded, 5)
+		s.order("tick.timer", "[Timer]\nOnBootSec=1s\n", cluster.Launched, 6)
+		settle()
+		s.drop("tick.timer")
+		settle()
+		if files := m.host.Running(); len(files) != 0 || lives(m.host, "tick.timer") != 0 {
+			t.Errorf("%q run", files)
+		}
+		close(held)
+		settle()
+		if lives(m.host, "tick.timer") != 0 {
+			t.Error("it was started after all")
 		}
 	})
 }

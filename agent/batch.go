@@ -42,6 +42,10 @@ type batch struct {
 		loads    map[unit.Name][]byte
 		steps    map[unit.Name]reconcile.Step // of loads
 		unloads  []unit.Name
+
+		lifting  map[unit.Name]reconcile.Step // whose load systemd is at
+		triggers map[unit.Name]unit.Name      // what timers, paths and sockets start
+		loaded   chan struct{}                // closed when loads or fetches have ended
 	}
 }
 
@@ -49,6 +53,8 @@ func (q *batch) init() {
 	q.bell = newBell()
 	q.slots = make(chan struct{}, maxFetches)
 	q.mu.fetching = make(map[unit.ContentID][]reconcile.Step)
+	q.mu.triggers = make(map[unit.Name]unit.Name)
+	q.mu.loaded = make(chan struct{})
 	q.reset()
 }
 
@@ -63,6 +69,45 @@ func (q *batch) unload(name unit.Name) {
 	defer q.mu.Unlock()
 	q.mu.unloads = append(q.mu.unloads, name)
 	q.bell.ring()
+}
+
+// awaitTriggered waits while what a timer, a path or a socket starts is being loaded, or ctx ends: systemd refuses to
+// start it before. A unit that comes later, or whose load fails, is not waited for.
+func (q *batch) awaitTriggered(ctx context.Context, name unit.Name) error {
+	for {
+		q.mu.Lock()
+		triggered, ended := q.mu.triggers[name], q.mu.loaded
+		loading := triggered != "" && q.loading(triggered)
+		q.mu.Unlock()
+		if !loading {
+			return ctx.Err()
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// loading tells whether a unit's load is under way. The caller holds the lock.
+func (q *batch) loading(name unit.Name) bool {
+	for _, waiting := range q.mu.fetching {
+		for _, step := range waiting {
+			if step.Unit == name {
+				return true
+			}
+		}
+	}
+	_, ready := q.mu.steps[name]
+	_, lifting := q.mu.lifting[name]
+	return ready || lifting
+}
+
+// announce wakes those who wait for loads. The caller holds the lock.
+func (q *batch) announce() {
+	close(q.mu.loaded)
+	q.mu.loaded = make(chan struct{})
 }
 
 // fetch gets the file of a unit that is to be loaded. Units with the same file
@@ -104,11 +149,24 @@ func (a *Agent) fetched(id unit.ContentID, raw []byte, err error) {
 		}
 		q.mu.loads[step.Unit] = raw
 		q.mu.steps[step.Unit] = step
+		q.learn(step.Unit, raw)
 	}
+	q.announce()
 	q.mu.Unlock()
 	q.bell.ring()
 	if len(refused) > 0 {
 		a.ended(false, refused...)
+	}
+}
+
+// learn notes what a unit triggers. The caller holds the lock.
+func (q *batch) learn(name unit.Name, raw []byte) {
+	delete(q.mu.triggers, name)
+	switch name.Type() {
+	case unit.Timer, unit.Path, unit.Socket:
+		if f, err := unit.Parse(raw); err == nil { // else systemd says what is wrong with it
+			q.mu.triggers[name] = f.Triggers(name)
+		}
 	}
 }
 
@@ -157,6 +215,10 @@ func (a *Agent) liftOnce(ctx context.Context) {
 	q.mu.Lock()
 	loads, steps, unloads := q.mu.loads, q.mu.steps, q.mu.unloads
 	q.reset()
+	q.mu.lifting = steps
+	for _, name := range unloads {
+		delete(q.mu.triggers, name)
+	}
 	q.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(ctx, liftTimeout)
@@ -166,6 +228,10 @@ func (a *Agent) liftOnce(ctx context.Context) {
 		failed, err := a.sd.Load(ctx, loads)
 		now := time.Now()
 		q.rest = now.Add(min(now.Sub(began), maxRest))
+		q.mu.Lock()
+		q.mu.lifting = nil
+		q.announce()
+		q.mu.Unlock()
 		a.lifted(maps.Values(steps), failed, err)
 	}
 	if len(unloads) > 0 {

@@ -79,7 +79,7 @@ func (c *chaos) event() {
 	case 11:
 		c.m.host.FillDisk(c.rng.IntN(2) == 0)
 	case 12:
-		c.s.onFile(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		c.s.onFile(func(ctx context.Context, _ unit.ContentID) error { <-ctx.Done(); return ctx.Err() })
 		c.s.onReport(func() error { return errors.New("no answer") })
 	case 13:
 		c.s.onFile(nil)

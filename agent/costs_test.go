@@ -20,7 +20,7 @@ func TestWhatABatchAsksOfSystemd(t *testing.T) {
 			settle()
 			costs.Check(t, what, float64(m.host.Reloads()-before))
 		}
-		s.onFile(func(context.Context) error { time.Sleep(time.Millisecond); return nil }) // as long as etcd takes
+		s.onFile(func(context.Context, unit.ContentID) error { time.Sleep(time.Millisecond); return nil }) // as long as etcd takes
 		for i := range 100 {
 			s.put(text(i))
 		}

@@ -11,6 +11,7 @@ import (
 	"fleet/agent"
 	"fleet/agent/reconcile"
 	"fleet/cluster"
+	"fleet/unit"
 )
 
 func TestStepsAndReportsAreTold(t *testing.T) {
@@ -82,7 +83,7 @@ func TestTheBacklogIsWhatIsBegunAndNotDone(t *testing.T) {
 			t.Errorf("at rest: %+v", got)
 		}
 		release := make(chan struct{})
-		s.onFile(func(context.Context) error { <-release; return nil })
+		s.onFile(func(context.Context, unit.ContentID) error { <-release; return nil })
 		s.order(web, slow, cluster.Launched, 5)
 		s.order("other.service", slow, cluster.Launched, 6)
 		settle()

@@ -101,7 +101,7 @@ type session struct {
 	fetches  int
 	reports  []cluster.Report
 	reportFn func() error // nil: succeeds
-	fileFn   func(ctx context.Context) error
+	fileFn   func(ctx context.Context, id unit.ContentID) error
 }
 
 func newSession(lease int64) *session {
@@ -141,7 +141,7 @@ func (s *session) File(ctx context.Context, id unit.ContentID) ([]byte, error) {
 	s.fetches++
 	s.mu.Unlock()
 	if fn != nil {
-		if err := fn(ctx); err != nil {
+		if err := fn(ctx, id); err != nil {
 			return nil, err
 		}
 	}
@@ -250,7 +250,7 @@ func (s *session) onReport(fn func() error) {
 	s.reportFn = fn
 }
 
-func (s *session) onFile(fn func(ctx context.Context) error) {
+func (s *session) onFile(fn func(ctx context.Context, id unit.ContentID) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fileFn = fn

@@ -94,7 +94,13 @@ func (a *Agent) begin(ctx context.Context, step reconcile.Step) {
 // job has systemd carry out a job and waits for its result, however long it
 // takes. A job that must not be carried out twice is noted first.
 func (a *Agent) job(ctx context.Context, step reconcile.Step, session cluster.Session) {
-	r := reconcile.Result{Err: a.permit(ctx, step, session)}
+	var r reconcile.Result
+	if step.Kind == reconcile.Start {
+		r.Err = a.batch.awaitTriggered(ctx, step.Unit)
+	}
+	if r.Err == nil {
+		r.Err = a.permit(ctx, step, session)
+	}
 	if r.Err != nil {
 		r.Interrupted = ctx.Err() != nil
 		a.ended(false, ending{step, r})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"fleet/api"
@@ -272,6 +273,65 @@ func (w *world) whileEtcdIsOff(do func(data string) error) {
 	for i := range w.Etcds() {
 		w.startEtcd(i + 1)
 	}
+}
+
+// An etcd comes near its quota, and reaches it: new units are refused before, everything that runs runs on, and when room
+// is made the rest is done by fleet.
+func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
+	t.Parallel()
+	const quota = 64 << 20
+	w := start(t, testbed.Spec{Name: "full", Hosts: 4, TTL: fencedTTL, Config: map[string]string{"etcd_quota": fmt.Sprint(quota)}})
+	h := w.settle(w.host(4))
+	all := append(slices.Clone(single), everyUnit)
+	c := w.etcd()
+	ballast := func(until func() bool) error {
+		for i := 0; !until(); i++ {
+			if _, err := c.Put(w.ctx(), fmt.Sprintf("/ballast/%d-%d", record.Now(), i), strings.Repeat("x", 512<<10)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := ballast(func() bool { return w.etcdInUse(c) > quota*96/100 }); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the alarm: %s", w.awaitAlarm(2*time.Minute, cluster.StoreFull).Message)
+	refused := func() {
+		t.Helper()
+		if out, code := w.fleetctl("start", w.file("new.service", sleeper)); code != 7 || !strings.Contains(out, "etcd") {
+			t.Errorf("start of a new unit: exit code %d\n%s", code, out)
+		}
+	}
+	refused()
+	w.mustFleetctl("stop", string(waitUnit))
+	w.mustFleetctl("start", string(waitUnit))
+	h.remember()
+
+	if err := ballast(func() bool { return false }); !errors.Is(err, rpctypes.ErrNoSpace) {
+		t.Fatalf("etcd says %v", err)
+	}
+	refused()
+	w.unchanged(2*fencedTTL, all...)
+	h.unhurt("a while with an etcd that is full", all...)
+
+	if _, err := c.Delete(w.ctx(), "/ballast/", clientv3.WithPrefix()); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitNoAlarm(2 * time.Minute)
+	w.put("new.service", sleeper, cluster.Launched)
+	w.await(soon, "new.service", "a new unit is placed", runs)
+	h.whole(soon)
+	h.unhurt("an etcd that was full", all...)
+}
+
+// etcdInUse is how many bytes of its file the first member of etcd uses.
+func (w *world) etcdInUse(c *clientv3.Client) int64 {
+	w.t.Helper()
+	status, err := c.Status(w.ctx(), c.Endpoints()[0])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return status.DbSizeInUse
 }
 
 // A majority of the machines is lost at once: more likely it is the engine that is cut off. It moves nothing, says so,

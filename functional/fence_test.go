@@ -266,7 +266,7 @@ func fencedFrozen(w *world) {
 	if err := h.Heal(w.ctx()); err != nil {
 		w.t.Fatal(err)
 	}
-	w.await(2*soon, name, "it is back", runsOn(h))
+	w.await(2*soon, name, "it is back", func(u api.Unit) bool { return runsOn(h)(u) && !strings.HasSuffix(before, live(u)[0].InvocationID) })
 	w.remove(h, name)
 }
 

@@ -99,8 +99,8 @@ func (m *Member) mend(ctx context.Context, g *guarded) (from int64, err error) {
 		return revision + 1, nil
 	}
 	value := g.expected()
-	if value == nil {
-		return revision + 1, nil // the first report is still to come
+	if value == nil || pair == nil && g == &m.report && g.last() == 0 {
+		return revision + 1, nil // the first report is still to come, or on its way
 	}
 	there := Compare{Key: g.key}
 	if pair != nil {

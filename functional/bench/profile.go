@@ -24,6 +24,9 @@ func inProfile(folder, name string, do func(context.Context) error) func(context
 		return do
 	}
 	return func(ctx context.Context) error {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return fmt.Errorf("profile: %w", err)
+		}
 		base := filepath.Join(folder, name)
 		cpu, err := os.Create(base + ".cpu")
 		if err != nil {
