@@ -64,10 +64,16 @@ func (s *store) load() (map[unit.Name]reconcile.Memory, error) {
 	return f.Units, nil
 }
 
-// remember writes the state file after changes that nobody waits for.
+// keepPause is how long changes of memory that nobody waits for are gathered: each time the file is written whole.
+const keepPause = 200 * time.Millisecond
+
+// remember writes the state file after changes that nobody waits for. Run does so at its end.
 func (a *Agent) remember(ctx context.Context) {
 	trouble := streak{log: a.log, doing: "write the state file", longest: time.Minute}
 	for a.keep.wait(ctx) {
+		if !sleep(ctx, keepPause) {
+			return
+		}
 		err := a.save()
 		if err == nil {
 			trouble.over()

@@ -209,9 +209,10 @@ func TestACompactionWhileAMachineIsAwayHidesNothingFromIt(t *testing.T) {
 	w.await(2*soon, "meanwhile.service", "it runs", runsOn(h.home))
 	h.whole(2 * soon)
 	h.unhurt("a compaction", waitUnit, everyUnit)
-	if u, err := w.via(h.home).Unit(t.Context(), "meanwhile.service"); err != nil || !runs(u) {
-		t.Errorf("its own API says %+v, %v", u, err)
-	}
+	w.eventually(soon, "its own API tells of it", func() (bool, string) {
+		u, err := w.via(h.home).Unit(t.Context(), "meanwhile.service")
+		return err == nil && runs(u), fmt.Sprintf("%+v, %v", u, err)
+	})
 }
 
 // etcd is restored from a backup that is older than what runs. What the backup does not know runs on, too; fencing
@@ -279,14 +280,18 @@ func (w *world) whileEtcdIsOff(do func(data string) error) {
 // is made the rest is done by fleet.
 func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	t.Parallel()
-	const quota = 64 << 20
+	const quota = 128 << 20
 	w := start(t, testbed.Spec{Name: "full", Hosts: 4, TTL: fencedTTL, Config: map[string]string{"etcd_quota": fmt.Sprint(quota)}})
 	h := w.settle(w.host(4))
 	all := append(slices.Clone(single), everyUnit)
 	c := w.etcd()
 	ballast := func(until func() bool) error {
 		for i := 0; !until(); i++ {
-			if _, err := c.Put(w.ctx(), fmt.Sprintf("/ballast/%d-%d", record.Now(), i), strings.Repeat("x", 512<<10)); err != nil {
+			var ops []clientv3.Op // small ones, so that the file is hardly larger than what is in use
+			for j := range 8 {
+				ops = append(ops, clientv3.OpPut(fmt.Sprintf("/ballast/%d-%d-%d", record.Now(), i, j), strings.Repeat("x", 32<<10)))
+			}
+			if _, err := c.Txn(w.ctx()).Then(ops...).Commit(); err != nil {
 				return err
 			}
 		}

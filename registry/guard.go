@@ -73,7 +73,7 @@ func (m *Member) guard(ctx context.Context, g *guarded) {
 		if err == nil {
 			retry.reset()
 			err = m.registry.await(ctx, g.key, from, func(e Event) bool {
-				return e.Deleted || !bytes.Equal(e.Value, g.expected())
+				return e.Deleted || e.Mod > g.last() && !bytes.Equal(e.Value, g.expected())
 			})
 		}
 		switch {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,7 +24,8 @@ import (
 const (
 	scaleUnits = 100 // of each machine
 	scaleTTL   = 10 * time.Second
-	racks      = 20 // that the machines are in
+	racks      = 20  // that the machines are in
+	scaleGC    = 400 // percent by which the heap grows between two collections
 
 	quiet       = 20 * time.Second // for which nothing happens
 	scalePhase  = 15 * time.Minute // within which each part of it has to come to its end
@@ -106,6 +108,8 @@ func scaleOnce(ctx context.Context, machines int, o options) (rows []row, err er
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	// A thousand agents in one heap, with all they know, would be searched for garbage as often as that of one.
+	defer debug.SetGCPercent(debug.SetGCPercent(scaleGC))
 	state, err := stateDir(dir)
 	if err != nil {
 		return nil, err
@@ -130,7 +134,7 @@ func scaleOnce(ctx context.Context, machines int, o options) (rows []row, err er
 	defer func() { err = errors.Join(err, s.Close()) }()
 	s.add("machines join", time.Since(began).Seconds(), "s")
 	for _, part := range []func(context.Context) error{
-		profiled(s, "load", s.load), s.idle, s.parts, s.loseLeader, s.loseFew, s.loseRack, profiled(s, "roll", s.roll),
+		profiled(s, "load", s.load), s.idle, s.parts, profiled(s, "leader", s.loseLeader), s.loseFew, s.loseRack, profiled(s, "roll", s.roll),
 	} {
 		limited, cancel := context.WithTimeout(ctx, scalePhase)
 		err := part(limited)
