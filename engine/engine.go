@@ -129,8 +129,8 @@ func lead(ctx context.Context, t Term, news *mailbox, o Options) error {
 // order that it contains, changed or not, costs a moment. For a few machines that is next to nothing; where one round has
 // concerned most of a thousand, the next one is to have as many units for each as can be.
 const (
-	entryTime = 40 * time.Microsecond // about what it takes to write 250 bytes, to send them to a few, and to report on them
-	longest   = 2 * time.Second
+	entryTime = 60 * time.Microsecond // about what it takes to write 250 bytes, to send them to a few, and to report on them
+	longest   = 3 * time.Second
 )
 
 func rest(ctx context.Context, entries int) error {
