@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,40 +13,46 @@ import (
 
 func TestTheStoreIsLookedAtNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, asked, rounds := newStore(), 0, 0
-		is := cluster.Space{Embedded: true, Quota: 100, InUse: 10, Size: 10}
-		stands := make(map[cluster.AlarmName]bool)
+		s := newStore()
+		var asked, rounds, inUse atomic.Int64
+		inUse.Store(10)
+		var filling, full atomic.Bool
 		logs := s.run(t, Options{
-			Space: func(context.Context) (cluster.Space, error) { asked++; return is, nil },
+			Space: func(context.Context) (cluster.Space, error) {
+				asked.Add(1)
+				return cluster.Space{Embedded: true, Quota: 100, InUse: inUse.Load(), Size: 10}, nil
+			},
 			Events: Events{
-				Alarm:   func(name cluster.AlarmName, is bool) { stands[name] = is },
-				Decided: func(Round) { rounds++ },
+				Alarm: func(name cluster.AlarmName, is bool) {
+					map[cluster.AlarmName]*atomic.Bool{cluster.StoreFilling: &filling, cluster.StoreFull: &full}[name].Store(is)
+				},
+				Decided: func(Round) { rounds.Add(1) },
 			},
 		}, "m1")
-		before, commits := rounds, s.commits
+		before, commits := rounds.Load(), s.commits
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if asked < 60 || asked > 61 || rounds != before || s.commits != commits {
-			t.Errorf("in an idle hour the store was asked %d times, there were %d rounds and %d writes", asked, rounds-before, s.commits-commits)
+		if n := asked.Load(); n < 60 || n > 61 || rounds.Load() != before || s.commits != commits {
+			t.Errorf("in an idle hour the store was asked %d times, there were %d rounds and %d writes", n, rounds.Load()-before, s.commits-commits)
 		}
 
-		is.InUse = 81
+		inUse.Store(81)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if !stands[cluster.StoreFilling] || !strings.Contains(logs.String(), `level=WARN msg=alarm alarm=store-filling reason="etcd has`) {
-			t.Errorf("alarms: %v\n%s", stands, logs)
+		if !filling.Load() || !strings.Contains(logs.String(), `level=WARN msg=alarm alarm=store-filling reason="etcd has`) {
+			t.Errorf("filling: %v, full: %v\n%s", filling.Load(), full.Load(), logs)
 		}
-		is.InUse = 96
+		inUse.Store(96)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if stands[cluster.StoreFilling] || !stands[cluster.StoreFull] {
-			t.Errorf("alarms: %v\n%s", stands, logs)
+		if filling.Load() || !full.Load() {
+			t.Errorf("filling: %v, full: %v\n%s", filling.Load(), full.Load(), logs)
 		}
-		is.InUse = 10
+		inUse.Store(10)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if stands[cluster.StoreFull] || !strings.Contains(logs.String(), `msg="alarm is over" alarm=store-full`) {
-			t.Errorf("alarms: %v\n%s", stands, logs)
+		if full.Load() || !strings.Contains(logs.String(), `msg="alarm is over" alarm=store-full`) {
+			t.Errorf("filling: %v, full: %v\n%s", filling.Load(), full.Load(), logs)
 		}
 	})
 }

@@ -51,6 +51,13 @@ func (b *bell) forget(n unit.Name) {
 	delete(b.mu.rung, n)
 }
 
+// name is the unit with this object path, "" if it is not fleet's.
+func (b *bell) name(p dbus.ObjectPath) unit.Name {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.known[p]
+}
+
 // ring marks the unit with this object path and returns its name, "" if it is not fleet's.
 func (b *bell) ring(p dbus.ObjectPath) unit.Name {
 	b.mu.Lock()

@@ -27,9 +27,13 @@
 //
 // One connection carries calls and signals, so that the reply to a call and
 // the signals around it arrive in the order in which systemd sent them.
-// Signals are handled where they are read and only mark names: none is
+// Signals are handled where they are read, where names are marked and values kept: none is
 // dropped, none can block, and memory is bounded by the number of fleet's
 // units. go-systemd's channels promise neither; its method calls are used.
+//
+// With each change of a unit systemd sends all the values of it that can change, those of its type's interface first
+// (bus_unit_send_change_signal in its source; before it tells that a job has ended, too). They are what States
+// returns, as long as systemd's list of units agrees with them; what an older systemd does not send is asked for.
 //
 // # Lifecycle
 //
@@ -53,8 +57,8 @@
 // caller that gave up counts until it is over.
 //
 // A reload costs systemd about 0.4 ms for each unit in its memory. Between
-// reloads, asking for the states of 1,000 unchanged units is one call (about
-// 15 ms), and a changed unit costs one list and at most eight small reads.
+// reloads, asking for the states of 1,000 units is one call (about
+// 15 ms); a unit about which systemd has not signalled since fleetd began costs at most eight small reads besides.
 //
 // # What it does not promise
 //

@@ -20,7 +20,7 @@ type listener struct {
 func (l *listener) DeliverSignal(_, name string, sig *dbus.Signal) {
 	switch name {
 	case "PropertiesChanged":
-		l.changed(sig.Path)
+		l.changed(sig.Path, sig.Body)
 	case "JobRemoved":
 		l.jobRemoved(sig.Body)
 	case "Reloading":
@@ -32,9 +32,25 @@ func (l *listener) DeliverSignal(_, name string, sig *dbus.Signal) {
 	}
 }
 
-func (l *listener) changed(p dbus.ObjectPath) {
+// changed takes in which values a unit has now. systemd tells those of its type first, and rings with those of all units;
+// both have all that can change, whatever it was that did.
+func (l *listener) changed(p dbus.ObjectPath, body []any) {
+	var (
+		iface  string
+		now    values
+		others []string
+	)
+	if err := dbus.Store(body, &iface, &now, &others); err != nil {
+		iface, now = unitIface, nil
+	}
+	if iface != unitIface {
+		if n := l.bell.name(p); n != "" {
+			l.session.seen.tellHalf(n, now)
+		}
+		return
+	}
 	if n := l.bell.ring(p); n != "" {
-		l.session.seen.forget(n)
+		l.session.seen.tell(n, now)
 	}
 }
 
@@ -48,7 +64,10 @@ func (l *listener) jobRemoved(body []any) {
 		return
 	}
 	l.session.jobs.done(id, result)
-	l.changed(objectPath(unit.Name(name)))
+	// Whatever of the unit has changed with it systemd has told before.
+	if n := l.bell.ring(objectPath(unit.Name(name))); n != "" {
+		l.session.seen.doubt(n)
+	}
 }
 
 // ownerChanged ends the session when systemd left the bus. After a

@@ -3,11 +3,14 @@ package systemd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	sddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 
 	"fleet/unit"
@@ -24,7 +27,7 @@ func jobRemoved(id uint32, n unit.Name, result string) *dbus.Signal {
 func TestSignalsRingForFleetsUnitsOnly(t *testing.T) {
 	l := newListener()
 	l.bell.know("a-b@1.service")
-	l.session.seen.put("a-b@1.service", 0, unit.State{Active: "active"})
+	l.session.seen.put("a-b@1.service", 0, unit.State{Load: "loaded", Active: "active"})
 	for range 1000 {
 		l.DeliverSignal("", "PropertiesChanged", &dbus.Signal{Path: objectPath("other.service")})
 		l.DeliverSignal("", "PropertiesChanged", &dbus.Signal{Path: objectPath("a-b@1.service")})
@@ -33,7 +36,7 @@ func TestSignalsRingForFleetsUnitsOnly(t *testing.T) {
 	if err != nil || all || !slices.Equal(names, []unit.Name{"a-b@1.service"}) {
 		t.Errorf("wait = %v, %v, %v", names, all, err)
 	}
-	if _, ok := l.session.seen.get("a-b@1.service"); ok {
+	if _, ok := l.session.seen.get("a-b@1.service", sddbus.UnitStatus{LoadState: "loaded", ActiveState: "active"}); ok {
 		t.Error("a state is kept that systemd said has changed")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -71,8 +74,96 @@ func TestAStateReadBeforeASignalIsNotKept(t *testing.T) {
 	before := s.generation("a.service")
 	s.forget("a.service")
 	s.put("a.service", before, unit.State{Active: "active"})
-	if st, ok := s.get("a.service"); ok {
+	if st, ok := s.get("a.service", sddbus.UnitStatus{ActiveState: "active"}); ok {
 		t.Errorf("kept %+v", st)
+	}
+}
+
+func propertiesChanged(n unit.Name, iface string, now map[string]any) *dbus.Signal {
+	body := make(map[string]dbus.Variant)
+	for property, value := range now {
+		body[property] = dbus.MakeVariant(value)
+	}
+	return &dbus.Signal{Path: objectPath(n), Body: []any{iface, body, []string{}}}
+}
+
+// What systemd 252 sends when a service runs, of what fleet wants to know.
+func runningService(pid uint32) (half, rest map[string]any) {
+	return map[string]any{"Result": "success", "ExecMainStatus": int32(0), "ExecMainCode": int32(0), "NRestarts": uint32(2), "MainPID": pid},
+		map[string]any{
+			"ActiveState": "active", "SubState": "running", "InvocationID": []byte("0123456789abcdef"),
+			"ActiveEnterTimestamp": uint64(1_000_000), "ConditionTimestamp": uint64(1), "ConditionResult": true,
+		}
+}
+
+func TestAStateThatSystemdTellsIsNotAskedFor(t *testing.T) {
+	const n = "a.service"
+	listed := sddbus.UnitStatus{Name: n, LoadState: "loaded", ActiveState: "active", SubState: "running", JobType: "restart"}
+	l := newListener()
+	l.bell.know(n)
+	half, rest := runningService(7)
+	l.DeliverSignal("", "PropertiesChanged", propertiesChanged(n, results[unit.Service], half))
+	if names, _ := l.bell.collect(); len(names) > 0 {
+		t.Error("half of what is new rings")
+	}
+	l.DeliverSignal("", "PropertiesChanged", propertiesChanged(n, unitIface, rest))
+	l.DeliverSignal("", "JobRemoved", jobRemoved(7, n, "done"))
+	if names, _ := l.bell.collect(); len(names) != 1 {
+		t.Errorf("rang: %v", names)
+	}
+	want := unit.State{
+		Load: "loaded", Active: "active", Sub: "running", Result: "success", MainPID: 7, Restarts: 2,
+		InvocationID: fmt.Sprintf("%x", "0123456789abcdef"), Since: time.UnixMicro(1_000_000), Job: "restart",
+	}
+	if st, ok := l.session.seen.get(n, listed); !ok || st != want {
+		t.Errorf("seen %+v, %v", st, ok)
+	}
+	listed.SubState = "stop-sigterm"
+	if st, ok := l.session.seen.get(n, listed); ok {
+		t.Errorf("systemd lists it as %s, and seen is %+v", listed.SubState, st)
+	}
+	if len(l.session.seen.mu.halves) > 0 {
+		t.Error("what was told is kept twice")
+	}
+}
+
+func TestAStateOfWhichSystemdTellsNotAllIsAskedFor(t *testing.T) {
+	const n = "a.service"
+	listed := sddbus.UnitStatus{Name: n, LoadState: "loaded", ActiveState: "active", SubState: "running"}
+	for _, missing := range []string{"Result", "ExecMainStatus", "NRestarts", "MainPID", "ActiveState", "SubState", "InvocationID", "ActiveEnterTimestamp"} {
+		l := newListener()
+		l.bell.know(n)
+		before := l.session.seen.generation(n)
+		half, rest := runningService(7)
+		delete(half, missing)
+		delete(rest, missing)
+		l.DeliverSignal("", "PropertiesChanged", propertiesChanged(n, results[unit.Service], half))
+		l.DeliverSignal("", "PropertiesChanged", propertiesChanged(n, unitIface, rest))
+		if st, ok := l.session.seen.get(n, listed); ok {
+			t.Errorf("without %s: seen %+v", missing, st)
+		}
+		l.session.seen.put(n, before, unit.State{Active: "active", Sub: "running"})
+		if _, ok := l.session.seen.get(n, listed); ok {
+			t.Errorf("without %s: what was read before is kept", missing)
+		}
+	}
+	l := newListener()
+	l.bell.know(n)
+	_, rest := runningService(7)
+	l.DeliverSignal("", "PropertiesChanged", propertiesChanged(n, unitIface, rest))
+	if st, ok := l.session.seen.get(n, listed); ok {
+		t.Errorf("without what is of services: seen %+v", st)
+	}
+}
+
+func TestAStateThatWasReadIsReadAgainWhenAJobHasEnded(t *testing.T) {
+	const n = "a.service"
+	l := newListener()
+	l.bell.know(n)
+	l.session.seen.put(n, 0, unit.State{Load: "loaded", Active: "inactive", Sub: "dead"})
+	l.DeliverSignal("", "JobRemoved", jobRemoved(7, n, "done"))
+	if st, ok := l.session.seen.get(n, sddbus.UnitStatus{LoadState: "loaded", ActiveState: "inactive", SubState: "dead"}); ok {
+		t.Errorf("seen %+v", st)
 	}
 }
 

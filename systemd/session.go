@@ -90,9 +90,10 @@ func (s *session) subscribe(ctx context.Context) error {
 		{dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, busName)},
 		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("JobRemoved")},
 		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIface), dbus.WithMatchMember("Reloading")},
-		// systemd always sends a change of the type's interface together
-		// with one of the Unit interface: half of them are enough.
-		{dbus.WithMatchSender(busName), dbus.WithMatchInterface("org.freedesktop.DBus.Properties"), dbus.WithMatchMember("PropertiesChanged"), dbus.WithMatchArg(0, unitIface)},
+		propertiesOf(unitIface),
+	}
+	for _, iface := range results {
+		rules = append(rules, propertiesOf(iface))
 	}
 	for _, r := range rules {
 		if err := s.conn.AddMatchSignalContext(ctx, r...); err != nil {
@@ -116,6 +117,13 @@ func (s *session) subscribe(ctx context.Context) error {
 	}
 	s.sd = sd
 	return nil
+}
+
+// propertiesOf matches the changes of one interface.
+func propertiesOf(iface string) []dbus.MatchOption {
+	return []dbus.MatchOption{
+		dbus.WithMatchSender(busName), dbus.WithMatchInterface("org.freedesktop.DBus.Properties"), dbus.WithMatchMember("PropertiesChanged"), dbus.WithMatchArg(0, iface),
+	}
 }
 
 // do makes one call when there is room for it.

@@ -34,9 +34,9 @@ var results = map[unit.Type]string{
 // States reads the present state of units. A name that systemd does not know
 // has Load "not-found" and Active "inactive", and is not loaded for being asked.
 //
-// One call lists what changes most; the rest is read anew only of units about
-// which systemd has signalled since it was last read. The values of one unit
-// are not of one instant: if they change meanwhile, Wait says so.
+// One call lists what changes most. The rest is what systemd has told with the unit's last signal; it is asked
+// for that only of units about which it has not signalled yet. What is asked for is
+// not of one instant: if it changes meanwhile, Wait says so.
 func (m *Manager) States(ctx context.Context, names []unit.Name) (map[unit.Name]unit.State, error) {
 	s, err := m.connected(ctx)
 	if err != nil {
@@ -70,8 +70,7 @@ func (s *session) states(ctx context.Context, names []unit.Name) (map[unit.Name]
 			states[n] = unknown
 			continue
 		}
-		if st, ok := s.seen.get(n); ok && st.Load == l.LoadState && st.Active == l.ActiveState && st.Sub == l.SubState {
-			st.Job = l.JobType
+		if st, ok := s.seen.get(n, l); ok {
 			states[n] = st
 			continue
 		}
@@ -126,7 +125,8 @@ func (s *session) list(ctx context.Context, names []unit.Name) (map[unit.Name]sd
 func (s *session) read(ctx context.Context, n unit.Name, l sddbus.UnitStatus) (unit.State, error) {
 	before := s.seen.generation(n)
 	st := unit.State{Load: l.LoadState, Active: l.ActiveState, Sub: l.SubState, Job: l.JobType}
-	r := reader{ctx: ctx, session: s, path: objectPath(n)}
+	path := objectPath(n)
+	r := reader{ask: func(iface, property string, to any) error { return s.get(ctx, path, iface, property, to) }}
 	r.readRun(n.Type(), &st)
 	if r.err != nil {
 		return unit.State{}, r.err
@@ -135,17 +135,39 @@ func (s *session) read(ctx context.Context, n unit.Name, l sddbus.UnitStatus) (u
 	return st, nil
 }
 
+// values are properties of one interface.
+type values map[string]dbus.Variant
+
+// toldState is the state that signals tell of a unit, without Load and Job: rest are the values of the Unit interface, and half
+// those of its type's. It fails if they lack any: which are sent is for the version of systemd.
+func toldState(t unit.Type, rest, half values) (unit.State, error) {
+	r := reader{ask: func(iface, property string, to any) error {
+		from := half
+		if iface == unitIface {
+			from = rest
+		}
+		value, there := from[property]
+		if !there {
+			return fmt.Errorf("the signal has no %s", property)
+		}
+		return value.Store(to)
+	}}
+	var st unit.State
+	r.get(unitIface, "ActiveState", &st.Active)
+	r.get(unitIface, "SubState", &st.Sub)
+	r.readRun(t, &st)
+	return st, r.err
+}
+
 // reader reads properties of one unit until the first error.
 type reader struct {
-	ctx     context.Context
-	session *session
-	path    dbus.ObjectPath
-	err     error
+	ask func(iface, property string, to any) error
+	err error
 }
 
 func (r *reader) get(iface, property string, to any) {
 	if r.err == nil {
-		r.err = r.session.get(r.ctx, r.path, iface, property, to)
+		r.err = r.ask(iface, property, to)
 	}
 }
 
