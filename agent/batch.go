@@ -16,8 +16,9 @@ const (
 	// gatherFor is how long a batch waits for files that are still being
 	// fetched, and for other units that are about to be unloaded.
 	gatherFor = 20 * time.Millisecond
-	// maxRest bounds how long systemd is left in peace after a load, which is as long as the load took: while units come in one
-	// after the other, reading all files again for each few of them would take all its time, and that of the host.
+	// maxRest bounds how long systemd is left in peace after a load that came right after another, which is as long as that load
+	// took: while units come in one after the other, reading all files again for each few of them would take all its time,
+	// and that of the host. The first of them are loaded at once, and with the second load all that came during it.
 	maxRest = 3 * time.Second
 	// liftTimeout bounds one batch. systemd itself gives a reload 90 s.
 	liftTimeout = 2 * time.Minute
@@ -34,7 +35,10 @@ var errNoSession = errors.New("the session is over")
 type batch struct {
 	bell  bell
 	slots chan struct{} // one per fetch at work
-	rest  time.Time     // no load before that; of lift's goroutine
+
+	// Of lift's goroutine.
+	rest time.Time     // no load before that
+	took time.Duration // by the last load
 
 	mu struct {
 		sync.Mutex
@@ -227,7 +231,11 @@ func (a *Agent) liftOnce(ctx context.Context) {
 		began := time.Now()
 		failed, err := a.sd.Load(ctx, loads)
 		now := time.Now()
-		q.rest = now.Add(min(now.Sub(began), maxRest))
+		inRow := began.Sub(q.rest) < q.took
+		q.rest, q.took = now, now.Sub(began)
+		if inRow {
+			q.rest = now.Add(min(q.took, maxRest))
+		}
 		q.mu.Lock()
 		q.mu.lifting = nil
 		q.announce()

@@ -43,8 +43,8 @@
 //
 // A change of one unit reads one unit's state and plans one unit. Files are
 // fetched in parallel, those with the same content once, and put in place in
-// batches with one reload each; after one, systemd has as long for the units
-// before the next. The start of a timer, a path or a socket waits for the load
+// batches with one reload each; after one that came right after another, systemd
+// has as long for the units before the next. The start of a timer, a path or a socket waits for the load
 // of what it triggers, if that is under way. Jobs have no bound: waiting for one costs a
 // goroutine. The report is composed from views that are kept up to date; it is
 // written at once when it differs, then with at least 50 ms between two, and a

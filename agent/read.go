@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -266,7 +267,11 @@ func (a *Agent) finish(name unit.Name, r reconcile.Result) {
 	case r.Interrupted:
 		a.log.Info("no longer waiting for "+string(step.Kind), "unit", name)
 	case failure == "":
-		a.log.Info(string(step.Kind)+" ended", "unit", name, "job", r.Job, "state", b.States[name].Active)
+		level := slog.LevelInfo
+		if step.Kind == reconcile.Load || step.Kind == reconcile.Grant {
+			level = slog.LevelDebug // something else follows
+		}
+		a.log.Log(context.Background(), level, string(step.Kind)+" ended", "unit", name, "job", r.Job, "state", b.States[name].Active)
 	case failure != before.Failure.Error:
 		a.log.Warn("cannot "+string(step.Kind)+" unit, trying again", "unit", name, "err", failure)
 	}
