@@ -16,11 +16,16 @@ func machine() string {
 }
 
 func memory() string {
-	kilobytes, err := strconv.ParseFloat(strings.TrimSuffix(field("/proc/meminfo", "MemTotal", ""), " kB"), 64)
+	bytes, err := memoryBytes()
 	if err != nil {
 		return "unknown"
 	}
-	return fmt.Sprintf("%.0f GiB", kilobytes/(1<<20))
+	return fmt.Sprintf("%.0f GiB", float64(bytes)/(1<<30))
+}
+
+func memoryBytes() (int64, error) {
+	kilobytes, err := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", "MemTotal", ""), " kB"), 10, 64)
+	return kilobytes << 10, err
 }
 
 // field is the first value of that name in a file of "name: value" lines.

@@ -24,8 +24,10 @@ import (
 const (
 	scaleUnits = 100 // of each machine
 	scaleTTL   = 10 * time.Second
-	racks      = 20  // that the machines are in
-	scaleGC    = 400 // percent by which the heap grows between two collections
+	racks      = 20 // that the machines are in
+
+	scaleGC     = 400 // percent by which the heap grows between two collections
+	scaleMemory = 50  // percent of the machine's memory above which it grows by less
 
 	quiet       = 20 * time.Second // for which nothing happens
 	scalePhase  = 15 * time.Minute // within which each part of it has to come to its end
@@ -108,8 +110,12 @@ func scaleOnce(ctx context.Context, machines int, o options) (rows []row, err er
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	// A thousand agents in one heap, with all they know, would be searched for garbage as often as that of one.
+	// A thousand agents in one heap, with all they know, would be searched for garbage as often as that of one; where memory
+	// becomes scarce they are.
 	defer debug.SetGCPercent(debug.SetGCPercent(scaleGC))
+	if memory, err := memoryBytes(); err == nil {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(memory * scaleMemory / 100))
+	}
 	state, err := stateDir(dir)
 	if err != nil {
 		return nil, err
