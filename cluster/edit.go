@@ -21,6 +21,8 @@ var (
 	ErrUnavailable = errors.New("the store does not answer")
 	// ErrNoSpace: the store is full; nothing was written.
 	ErrNoSpace = errors.New("etcd is full: its database has reached its quota, and takes nothing until there is room (alarm NOSPACE)")
+	// ErrBusy: the store has more under way than it can carry out; nothing was written. It is an ErrUnavailable too.
+	ErrBusy = errors.New("etcd has too many requests under way")
 	// ErrDeposed: another engine leads, or none; nothing was written.
 	ErrDeposed = errors.New("no longer the leader")
 	// ErrSessionLost: the session's lease has ended.

@@ -48,27 +48,38 @@ func watchSpace(ctx context.Context, news *mailbox, o Options) error {
 	}
 }
 
-// commitAgain is the pause before a step is tried again that the store had no room for.
-const commitAgain = 5 * time.Second
+// How long the pause is before a step is tried again that the store has refused.
+const (
+	commitAgain     = 5 * time.Second // for want of room
+	commitAgainBusy = 500 * time.Millisecond
+)
 
-// commit writes a step. What a full store has refused was not written, so it is tried until there is room: the term goes on,
-// which would else be followed by others that read everything only to fail likewise.
+// commit writes a step. What a store has refused that is full or has too much to do was not written, so it is tried until it is
+// taken in: the term goes on, which would else be followed by others that read everything only to fail likewise.
 func commit(ctx context.Context, t Term, step schedule.Step, logger *slog.Logger) (int64, error) {
 	for tries := 0; ; tries++ {
 		revision, err := t.Commit(ctx, step.Decision)
-		if !errors.Is(err, cluster.ErrNoSpace) {
+		pause := commitAgain
+		switch {
+		case errors.Is(err, cluster.ErrNoSpace):
+			if tries == 0 {
+				logger.Error("the store is full: no decision can be written until it has room", "err", err)
+			}
+		case errors.Is(err, cluster.ErrBusy):
+			if tries == 0 {
+				logger.Warn("the store has too much to do: a decision waits", "err", err)
+			}
+			pause = commitAgainBusy
+		default:
 			if tries > 0 && err == nil {
-				logger.Info("the store has room again: decisions are written")
+				logger.Info("the store takes decisions again")
 			}
 			return revision, err
-		}
-		if tries == 0 {
-			logger.Error("the store is full: no decision can be written until it has room", "err", err)
 		}
 		select {
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
-		case <-time.After(commitAgain):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -72,7 +73,25 @@ func TestAFullStoreDoesNotEndTheTerm(t *testing.T) {
 		s.set(func() { s.fail = nil })
 		time.Sleep(commitAgain + time.Second)
 		synctest.Wait()
-		if s.placed("m1", "m2") != 3 || strings.Count(logs.String(), "the store has room again") != 1 {
+		if s.placed("m1", "m2") != 3 || strings.Count(logs.String(), "the store takes decisions again") != 1 {
+			t.Errorf("%d units are placed\n%s", s.placed("m1", "m2"), logs)
+		}
+	})
+}
+
+// It outlives one that has too much to do as well.
+func TestABusyStoreDoesNotEndTheTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		logs := s.run(t, Options{}, "m1", "m2")
+		s.set(func() { s.fail = fmt.Errorf("write to etcd: %w: %w", cluster.ErrUnavailable, cluster.ErrBusy) })
+		s.unit(t, "new.service")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		s.set(func() { s.fail = nil })
+		time.Sleep(commitAgainBusy)
+		synctest.Wait()
+		if s.placed("m1", "m2") != 3 || strings.Count(logs.String(), "the store has too much to do") != 1 {
 			t.Errorf("%d units are placed\n%s", s.placed("m1", "m2"), logs)
 		}
 	})

@@ -188,8 +188,8 @@ func (c *Client) explain(asked, limited context.Context, doing string, err error
 		return fmt.Errorf("%s: %w", doing, cluster.ErrNoSpace)
 	case errors.Is(err, errLeaseNotFound):
 		return fmt.Errorf("%s: %w", doing, registry.ErrLeaseNotFound)
-	case errors.Is(err, errNoSpace):
-		return fmt.Errorf("%s: %w", doing, cluster.ErrNoSpace)
+	case errors.Is(err, errBusy):
+		return fmt.Errorf("%s: %w: %w", doing, cluster.ErrUnavailable, cluster.ErrBusy)
 	case transient(err):
 		return fmt.Errorf("%s: %w: %w", doing, cluster.ErrUnavailable, err)
 	}

@@ -18,6 +18,7 @@ var (
 	errCompacted     = rpctypes.ErrCompacted
 	errLeaseNotFound = rpctypes.ErrLeaseNotFound
 	errNoSpace       = rpctypes.ErrNoSpace
+	errBusy          = rpctypes.ErrTooManyRequests
 )
 
 // transient tells whether an error says that the cluster, or a member of it,
@@ -35,8 +36,7 @@ func transient(err error) bool {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted, codes.Internal, codes.Unauthenticated:
 		return true // a token that has expired is renewed by the next request
 	}
-	return errors.Is(err, rpctypes.ErrTooManyRequests) || errors.Is(err, rpctypes.ErrAuthOldRevision) ||
-		errors.Is(err, clientv3.ErrNoAvailableEndpoints)
+	return errors.Is(err, errBusy) || errors.Is(err, rpctypes.ErrAuthOldRevision) || errors.Is(err, clientv3.ErrNoAvailableEndpoints)
 }
 
 func pair(kv *mvccpb.KeyValue) registry.Pair {
