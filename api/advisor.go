@@ -33,8 +33,8 @@ func (s *Server) advise(r *http.Request, ask func(view) error) error {
 	}
 	defer func() { <-s.advising }()
 	var now cluster.Update
-	s.cache.read(func(v view) { now = v.All() })
+	s.cache().read(func(v view) { now = v.All() })
 	var snapshot cluster.Snapshot
 	snapshot.Apply(now)
-	return ask(view{Snapshot: &snapshot, files: &s.cache.files, needs: &s.cache.needs})
+	return ask(view{Snapshot: &snapshot, files: &s.cache().files, needs: &s.cache().needs})
 }

@@ -32,7 +32,7 @@ type ackRequest struct {
 
 func (s *Server) getAlarms(w http.ResponseWriter, r *http.Request) error {
 	var out AlarmList
-	s.cache.read(func(v view) { out.Alarms = v.alarms() })
+	s.cache().read(func(v view) { out.Alarms = v.alarms() })
 	return show(w, r, 0, out)
 }
 
@@ -43,7 +43,7 @@ func (s *Server) postAck(w http.ResponseWriter, r *http.Request, raw string) err
 		return err
 	}
 	var standing []Alarm
-	s.cache.read(func(v view) { standing = v.alarms() })
+	s.cache().read(func(v view) { standing = v.alarms() })
 	i := slices.IndexFunc(standing, func(a Alarm) bool { return string(a.Name) == raw })
 	switch {
 	case i < 0:

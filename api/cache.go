@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"sync"
@@ -15,6 +16,8 @@ import (
 // cache is the cluster as the store last told it, with what makes lists cheap.
 // Run writes it, requests read it.
 type cache struct {
+	life uint64 // a number of its own for every cache
+
 	mu        sync.RWMutex
 	snapshot  cluster.Snapshot
 	version   uint64        // grows by one with every update
@@ -52,6 +55,7 @@ type located struct {
 
 func newCache() *cache {
 	return &cache{
+		life:      rand.Uint64(),
 		advanced:  make(chan struct{}),
 		listeners: make(map[*listener]struct{}),
 		log:       changelog{limit: rememberedChanges},

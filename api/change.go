@@ -103,7 +103,7 @@ func (s *Server) carryOut(ctx context.Context, a ask) (outcome, error) {
 // refuseForSpace keeps new units out of a store that is nearly full, so that there is room for everything else.
 func (s *Server) refuseForSpace() error {
 	var alarms []Alarm
-	s.cache.read(func(v view) { alarms = v.alarms() })
+	s.cache().read(func(v view) { alarms = v.alarms() })
 	for _, a := range alarms {
 		if a.Name == cluster.StoreFull && !a.Acknowledged && a.Error == "" {
 			return &Error{
@@ -118,7 +118,7 @@ func (s *Server) refuseForSpace() error {
 func (s *Server) awaitRevision(ctx context.Context, revision int64) {
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
-	s.cache.await(ctx, revision)
+	s.cache().await(ctx, revision)
 }
 
 // agree tells whether the unit has the file that was to be written, or is gone as it was to be.

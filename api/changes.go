@@ -151,7 +151,7 @@ func (s *Server) carryOutAll(ctx context.Context, changes []changeRequest) chang
 		newest = max(newest, revision)
 	}
 	s.awaitRevision(ctx, newest)
-	s.cache.read(func(v view) {
+	s.cache().read(func(v view) {
 		answer.Revision, answer.Shown = max(newest, v.Revision), v.Revision >= newest
 	})
 	return answer

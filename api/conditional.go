@@ -11,11 +11,11 @@ import (
 
 // listTag is the tag of a list at one revision: that alone, and what was asked for, decides what is in it. It is known
 // before the list is, and weak because it is the same whatever the encoding. Another server, or
-// the same one after a restart, has other tags.
+// the same one after a restart or after it has not followed the cluster for a while, has other tags.
 func (s *Server) listTag(p *past, query, list string) string {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d %s %s", s.o.PageSize, list, query)
-	return fmt.Sprintf(`W/"%x-%x-%x"`, s.life, p.version, h.Sum64())
+	return fmt.Sprintf(`W/"%x-%x-%x"`, s.cache().life, p.version, h.Sum64())
 }
 
 // contentTag is the tag of a body. A number that comes before the hash says which generation of a unit it is about.

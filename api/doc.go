@@ -28,6 +28,11 @@
 // says no, and after Run has returned every path answers 503. When Run
 // returns it ends all event streams, so that http.Server.Shutdown need not wait for them.
 //
+// In a cluster of more machines than Options.Follow says, Run follows the store only while somebody needs the cache (following.go). A
+// request that does waits until there is one, and keeps it to its end; ten minutes after the last of them it is dropped. The next
+// begins as that of a new server: nothing of what a client has from before is taken for what is known now. A request
+// that is answered without the cache says so in needsCluster; everything else may read it without asking.
+//
 // # Event streams
 //
 // A stream tells states, not happenings: for every unit the newest state

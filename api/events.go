@@ -39,8 +39,8 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	return s.stream(w, r, func(ctx context.Context, out *stream) error {
 		// Who comes from another server may be a moment ahead of this one.
 		s.awaitRevision(ctx, since)
-		l, first := s.cache.listen(units, machines, absent, since)
-		defer s.cache.unlisten(l)
+		l, first := s.cache().listen(units, machines, absent, since)
+		defer s.cache().unlisten(l)
 		e := &eventStream{stream: out, server: s, absent: absent, told: since}
 		return e.run(ctx, l, first)
 	})
@@ -93,11 +93,11 @@ func (e *eventStream) run(ctx context.Context, l *listener, first batch) error {
 			if err := s.ready(); err != nil {
 				return e.send(Event{Type: EventEnd, Message: err.Error()})
 			}
-			if err := e.sendBatch(s.cache.take(l), Event{Type: EventPing}); err != nil {
+			if err := e.sendBatch(s.cache().take(l), Event{Type: EventPing}); err != nil {
 				return err
 			}
 		case <-l.wake:
-			if err := e.sendBatch(s.cache.take(l)); err != nil {
+			if err := e.sendBatch(s.cache().take(l)); err != nil {
 				return err
 			}
 		}
@@ -119,7 +119,7 @@ func (e *eventStream) sendBatch(b batch, last ...Event) error {
 	var events []Event
 	for chunk := range slices.Chunk(b.ids, eventChunk) {
 		events = events[:0]
-		e.server.cache.read(func(v view) {
+		e.server.cache().read(func(v view) {
 			for _, id := range chunk {
 				events = append(events, machineEvent(v, id, e.absent))
 			}
@@ -130,7 +130,7 @@ func (e *eventStream) sendBatch(b batch, last ...Event) error {
 	}
 	for chunk := range slices.Chunk(b.names, eventChunk) {
 		events = events[:0]
-		e.server.cache.read(func(v view) {
+		e.server.cache().read(func(v view) {
 			for _, name := range chunk {
 				u := v.unit(name, detail{log: true})
 				events = append(events, Event{Type: EventUnit, Unit: &u})

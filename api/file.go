@@ -15,7 +15,7 @@ func (s *Server) getFile(w http.ResponseWriter, r *http.Request, name string) er
 	var file cluster.File
 	var found bool
 	var why string
-	s.cache.read(func(v view) {
+	s.cache().read(func(v view) {
 		st = v.Status(unit.Name(name))
 		if file, found = v.File(st.Unit.Content); !found {
 			why = v.missing(st.Unit.Content)
@@ -110,7 +110,7 @@ func (sub *submission) addBytes(raw []byte) error {
 // cannot be read: submitting its file anew must not stop it.
 func (s *Server) orderedState(name unit.Name) cluster.DesiredState {
 	var desired cluster.DesiredState
-	s.cache.read(func(v view) { desired = v.orderedState(name) })
+	s.cache().read(func(v view) { desired = v.orderedState(name) })
 	return desired
 }
 

@@ -15,7 +15,7 @@ func (s *Server) forgetMachine(w http.ResponseWriter, r *http.Request, raw strin
 	id := cluster.MachineID(raw)
 	var state cluster.MachineState
 	known, away, session := false, false, cluster.Session{}
-	s.cache.read(func(v view) {
+	s.cache().read(func(v view) {
 		state, _ = v.State(id)
 		away, session = v.away(id), v.lastSession(id)
 		known = away || v.machine(id) != nil || v.settings(id) != nil

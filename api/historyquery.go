@@ -32,7 +32,7 @@ func (s *Server) getHistory(w http.ResponseWriter, r *http.Request) error {
 	s.awaitRevision(r.Context(), q.since.revision)
 	if !q.follow {
 		page := HistoryPage{Events: []Happening{}}
-		happened, _ := s.cache.recall(q)
+		happened, _ := s.cache().recall(q)
 		page.Events = append(page.Events, happened...)
 		return show(w, r, 0, page)
 	}
@@ -103,7 +103,7 @@ func (c *cache) happenedFrom(number int64, sel happeningSelection) (happened []H
 }
 
 func (s *Server) tellHistory(ctx context.Context, out *stream, q historyQuery) error {
-	happened, next := s.cache.recall(q)
+	happened, next := s.cache().recall(q)
 	ping := time.NewTicker(pingInterval)
 	defer ping.Stop()
 	end := func(why string) error {
@@ -118,7 +118,7 @@ func (s *Server) tellHistory(ctx context.Context, out *stream, q historyQuery) e
 		}
 		var revision int64
 		var news <-chan struct{}
-		if happened, next, revision, news = s.cache.happenedFrom(next, q.happeningSelection); len(happened) > 0 {
+		if happened, next, revision, news = s.cache().happenedFrom(next, q.happeningSelection); len(happened) > 0 {
 			continue
 		}
 		select {

@@ -53,8 +53,8 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request, rawName stri
 	if forwarded {
 		return s.localJournal(ctx, name, request, out)
 	}
-	l, _ := s.cache.listen(filter{names: []unit.Name{name}}, false, false, 0)
-	defer s.cache.unlisten(l)
+	l, _ := s.cache().listen(filter{names: []unit.Name{name}}, false, false, 0)
+	defer s.cache().unlisten(l)
 	copies, err := s.journalCopies(name, request)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (s *Server) journalCopies(name unit.Name, request journalRequest) ([]cluste
 		st  cluster.Status
 		all []cluster.Copy
 	)
-	s.cache.read(func(v view) {
+	s.cache().read(func(v view) {
 		st = v.Status(name)
 		if request.everywhere {
 			for _, id := range v.Machines() {
@@ -166,7 +166,7 @@ func (s *Server) withFormer(copies []cluster.Copy, request journalRequest) []clu
 
 func (s *Server) presence(id cluster.MachineID) cluster.Presence {
 	presence := cluster.Lost
-	s.cache.read(func(v view) {
+	s.cache().read(func(v view) {
 		if _, there := v.Machine(id); there {
 			presence = cluster.Present
 		}

@@ -101,7 +101,7 @@ func (f *follower) run(ctx context.Context, l *listener) error {
 				// Either the client has gone, or the server ends: only in the latter case does anybody read this.
 				return f.out.note(JournalNote{Type: NoteEnd, Message: shuttingDown})
 			case <-l.wake:
-				f.server.cache.take(l)
+				f.server.cache().take(l)
 				looked = true
 			case e := <-f.events:
 				if err := f.take(e); err != nil {
@@ -180,7 +180,7 @@ func (f *follower) copies() []cluster.Copy {
 		return []cluster.Copy{{Machine: id, Presence: f.server.presence(id)}}
 	}
 	var copies []cluster.Copy
-	f.server.cache.read(func(v view) { copies = v.Status(f.name).Copies })
+	f.server.cache().read(func(v view) { copies = v.Status(f.name).Copies })
 	return copies
 }
 

@@ -30,7 +30,7 @@ type SettingsList struct {
 
 func (s *Server) getSettings(w http.ResponseWriter, r *http.Request) error {
 	var out SettingsList
-	s.cache.read(func(v view) {
+	s.cache().read(func(v view) {
 		ids := v.Laid()
 		for _, id := range v.CorruptIDs(cluster.KindSettings) {
 			ids = append(ids, cluster.MachineID(id))

@@ -29,7 +29,7 @@ func fromFleet1(r *http.Request) bool {
 
 // launched tells whether the unit's current state is launched.
 func (s *Server) launched(name unit.Name) (yes bool) {
-	s.cache.read(func(v view) { yes = v.unit(name, detail{}).CurrentState == cluster.Launched })
+	s.cache().read(func(v view) { yes = v.unit(name, detail{}).CurrentState == cluster.Launched })
 	return yes
 }
 

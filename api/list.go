@@ -37,10 +37,10 @@ func answerList[K ~string, T any](s *Server, c collection[K, T], w http.Response
 	if err != nil {
 		return err
 	}
-	p := s.cache.hold(q.token)
-	l := &listing[K, T]{collection: c, listQuery: q, cache: s.cache, past: p}
+	p := s.cache().hold(q.token)
+	l := &listing[K, T]{collection: c, listQuery: q, cache: s.cache(), past: p}
 	answered, next := false, ""
-	defer func() { s.cache.release(p, q.token, answered, next != "") }()
+	defer func() { s.cache().release(p, q.token, answered, next != "") }()
 
 	tag := s.listTag(p, query.Encode(), c.name)
 	w.Header().Set(revisionHeader, strconv.FormatInt(p.revision, 10))

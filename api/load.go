@@ -11,10 +11,13 @@ type Applied struct {
 	Revision int64
 	Reset    bool
 	Took     time.Duration // to take it in and to tell the streams; no reader is answered meanwhile
+	Dropped  bool          // it is none: the cluster is not followed, and the cache shows nothing until an update with Reset
 }
 
 // Load is what a server holds at one moment.
 type Load struct {
+	Following bool // the cache shows the cluster; otherwise there is nothing of what it would show
+
 	Records  map[cluster.Kind]cluster.Size
 	Machines map[cluster.MachineState]int // that are known
 	Units    map[cluster.Phase]int        // by how far the last request for them has come
@@ -50,7 +53,8 @@ func (s *Server) Load() Load {
 	now.Writes, now.MaxWrites, now.Storing, now.MaxStoring = int(p.writes.Load()), s.o.Limits.Writes, int(p.storing.Load()), storeWrites
 	now.Bodies, now.MaxBodies, now.Peers = p.held.Load(), p.most, s.peers.size()
 
-	c := s.cache
+	now.Following = s.demand.shows()
+	c := s.cache()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	now.Records = c.snapshot.Sizes()

@@ -38,7 +38,7 @@ func errNoMachine() *Error { return &Error{http.StatusNotFound, "machine does no
 
 func (s *Server) getMachine(w http.ResponseWriter, r *http.Request, raw string) error {
 	var detail *MachineDetail
-	s.cache.read(func(v view) { detail = v.machineDetail(cluster.MachineID(raw)) })
+	s.cache().read(func(v view) { detail = v.machineDetail(cluster.MachineID(raw)) })
 	if detail == nil {
 		return errNoMachine()
 	}

@@ -56,7 +56,7 @@ func (s *Server) checkTarget(id cluster.MachineID) error {
 		return badRequest("invalid machine id %q", id)
 	}
 	var present bool
-	s.cache.read(func(v view) { _, present = v.Machine(id) })
+	s.cache().read(func(v view) { _, present = v.Machine(id) })
 	if !present {
 		return conflict("machine %s is not present", id)
 	}

@@ -99,7 +99,7 @@ func (s *Server) settingsOperation(o patchOperation) (cluster.MachineID, setting
 		return cluster.MachineID(parts[1]), change, err
 	}
 	if parts := cordonedPath.FindStringSubmatch(o.Path); parts != nil {
-		change, err := o.cordoned(s.cache.clock())
+		change, err := o.cordoned(s.cache().clock())
 		return cluster.MachineID(parts[1]), change, err
 	}
 	if parts := drainPath.FindStringSubmatch(o.Path); parts != nil {
@@ -154,17 +154,17 @@ func (s *Server) drain(o patchOperation, id cluster.MachineID) (settingsChange, 
 	case "false":
 		return endDrain, nil
 	case "true":
-		return setDrain("", s.cache.clock()), nil
+		return setDrain("", s.cache().clock()), nil
 	case "reboot":
 		boot, err := s.bootOf(id)
-		return setDrain(boot, s.cache.clock()), err
+		return setDrain(boot, s.cache().clock()), err
 	}
 	return nil, badRequest("invalid value of drain: expect true, false or reboot")
 }
 
 // bootOf is the boot of a machine whose fleetd can be told to reboot it.
 func (s *Server) bootOf(id cluster.MachineID) (boot string, err error) {
-	s.cache.read(func(v view) {
+	s.cache().read(func(v view) {
 		m, present := v.Machine(id)
 		state, _ := v.State(id)
 		switch {

@@ -85,7 +85,7 @@ func (s *Server) systemdOf(id cluster.MachineID) (Local, error) {
 		machine cluster.Machine
 		present bool
 	)
-	s.cache.read(func(v view) { machine, present = v.Machine(id) })
+	s.cache().read(func(v view) { machine, present = v.Machine(id) })
 	switch {
 	case !present:
 		return nil, fmt.Errorf("machine %s is not there: what its units wrote is in its own journal", id)

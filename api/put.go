@@ -103,7 +103,7 @@ func (s *Server) same(ctx context.Context, sub *submission, current *cluster.Uni
 	}
 	s.awaitRevision(ctx, current.Revision)
 	var hash string
-	s.cache.read(func(v view) { hash = v.hash(current.Content) })
+	s.cache().read(func(v view) { hash = v.hash(current.Content) })
 	return hash == sub.file.V1Hash()
 }
 

@@ -21,6 +21,13 @@ type route struct {
 	resource
 }
 
+// Paths that are known elsewhere.
+const (
+	pathStore   = "store"
+	pathJournal = "units/{name}/journal"
+	pathStatus  = "units/{name}/status"
+)
+
 // routes is the whole API. A call that is added here has to be described in openapi.json, or a test fails.
 func (s *Server) routes() []route {
 	return []route{
@@ -38,11 +45,11 @@ func (s *Server) routes() []route {
 		{"settings", resource{http.MethodGet: s.getSettings}},
 		{"state", resource{http.MethodGet: s.listStates}},
 		{"state/{name}", resource{http.MethodGet: with("name", s.getState)}},
-		{"store", resource{http.MethodGet: s.getStore}},
-		{"store/members", resource{http.MethodPost: s.postMember}},
-		{"store/members/{name}", resource{http.MethodPut: with("name", s.putMember), http.MethodDelete: with("name", s.deleteMember)}},
-		{"store/recovery", resource{http.MethodPost: s.postRecovery}},
-		{"store/snapshot", resource{http.MethodGet: s.getSnapshot, http.MethodPut: s.putSnapshot}},
+		{pathStore, resource{http.MethodGet: s.getStore}},
+		{pathStore + "/members", resource{http.MethodPost: s.postMember}},
+		{pathStore + "/members/{name}", resource{http.MethodPut: with("name", s.putMember), http.MethodDelete: with("name", s.deleteMember)}},
+		{pathStore + "/recovery", resource{http.MethodPost: s.postRecovery}},
+		{pathStore + "/snapshot", resource{http.MethodGet: s.getSnapshot, http.MethodPut: s.putSnapshot}},
 		{"units", resource{http.MethodGet: s.listUnits}},
 		{"units/{name}", resource{
 			http.MethodGet:    with("name", s.getUnit),
@@ -51,10 +58,10 @@ func (s *Server) routes() []route {
 		}},
 		{"units/{name}/explanation", resource{http.MethodGet: with("name", s.getExplanation)}},
 		{"units/{name}/file", resource{http.MethodGet: with("name", s.getFile), http.MethodPut: s.bounded(with("name", s.putFile))}},
-		{"units/{name}/journal", resource{http.MethodGet: with("name", s.getJournal), http.MethodPost: with("name", s.getJournal)}},
+		{pathJournal, resource{http.MethodGet: with("name", s.getJournal), http.MethodPost: with("name", s.getJournal)}},
 		{"units/{name}/move", resource{http.MethodPost: s.bounded(with("name", s.postMove))}},
 		{"units/{name}/restart", resource{http.MethodPost: s.bounded(with("name", s.restartUnit))}},
-		{"units/{name}/status", resource{http.MethodGet: with("name", s.getStatusText)}},
+		{pathStatus, resource{http.MethodGet: with("name", s.getStatusText)}},
 	}
 }
 
@@ -72,15 +79,23 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Path == "/" || slices.ContainsFunc(prefixes, func(p []string) bool { return slices.Equal(p, path) }) {
 		return &Error{Code: http.StatusMethodNotAllowed}
 	}
-	res := s.resource(r, path)
-	if res == nil {
+	found := s.find(r, path)
+	if found == nil {
 		return &Error{Code: http.StatusNotFound}
 	}
+	res := found.resource
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet // net/http leaves the body out
 	}
 	if handle := res[method]; handle != nil {
+		if needsCluster(r, found.path) {
+			release, err := s.need(r.Context())
+			if err != nil {
+				return err
+			}
+			defer release()
+		}
 		return handle(w, r)
 	}
 	w.Header().Set("Allow", res.allow())
@@ -99,15 +114,16 @@ func segments(r *http.Request) ([]string, error) {
 	return path, nil
 }
 
-// resource is what is at a path; nil: nothing.
-func (s *Server) resource(r *http.Request, path []string) resource {
+// find is the route of a path; nil: there is none.
+func (s *Server) find(r *http.Request, path []string) *route {
 	i := slices.IndexFunc(prefixes, func(p []string) bool { return len(path) > len(p) && slices.Equal(p, path[:len(p)]) })
 	if i < 0 {
 		return nil
 	}
-	for _, route := range s.table {
-		if route.matches(r, path[len(prefixes[i]):]) {
-			return route.resource
+	rest := path[len(prefixes[i]):]
+	for i := range s.table {
+		if s.table[i].matches(r, rest) {
+			return &s.table[i]
 		}
 	}
 	return nil

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fleet/cluster"
@@ -51,6 +51,8 @@ type Options struct {
 	// PageSize is the greatest number of items in one page of a list; 0 means 100.
 	PageSize int
 	Limits   Limits
+	// Follow says when the cluster is followed.
+	Follow Follow
 	// Applied is told of every update of the cluster, for whoever counts. It must not wait for anything. May be nil.
 	Applied func(Applied)
 }
@@ -59,8 +61,8 @@ type Options struct {
 type Server struct {
 	store     Store // as many of its changes at a time as are good for it
 	o         Options
-	cache     *cache
-	life      uint64 // a number of its own for every server
+	shown     atomic.Pointer[cache]
+	demand    *demand
 	zips      sync.Pool
 	table     []route
 	discovery []byte
@@ -78,7 +80,7 @@ type Server struct {
 	end   func()
 }
 
-// New makes a server. It answers 503 until Run has filled its cache.
+// New makes a server. It answers 503 until Run has filled its cache, or has found that the cluster is followed on demand.
 func New(store Store, o Options) *Server {
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
@@ -96,9 +98,8 @@ func New(store Store, o Options) *Server {
 	ended := make(chan struct{})
 	s := &Server{
 		o:         o,
-		cache:     newCache(),
+		demand:    newDemand(o.Follow),
 		pressure:  newPressure(o.Limits),
-		life:      rand.Uint64(),
 		discovery: compact(discoverySource),
 		openapi:   compact(openapiSource),
 		advising:  make(chan struct{}, 1),
@@ -109,29 +110,39 @@ func New(store Store, o Options) *Server {
 		ended: ended,
 		end:   sync.OnceFunc(func() { close(ended) }),
 	}
+	s.shown.Store(newCache())
 	s.store = slowed{store, s}
 	s.table = s.routes()
 	return s
 }
 
-// Run keeps the cache up to date. It blocks until ctx ends, and then ends all
+// cache is what is followed at present. Who needs it has it to the end of his request; when nobody does it is
+// dropped, and the next one begins as that of a server which was started anew.
+func (s *Server) cache() *cache { return s.shown.Load() }
+
+// Run keeps the cache up to date, for as long as Options.Follow says. It blocks until ctx ends, and then ends all
 // event streams; the server answers 503 from there on. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.peers.close()
 	defer s.end()
-	err := s.store.Follow(ctx, func(u cluster.Update) error {
-		began := time.Now()
-		s.cache.apply(u)
-		s.o.Applied(Applied{Revision: u.Revision, Reset: u.Reset, Took: time.Since(began)})
-		return nil
-	})
-	if ctx.Err() != nil {
-		return nil
+	idle := func() { s.o.Applied(Applied{Dropped: true}) }
+	for {
+		if !s.demand.always() && s.demand.await(ctx, idle) != nil {
+			return nil
+		}
+		s.o.Logger.Debug("following the cluster")
+		err := s.follow(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errRests):
+			s.o.Logger.Debug("not following the cluster: nobody has asked for it for a while", "rest", s.demand.o.Rest)
+			continue
+		case err == nil:
+			err = errors.New("the store ended it")
+		}
+		return fmt.Errorf("follow the cluster for the api: %w", err)
 	}
-	if err == nil {
-		err = errors.New("the store ended it")
-	}
-	return fmt.Errorf("follow the cluster for the api: %w", err)
 }
 
 // Handler is the API on the paths of fleet 1. It may be served by several listeners.
@@ -164,7 +175,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", serverName+s.o.Version)
 	if err := s.ready(); err != nil && !s.standsAlone(r) {
 		s.o.Logger.Debug("request refused: not ready", "path", r.URL.Path, "err", err)
-		writeError(w, &Error{http.StatusServiceUnavailable, "fleet server unable to communicate with etcd"})
+		writeError(w, errNotReady())
 		return
 	}
 	if err := s.refuseForeignPages(r); err != nil {
@@ -189,13 +200,19 @@ func (s *Server) refuseForeignPages(r *http.Request) error {
 	return nil
 }
 
+// errNotReady is v1's answer.
+func errNotReady() *Error {
+	return &Error{http.StatusServiceUnavailable, "fleet server unable to communicate with etcd"}
+}
+
+// ready says why nothing is answered. That the cluster is not followed is no reason if it would be for who asks.
 func (s *Server) ready() error {
 	select {
 	case <-s.ended:
 		return errors.New(shuttingDown)
 	default:
 	}
-	if !s.cache.filled() {
+	if !s.cache().filled() && !s.demand.patient() {
 		return errors.New("the cluster has not been read yet")
 	}
 	return s.o.Ready()

@@ -41,7 +41,7 @@ func (s *Server) listStates(w http.ResponseWriter, r *http.Request) error {
 // bear a 404 here, so a unit that no machine reports has a state without states.
 func (s *Server) getState(w http.ResponseWriter, r *http.Request, name string) error {
 	state := UnitState{Name: unit.Name(name)}
-	s.cache.read(func(v view) {
+	s.cache().read(func(v view) {
 		if states := new(filter).states(v, unit.Name(name)); len(states) > 0 {
 			state = states[0]
 		}

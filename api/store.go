@@ -24,7 +24,7 @@ func (s *Server) standsAlone(r *http.Request) bool {
 	}
 	path, err := segments(r)
 	return err == nil && slices.ContainsFunc(prefixes, func(p []string) bool {
-		return len(path) > len(p) && slices.Equal(p, path[:len(p)]) && path[len(p)] == "store"
+		return len(path) > len(p) && slices.Equal(p, path[:len(p)]) && path[len(p)] == pathStore
 	})
 }
 

@@ -59,7 +59,7 @@ func (s *Server) listUnits(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) getUnit(w http.ResponseWriter, r *http.Request, name string) error {
 	var u Unit
-	s.cache.read(func(v view) { u = v.unit(unit.Name(name), detail{options: true, log: true}) })
+	s.cache().read(func(v view) { u = v.unit(unit.Name(name), detail{options: true, log: true}) })
 	if u.Absent {
 		return errNoUnit()
 	}
@@ -127,7 +127,7 @@ func restart(name unit.Name) edit {
 
 func (s *Server) submitted(name unit.Name) bool {
 	var exists bool
-	s.cache.read(func(v view) { exists = v.Status(name).Exists })
+	s.cache().read(func(v view) { exists = v.Status(name).Exists })
 	return exists
 }
 

@@ -38,8 +38,9 @@ what systemd said of them on their machines, and which machines came and went.
 ` + unitArgs + ` Without any UNIT, everything is shown.
 
 Each fleetd remembers what has happened since it was started, and only the newest ten thousand events; another
-one may remember more. Where something is missing, a line says so. The journal of the machines goes further back:
-see "fleetctl journal".
+one may remember more. In a cluster of more than a hundred machines (api_follow_machines of fleetd) that is since somebody
+has begun to ask it, and it forgets it ten minutes after the last request; the leader's machine usually remembers most. Where something
+is missing that was asked for, a line says so. The journal of the machines goes further back: see "fleetctl journal".
 
 With --follow, events are shown as they happen, until Ctrl-C. If fleetd is restarted meanwhile, fleetctl waits for it and goes on
 with what happened last.
@@ -119,7 +120,7 @@ func (a *app) events(cmd *cobra.Command, e eventing, args []string) error {
 		return entities(a, past)
 	}
 	if _, watched := terminalWidth(a.stdout); watched && len(past) == 0 {
-		a.complain("Nothing of this has happened since this fleetd was started.")
+		a.complain("Nothing of this has happened since this fleetd was started, or began to follow the cluster.")
 	}
 	return show(past)
 }

@@ -184,15 +184,18 @@ func TestAStreamMayTakeItsTime(t *testing.T) {
 
 func TestLimitsHaveLimits(t *testing.T) {
 	for given, says := range map[string]string{
-		"--api-max-body=1K":            "api_max_body = 1K (--api-max-body): expect 64K to 64M",
-		"--api-max-body=much":          "--api-max-body: expect a size",
-		"--api-max-header=1M":          "api_max_header = 1M (--api-max-header): expect 16K to 512K",
-		"--api-max-header=8K":          "expect 16K to 512K", // fleetctl asks for 200 units at a time
-		"--api-max-streams=0":          "api_max_streams = 0 (--api-max-streams): expect at least 1",
-		"--api-max-writes=0":           "api_max_writes = 0 (--api-max-writes): expect at least 1",
-		"--etcd-quota=1M":              "etcd_quota = 1M (--etcd-quota): expect 64M to 8G",
-		"--api-request-timeout=100ms":  "api_request_timeout = 100ms (--api-request-timeout): expect 1s to 1h",
-		"--api-request-timeout=always": "--api-request-timeout: expect a duration",
+		"--api-max-body=1K":             "api_max_body = 1K (--api-max-body): expect 64K to 64M",
+		"--api-max-body=much":           "--api-max-body: expect a size",
+		"--api-max-header=1M":           "api_max_header = 1M (--api-max-header): expect 16K to 512K",
+		"--api-max-header=8K":           "expect 16K to 512K", // fleetctl asks for 200 units at a time
+		"--api-max-streams=0":           "api_max_streams = 0 (--api-max-streams): expect at least 1",
+		"--api-max-writes=0":            "api_max_writes = 0 (--api-max-writes): expect at least 1",
+		"--api-follow-machines=-1":      "api_follow_machines = -1 (--api-follow-machines): expect a number of machines, 0 to 1000000",
+		"--api-follow-machines=2000000": "expect a number of machines, 0 to 1000000",
+		"--api-follow-machines=always":  "--api-follow-machines: ",
+		"--etcd-quota=1M":               "etcd_quota = 1M (--etcd-quota): expect 64M to 8G",
+		"--api-request-timeout=100ms":   "api_request_timeout = 100ms (--api-request-timeout): expect 1s to 1h",
+		"--api-request-timeout=always":  "--api-request-timeout: expect a duration",
 	} {
 		if _, err := parse([]string{given, "--config=/dev/null"}, nil, true); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", given, err, says)

@@ -73,12 +73,14 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 		Leave: func(leaves bool) { member.Amend(func(m *cluster.Machine) { m.Leaving = leaves }) },
 		Ready: func() error { return member.Ready() },
 	})
+	var server *api.Server
+	leading := leads{keep: func(following bool) { server.Keep(following) }}
 	member = presence.New(records, worker, presence.Options{
 		Machine:       machine,
 		LeaseTTL:      s.leaseTTL(),
 		DisableEngine: s.DisableEngine,
 		Brain:         s.brain(),
-		Events:        counts.Engine(),
+		Events:        leading.events(counts.Engine()),
 		Space:         keeper.Space,
 		Memory:        session,
 		Settings:      leaves.Follow,
@@ -94,10 +96,11 @@ func Run(ctx context.Context, s Settings, reload Reload, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	server := api.New(records, api.Options{
+	server = api.New(records, api.Options{
 		Version: cluster.Version, Ready: member.Ready, PageSize: s.TokenLimit, Limits: s.apiLimits(),
 		Local: host, Machine: machine.ID, PeerTLS: peers,
-		Advisor: schedule.Advisor(s.brain()), Keeper: keeper, Logger: log, Applied: counts.Applied(),
+		Advisor: schedule.Advisor(s.brain()), Keeper: keeper, Logger: log,
+		Follow: api.Follow{Count: records.CountMachines, Machines: s.APIFollowMachines}, Applied: counts.Applied(),
 	})
 	counts.Watch(metrics.Sources{
 		Ready: member.Ready, Session: member.Session, Units: worker.Tally, Backlog: worker.Backlog, Asked: host.Asked, API: server.Load,

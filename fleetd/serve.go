@@ -73,13 +73,13 @@ func newServer(ctx context.Context, h http.Handler, request time.Duration, log *
 }
 
 // aliveProbe asks the API's handler itself: an answer, whatever it is, shows that the
-// cache is not locked and the process is scheduled.
+// cache is not locked and the process is scheduled. It asks what does not have the cluster followed.
 func aliveProbe(h http.Handler) func(context.Context) error {
 	return func(ctx context.Context) error {
 		answered := make(chan struct{})
 		go func() {
 			defer close(answered)
-			if r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/fleet/v1/machines", nil); err == nil {
+			if r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/fleet/v1/discovery", nil); err == nil {
 				h.ServeHTTP(discard{}, r)
 			}
 		}()

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"fleet/api"
 )
 
 // pipes is a listener without a network, so that time can be a bubble's.
@@ -80,4 +82,28 @@ func TestAClientThatStopsInTheMiddleIsGivenUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A fleetd that nobody asks is not to follow the cluster because of its own watchdog.
+func TestTheWatchdogHasNothingFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := api.New(empty{}, api.Options{Follow: api.Follow{Count: func(context.Context) (int, error) { return 1000, nil }}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- server.Run(ctx) }()
+		alive := aliveProbe(server.Handler())
+		for range 100 {
+			time.Sleep(10 * time.Second)
+			if err := alive(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if server.Load().Following {
+			t.Error("it does")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -79,6 +79,8 @@ type Settings struct {
 	APICAFile    string // authority of clients, and of other fleetds
 	TokenLimit   int
 
+	APIFollowMachines int // in a cluster of more the API follows it on demand
+
 	// What one request, and one client, may take of the API.
 	APIMaxBody        int64
 	APIMaxHeader      int64
@@ -130,6 +132,7 @@ func Defaults(root bool, env func(string) string) Settings {
 		StateDir:                "/run/fleet",
 		APISocket:               "/run/fleet.sock",
 		TokenLimit:              100,
+		APIFollowMachines:       100,
 		APIMaxBody:              2 << 20,
 		APIMaxHeader:            64 << 10,
 		APIMaxStreams:           500,
@@ -233,6 +236,9 @@ func (s Settings) validateLimits() error {
 	}
 	if s.APIMaxWrites < 1 {
 		bad("api_max_writes", "at least 1")
+	}
+	if s.APIFollowMachines < 0 || s.APIFollowMachines > 1_000_000 {
+		bad("api_follow_machines", "a number of machines, 0 to 1000000")
 	}
 	if s.EtcdQuota < 64<<20 || s.EtcdQuota > 8<<30 {
 		bad("etcd_quota", "64M to 8G")

@@ -81,6 +81,7 @@ func table() []setting {
 		{"api_max_streams", "N", "the most event streams, histories and journals that one client of the API follows at a time", number(func(s *Settings) *int { return &s.APIMaxStreams })},
 		{"api_max_writes", "N", "the most requests to the API that change something, of all clients, that are under way at a time", number(func(s *Settings) *int { return &s.APIMaxWrites })},
 		{"api_request_timeout", "DURATION", "how long a request to the API may take that is no stream", duration(func(s *Settings) *time.Duration { return &s.APIRequestTimeout })},
+		{"api_follow_machines", "N", "in a cluster of more machines the API follows the cluster only while somebody needs that; 0: in every cluster", number(func(s *Settings) *int { return &s.APIFollowMachines })},
 		{"token_limit", "N", "the most entities on one page of an API list", number(func(s *Settings) *int { return &s.TokenLimit })},
 	}
 }

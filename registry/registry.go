@@ -73,6 +73,16 @@ func (r *Registry) File(ctx context.Context, id unit.ContentID) ([]byte, error) 
 	return pair.Value, nil
 }
 
+// CountMachines tells how many machines are in the cluster. None of their records is read for that.
+func (r *Registry) CountMachines(ctx context.Context) (int, error) {
+	keys := Keys{Name: r.keys.key(cluster.KindMachine, ""), Prefix: true}
+	page, err := r.store.Range(ctx, Query{Keys: keys, CountOnly: true})
+	if err != nil {
+		return 0, fmt.Errorf("count the machines: %w", err)
+	}
+	return page.Count, nil
+}
+
 // get reads one key, nil if it does not exist, and the store's revision.
 func (r *Registry) get(ctx context.Context, key string) (*Pair, int64, error) {
 	page, err := r.store.Range(ctx, Query{Keys: Keys{Name: key}})

@@ -60,6 +60,8 @@ type Query struct {
 	Limit int
 	// Revision reads the state of that revision, 0 the newest.
 	Revision int64
+	// CountOnly leaves out all pairs: only how many there are is told, for the price of nearly nothing.
+	CountOnly bool
 }
 
 // Page is what was read, sorted by key.
@@ -67,6 +69,7 @@ type Page struct {
 	Revision int64 // of the store when it answered, also if Query.Revision asked for an earlier state
 	Pairs    []Pair
 	More     bool // the limit left pairs out
+	Count    int  // with Query.CountOnly: how many keys there are
 }
 
 // Pair is a key with its value.

@@ -20,6 +20,7 @@ type lag struct {
 
 	mu struct {
 		sync.Mutex
+		blind  bool  // there is no cache that would show anything
 		shown  int64 // revision that the cache has reached
 		unseen []unseen
 	}
@@ -44,6 +45,7 @@ func (l *lag) wrote(revision int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
+	case l.mu.blind:
 	case revision <= l.mu.shown: // the watch was quicker than the answer
 		l.seconds.Observe(0)
 	case len(l.mu.unseen) < maxUnseen:
@@ -51,12 +53,12 @@ func (l *lag) wrote(revision int64) {
 	}
 }
 
-// applied: after a reset, what was waited for may be gone with a store that was restored.
+// applied: after a reset, what was waited for may be gone with a store that was restored. Nothing is waited for while the cluster is not followed.
 func (l *lag) applied(a api.Applied) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a.Reset {
-		l.mu.shown, l.mu.unseen = a.Revision, nil
+	if a.Reset || a.Dropped {
+		l.mu.blind, l.mu.shown, l.mu.unseen = a.Dropped, a.Revision, nil
 		return
 	}
 	l.mu.shown = a.Revision

@@ -46,10 +46,11 @@ var (
 	bytesDesc      = desc("api_cache_bytes", "Memory that these records take, about, without indexes.", "kind")
 	rememberedDesc = desc("api_remembered", "Changes that streams may resume from, events of the history, lists that are being read, files and peers that the API remembers.", "what")
 	streamsDesc    = desc("api_streams", "Event streams, histories and journals that clients follow.")
+	followingDesc  = desc("api_following", "1 while this fleetd follows the cluster, 0 while nobody needs it to and it knows nothing of the cluster.")
 
 	looks = []*prometheus.Desc{
 		readyDesc, sinceDesc, renewedDesc, unitsDesc, lengthDesc, limitDesc,
-		machinesDesc, clusterDesc, recordsDesc, bytesDesc, rememberedDesc, streamsDesc,
+		machinesDesc, clusterDesc, recordsDesc, bytesDesc, rememberedDesc, streamsDesc, followingDesc,
 	}
 )
 
@@ -125,6 +126,24 @@ func (l look) queues(show shower, now api.Load) {
 }
 
 func showAPI(show shower, now api.Load) {
+	showCluster(show, now)
+	show(rememberedDesc, float64(now.Changes), "changes")
+	show(rememberedDesc, float64(now.Happenings), "events")
+	show(rememberedDesc, float64(now.Lists), "lists")
+	show(rememberedDesc, float64(now.ListRows), "list_rows")
+	show(rememberedDesc, float64(now.Past), "list_units")
+	show(rememberedDesc, float64(now.Files), "files")
+	show(rememberedDesc, float64(now.Peers), "peers")
+	show(streamsDesc, float64(now.Streams))
+}
+
+// showCluster leaves out what is not known: a cluster of 0 machines would be a lie.
+func showCluster(show shower, now api.Load) {
+	if !now.Following {
+		show(followingDesc, 0)
+		return
+	}
+	show(followingDesc, 1)
 	for _, state := range machineStates {
 		show(machinesDesc, float64(now.Machines[state]), string(state))
 	}
@@ -135,12 +154,4 @@ func showAPI(show shower, now api.Load) {
 		show(recordsDesc, float64(size.Records), string(kind))
 		show(bytesDesc, float64(size.Bytes), string(kind))
 	}
-	show(rememberedDesc, float64(now.Changes), "changes")
-	show(rememberedDesc, float64(now.Happenings), "events")
-	show(rememberedDesc, float64(now.Lists), "lists")
-	show(rememberedDesc, float64(now.ListRows), "list_rows")
-	show(rememberedDesc, float64(now.Past), "list_units")
-	show(rememberedDesc, float64(now.Files), "files")
-	show(rememberedDesc, float64(now.Peers), "peers")
-	show(streamsDesc, float64(now.Streams))
 }

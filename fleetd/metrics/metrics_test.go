@@ -249,3 +249,37 @@ func TestAlarmsAreShown(t *testing.T) {
 		leader.expect(t, "they are back", samples{alarm: 0, placed: 3, withdrawn: 0})
 	})
 }
+
+// Who follows nothing says nothing of the cluster, and of no write that its cache ought to show.
+func TestWhatIsNotFollowedIsNotShown(t *testing.T) {
+	const (
+		following = "fleet_api_following"
+		ready     = `fleet_cluster_machines{state="ready"}`
+		records   = `fleet_api_cache_records{kind="machines"}`
+		stalled   = "fleet_registry_watch_stalled_seconds"
+	)
+	world{demand: true}.run(t, 2, func(t *testing.T, w *world) {
+		m := w.machines[1]
+		for range 5 {
+			w.put("a.service", service) // which is reported
+		}
+		unknown := func(about string) {
+			t.Helper()
+			got := scrape(t, m.counts)
+			_, machines := got[ready]
+			_, kept := got[records]
+			if machines || kept || got[following] != 0 || got[stalled] != 0 {
+				t.Errorf("%s: %v machines, %v records, following %v, stalled for %v s", about, got[ready], got[records], got[following], got[stalled])
+			}
+		}
+		unknown("nobody has asked")
+		m.api.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/fleet/v1/units", nil))
+		m.expect(t, "somebody has asked", samples{following: 1, ready: 2, records: 2, stalled: 0})
+		for range 4 {
+			time.Sleep(3 * time.Minute)
+			scrape(t, m.counts)
+		}
+		w.put("b.service", service)
+		unknown("nobody but who looks at the metrics has asked since")
+	})
+}

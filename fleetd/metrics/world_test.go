@@ -32,19 +32,26 @@ type world struct {
 	store    *memory.Server
 	user     *registry.Registry
 	machines []*machine
+	demand   bool // the cluster is followed on demand
 }
 
 type machine struct {
 	id     cluster.MachineID
 	counts *metrics.Metrics
 	client *memory.Client
+	api    http.Handler
 	end    func()
 }
 
 func in(t *testing.T, machines int, test func(t *testing.T, w *world)) {
 	t.Helper()
+	world{}.run(t, machines, test)
+}
+
+func (w world) run(t *testing.T, machines int, test func(t *testing.T, w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, store: memory.New()}
+		w := &world{t: t, store: memory.New(), demand: w.demand}
 		defer w.store.Close()
 		w.user = registry.New(w.store.Client(), registry.Options{})
 		for range machines {
@@ -69,7 +76,12 @@ func (w *world) join() *machine {
 		w.t.Fatal(err)
 	}
 	records := registry.New(m.counts.Store(m.client), registry.Options{})
-	server := api.New(records, api.Options{Applied: m.counts.Applied()})
+	var follow api.Follow
+	if w.demand {
+		follow.Count = records.CountMachines
+	}
+	server := api.New(records, api.Options{Applied: m.counts.Applied(), Follow: follow})
+	m.api = server.Handler()
 	member := presence.New(records, worker, presence.Options{
 		Machine:  cluster.Machine{ID: m.id, Session: cluster.Session{BootID: "boot"}, Address: fmt.Sprintf("10.0.0.%d", number)},
 		LeaseTTL: 10 * time.Second,

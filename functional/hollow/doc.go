@@ -16,7 +16,8 @@
 // # What is not there
 //
 // A hollow machine has no processes, no D-Bus, no journal and no fence, and its fleetd serves no API: the cache of all
-// records that goes with that is there as often as a Cluster has API servers (once), while every fleetd of a real cluster has one.
+// records that goes with that is there as often as a Cluster has API servers (once). So it is in a real cluster of that size while
+// nobody asks (api.Follow); each fleetd that somebody asks there has one as well, and in a small cluster every one.
 // Records below the level of warnings are not written to a log.
 //
 // Whoever measures shares the processors with what is measured: the in-memory systemds, the judge, and all clients of

@@ -103,6 +103,9 @@ func (c *Client) Range(ctx context.Context, q registry.Query) (registry.Page, er
 	}
 	got := resp.Get()
 	page := registry.Page{Revision: got.Header.Revision, More: got.More}
+	if q.CountOnly {
+		page.Count = int(got.Count)
+	}
 	for _, kv := range got.Kvs {
 		page.Pairs = append(page.Pairs, pair(kv))
 	}
@@ -111,6 +114,9 @@ func (c *Client) Range(ctx context.Context, q registry.Query) (registry.Page, er
 
 func rangeOp(q registry.Query) clientv3.Op {
 	opts := []clientv3.OpOption{clientv3.WithLimit(int64(q.Limit)), clientv3.WithRev(q.Revision)}
+	if q.CountOnly {
+		opts = append(opts, clientv3.WithCountOnly())
+	}
 	if !q.Prefix {
 		return clientv3.OpGet(q.Name, opts...)
 	}

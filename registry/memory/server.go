@@ -146,6 +146,9 @@ func (s *Server) rangeKeys(q registry.Query) (registry.Page, error) {
 			page.Pairs = append(page.Pairs, clone(pair))
 		}
 	}
+	if q.CountOnly {
+		return registry.Page{Revision: s.revision, Count: len(page.Pairs)}, nil
+	}
 	slices.SortFunc(page.Pairs, func(a, b registry.Pair) int { return strings.Compare(a.Key, b.Key) })
 	if q.Limit > 0 && len(page.Pairs) > q.Limit {
 		page.Pairs, page.More = page.Pairs[:q.Limit], true

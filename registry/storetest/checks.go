@@ -30,6 +30,7 @@ func Checks() []Check {
 		{"of concurrent writers one wins each revision", concurrentWriters},
 		{"a range is sorted and bounded by its prefix", rangePrefix},
 		{"pages are of one revision", rangePages},
+		{"keys can be counted without being read", rangeCount},
 		{"former revisions can be read until compacted", rangeHistory},
 		{"a watch tells of every revision once", watchHistory},
 		{"a watch waits for a future revision", watchFuture},

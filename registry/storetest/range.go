@@ -55,6 +55,20 @@ func rangePages(t *testing.T, b Backend) {
 	equal(t, got, want)
 }
 
+func rangeCount(t *testing.T, b Backend) {
+	q := registry.Query{Keys: b.keys(), CountOnly: true}
+	page, err := b.Store.Range(t.Context(), q)
+	ok(t, err)
+	equal(t, page.Count, 0)
+	for i := range 3 {
+		b.do(t, registry.Put(fmt.Sprintf("%s/%d", b.Prefix, i), []byte("x"), 0))
+	}
+	last := b.do(t, registry.Delete(b.Prefix+"/1"), registry.Put(b.Prefix, nil, 0)).Revision
+	page, err = b.Store.Range(t.Context(), q)
+	ok(t, err)
+	equal(t, page, registry.Page{Revision: last, Count: 2})
+}
+
 func rangeHistory(t *testing.T, b Backend) {
 	x, y := b.Prefix+"/x", b.Prefix+"/y"
 	first := b.do(t, registry.Put(x, []byte("1"), 0)).Revision
