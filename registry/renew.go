@@ -42,7 +42,7 @@ func (m *Member) wasRenewed(sent time.Time) {
 func (m *Member) heed(ctx context.Context) {
 	for {
 		select {
-		case <-time.After(m.ttl):
+		case <-time.After(m.ttl / 3):
 		case <-ctx.Done():
 			return
 		}
