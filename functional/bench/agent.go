@@ -202,42 +202,14 @@ func (g *ground) flap(ctx context.Context, o options, all samples) error {
 	if err := wait(ctx, 2*time.Second); err != nil {
 		return err
 	}
-	processes, err := g.processes(ctx)
-	if err != nil {
-		return err
-	}
-	before, err := g.proposals(ctx)
-	if err != nil {
-		return err
-	}
-	spent, err := meter(processes)
-	if err != nil {
-		return err
-	}
-	if err := wait(ctx, lasts); err != nil {
-		return err
-	}
-	u, err := spent()
-	if err != nil {
-		return err
-	}
-	after, err := g.proposals(ctx)
+	u, err := g.spell(ctx, lasts)
 	if err != nil {
 		return err
 	}
 	for _, kind := range []string{"fleetd", "etcd", "systemd"} {
 		all.add("", "50 flap, "+kind+" CPU", u.most[kind].Seconds()/lasts.Minutes())
 	}
-	all.add("", "50 flap, etcd proposals", (after-before)/lasts.Seconds())
-	for _, p := range processes {
-		if p.kind != "fleetd" {
-			continue
-		}
-		is, _, err := p.resident()
-		if err != nil {
-			return err
-		}
-		all.add("", "fleetd RSS", is/megabyte)
-	}
+	all.add("", "50 flap, etcd proposals", u.proposals/lasts.Seconds())
+	all.add("", "fleetd RSS", u.rss)
 	return g.fleetctl(ctx, names, "destroy")
 }

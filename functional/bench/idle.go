@@ -159,49 +159,19 @@ func (g *ground) idleOnce(ctx context.Context, o options, all samples) error {
 	if o.short {
 		lasts = idleForShort
 	}
-	processes, err := g.processes(ctx)
-	if err != nil {
-		return err
-	}
-	before, err := g.proposals(ctx)
-	if err != nil {
-		return err
-	}
-	spent, err := meter(processes)
-	if err != nil {
-		return err
-	}
-	if err := wait(ctx, lasts); err != nil {
-		return err
-	}
-	u, err := spent()
-	if err != nil {
-		return err
-	}
-	after, err := g.proposals(ctx)
+	u, err := g.spell(ctx, lasts)
 	if err != nil {
 		return err
 	}
 	minutes := lasts.Minutes()
-	all.add("", idleProposals, (after-before)/minutes)
+	all.add("", idleProposals, u.proposals/minutes)
 	all.add("", idleFleetd, u.most["fleetd"].Seconds()/minutes)
 	all.add("", idleSystemd, u.most["systemd"].Seconds()/minutes)
 	if len(g.Etcds()) > 0 {
 		all.add("", idleEtcd, u.most["etcd"].Seconds()/minutes)
 	}
-	var most, own float64
-	for _, p := range processes {
-		if p.kind != "fleetd" {
-			continue
-		}
-		is, its, err := p.resident()
-		if err != nil {
-			return err
-		}
-		most, own = max(most, is/megabyte), max(own, its/megabyte)
-	}
-	all.add("", idleResident, most)
-	all.add("", idleOwn, own)
+	all.add("", idleResident, u.rss)
+	all.add("", idleOwn, u.own)
 	return nil
 }
 

@@ -170,30 +170,42 @@ func lostFew(machines int) int { return max(1, machines/100) }
 // all is how many units there are when the probe is one of them.
 func (s *stage) all() int { return s.machines*scaleUnits + 1 }
 
+// bill is what etcd and this process have cost, before something and after it.
+type bill struct {
+	etcdBefore, etcd hollow.EtcdCost
+	ownBefore, own   hollow.ProcessCost
+}
+
+// during says what something costs.
+func (s *stage) during(ctx context.Context, do func() error) (b bill, err error) {
+	look := func(etcd *hollow.EtcdCost, own *hollow.ProcessCost) (err error) {
+		if *etcd, err = s.etcd.Cost(ctx); err == nil {
+			*own, err = hollow.OwnCost()
+		}
+		return err
+	}
+	if err := look(&b.etcdBefore, &b.ownBefore); err != nil {
+		return bill{}, err
+	}
+	if err := do(); err != nil {
+		return bill{}, err
+	}
+	return b, look(&b.etcd, &b.own)
+}
+
 // load submits all units.
 func (s *stage) load(ctx context.Context) error {
-	etcdBefore, err := s.etcd.Cost(ctx)
-	if err != nil {
+	var submitted, active time.Duration
+	b, err := s.during(ctx, func() error {
+		began := time.Now()
+		if err := s.Load(ctx); err != nil {
+			return err
+		}
+		submitted = time.Since(began)
+		err := s.AwaitAll(ctx, s.all()-1)
+		active = time.Since(began)
 		return err
-	}
-	before, err := hollow.OwnCost()
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	if err := s.Load(ctx); err != nil {
-		return err
-	}
-	submitted := time.Since(began)
-	if err := s.AwaitAll(ctx, s.all()-1); err != nil {
-		return err
-	}
-	active := time.Since(began)
-	etcd, err := s.etcd.Cost(ctx)
-	if err != nil {
-		return err
-	}
-	own, err := hollow.OwnCost()
+	})
 	if err != nil {
 		return err
 	}
@@ -204,16 +216,16 @@ func (s *stage) load(ctx context.Context) error {
 	s.add("orders written for a machine", float64(view.OrdersWritten)/float64(s.machines), "")
 	s.add("reports written by a machine", float64(view.ReportsWritten-s.machines)/float64(s.machines), "")
 	s.add("asked for again", float64(s.Refused()), "")
-	s.add("load, etcd CPU", (etcd.CPU - etcdBefore.CPU).Seconds(), "s")
-	s.add("load, CPU of all else", (own.CPU - before.CPU).Seconds(), "s")
-	s.add("load, etcd revisions", float64(etcd.Revisions-etcdBefore.Revisions), "")
-	s.add("load, sent by etcd", float64(etcd.Sent-etcdBefore.Sent)/megabyte, "MiB")
-	s.add("load, received by etcd", float64(etcd.Received-etcdBefore.Received)/megabyte, "MiB")
-	s.add("etcd database", float64(etcd.Database)/megabyte, "MiB")
-	s.add("etcd memory", float64(etcd.Memory)/megabyte, "MiB")
-	s.add("etcd connections", float64(etcd.Connections), "")
-	s.add("etcd watchers", float64(etcd.Watchers), "")
-	s.add("memory of a machine", float64(own.Memory)/megabyte/float64(s.machines), "MiB")
+	s.add("load, etcd CPU", (b.etcd.CPU - b.etcdBefore.CPU).Seconds(), "s")
+	s.add("load, CPU of all else", (b.own.CPU - b.ownBefore.CPU).Seconds(), "s")
+	s.add("load, etcd revisions", float64(b.etcd.Revisions-b.etcdBefore.Revisions), "")
+	s.add("load, sent by etcd", float64(b.etcd.Sent-b.etcdBefore.Sent)/megabyte, "MiB")
+	s.add("load, received by etcd", float64(b.etcd.Received-b.etcdBefore.Received)/megabyte, "MiB")
+	s.add("etcd database", float64(b.etcd.Database)/megabyte, "MiB")
+	s.add("etcd memory", float64(b.etcd.Memory)/megabyte, "MiB")
+	s.add("etcd connections", float64(b.etcd.Connections), "")
+	s.add("etcd watchers", float64(b.etcd.Watchers), "")
+	s.add("memory of a machine", float64(b.own.Memory)/megabyte/float64(s.machines), "MiB")
 	return nil
 }
 
@@ -222,29 +234,14 @@ func (s *stage) idle(ctx context.Context) error {
 	if err := wait(ctx, 3*time.Second); err != nil { // until what was done last is over
 		return err
 	}
-	etcdBefore, err := s.etcd.Cost(ctx)
-	if err != nil {
-		return err
-	}
-	before, err := hollow.OwnCost()
-	if err != nil {
-		return err
-	}
-	if err := wait(ctx, quiet); err != nil {
-		return err
-	}
-	etcd, err := s.etcd.Cost(ctx)
-	if err != nil {
-		return err
-	}
-	own, err := hollow.OwnCost()
+	b, err := s.during(ctx, func() error { return wait(ctx, quiet) })
 	if err != nil {
 		return err
 	}
 	minutes := quiet.Minutes()
-	s.add("idle, etcd revisions", float64(etcd.Revisions-etcdBefore.Revisions), "")
-	s.add("idle, etcd CPU per minute", (etcd.CPU-etcdBefore.CPU).Seconds()/minutes, "s")
-	s.add("idle, CPU of a machine per minute", (own.CPU-before.CPU).Seconds()/minutes/float64(s.machines), "s")
+	s.add("idle, etcd revisions", float64(b.etcd.Revisions-b.etcdBefore.Revisions), "")
+	s.add("idle, etcd CPU per minute", (b.etcd.CPU-b.etcdBefore.CPU).Seconds()/minutes, "s")
+	s.add("idle, CPU of a machine per minute", (b.own.CPU-b.ownBefore.CPU).Seconds()/minutes/float64(s.machines), "s")
 	return nil
 }
 

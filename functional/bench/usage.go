@@ -69,6 +69,52 @@ func meter(all []process) (func() (used, error), error) {
 	}, nil
 }
 
+// spell is what a while has cost.
+type spell struct {
+	used
+	proposals float64 // of etcd
+	rss, own  float64 // MiB of the fleetd that has most then, and what of it is no file's
+}
+
+// spell measures a while in which the bench does nothing.
+func (g *ground) spell(ctx context.Context, lasts time.Duration) (spell, error) {
+	processes, err := g.processes(ctx)
+	if err != nil {
+		return spell{}, err
+	}
+	before, err := g.proposals(ctx)
+	if err != nil {
+		return spell{}, err
+	}
+	spent, err := meter(processes)
+	if err != nil {
+		return spell{}, err
+	}
+	if err := wait(ctx, lasts); err != nil {
+		return spell{}, err
+	}
+	var s spell
+	if s.used, err = spent(); err != nil {
+		return spell{}, err
+	}
+	after, err := g.proposals(ctx)
+	if err != nil {
+		return spell{}, err
+	}
+	s.proposals = after - before
+	for _, p := range processes {
+		if p.kind != "fleetd" {
+			continue
+		}
+		all, own, err := p.resident()
+		if err != nil {
+			return spell{}, err
+		}
+		s.rss, s.own = max(s.rss, all/megabyte), max(s.own, own/megabyte)
+	}
+	return s, nil
+}
+
 // cpu is what the process has used of the processors since it began.
 func (p process) cpu() (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
