@@ -285,19 +285,18 @@ func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	h := w.settle(w.host(4))
 	all := append(slices.Clone(single), everyUnit)
 	c := w.etcd()
-	ballast := func(until func() bool) error {
-		for i := 0; !until(); i++ {
-			var ops []clientv3.Op // small ones, so that the file is hardly larger than what is in use
-			for j := range 8 {
+	// What is written at a time etcd's file is too large by for a while.
+	ballast := func(most int64, atOnce int) (err error) {
+		for i := 0; err == nil && w.etcdInUse(c) < most; i++ {
+			var ops []clientv3.Op
+			for j := range atOnce {
 				ops = append(ops, clientv3.OpPut(fmt.Sprintf("/ballast/%d-%d-%d", record.Now(), i, j), strings.Repeat("x", 32<<10)))
 			}
-			if _, err := c.Txn(w.ctx()).Then(ops...).Commit(); err != nil {
-				return err
-			}
+			_, err = c.Txn(w.ctx()).Then(ops...).Commit()
 		}
-		return nil
+		return err
 	}
-	if err := ballast(func() bool { return w.etcdInUse(c) > quota*96/100 }); err != nil {
+	if err := errors.Join(ballast(quota/100*90, 8), ballast(quota/1000*955, 1)); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("the alarm: %s", w.awaitAlarm(2*time.Minute, cluster.StoreFull).Message)
@@ -312,7 +311,7 @@ func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	w.mustFleetctl("start", string(waitUnit))
 	h.remember()
 
-	if err := ballast(func() bool { return false }); !errors.Is(err, rpctypes.ErrNoSpace) {
+	if err := ballast(2*quota, 8); !errors.Is(err, rpctypes.ErrNoSpace) {
 		t.Fatalf("etcd says %v", err)
 	}
 	refused()
