@@ -109,7 +109,11 @@ func (s *fakeStore) submit(t testing.TB, name unit.Name, text string, desired cl
 }
 
 func (s *fakeStore) Follow(ctx context.Context, fn func(cluster.Update) error) error {
-	defer context.AfterFunc(ctx, s.changed.Broadcast)()
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock() // else it may come between the look at ctx and the wait
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	})()
 	told := 0
 	for {
 		s.mu.Lock()
