@@ -115,13 +115,10 @@ func shown(seen map[unit.Name]api.Unit, names []unit.Name) string {
 	return text.String()
 }
 
-// unchanged waits until every machine has told how they are, and watches units for a while, in which nothing about them may change but
+// unchanged watches units for a while, in which nothing about them may change but
 // when and by whom they were looked at.
 func (w *world) unchanged(during time.Duration, names ...unit.Name) {
 	w.t.Helper()
-	w.awaitAll(soon, names, "every machine has told how it is", func(u api.Unit) bool {
-		return u.Outcome == nil || u.Outcome.Phase != cluster.Working
-	})
 	ctx, cancel := context.WithTimeout(w.ctx(), during)
 	defer cancel()
 	before := make(map[unit.Name]string)

@@ -45,7 +45,9 @@ func TestWhateverHappensToFleetdUnitsKeepTheirProcesses(t *testing.T) {
 			w.awaitMachines(soon, w.Hosts()...)
 		}
 		w.sameLives(before, hosts, what)
-		w.unchanged(time.Second, "keep1.service", "keep2.service", "keep3.service", "keep-every.service")
+		all := []unit.Name{"keep1.service", "keep2.service", "keep3.service", "keep-every.service"}
+		w.awaitAll(soon, all, "every machine has told how it is", done)
+		w.unchanged(time.Second, all...)
 	}
 	onEach("kill -9", func(h *testbed.Host) {
 		was := w.show(h, "fleetd.service", "InvocationID")
