@@ -177,6 +177,7 @@ func TestLongOrdersAreNotWrittenForEveryUnit(t *testing.T) {
 		}
 		go func() { _ = Run(t.Context(), s, Options{Logger: slog.New(slog.DiscardHandler)}) }()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		before := s.commits
 		for i := range more {
 			s.unit(t, unit.Name(fmt.Sprintf("b%d.service", i)))
