@@ -697,17 +697,23 @@ func TestAPowerLossIsSeenAsNothingRunning(t *testing.T) {
 	})
 }
 
+// hold keeps that file from whoever asks for it, until it is released.
+func (s *session) hold(text string) (release func()) {
+	held := make(chan struct{})
+	file := s.put(text)
+	s.onFile(func(_ context.Context, id unit.ContentID) error {
+		if id == file {
+			<-held
+		}
+		return nil
+	})
+	return func() { close(held) }
+}
+
 // systemd refuses to start a timer whose service it does not know.
 func TestATimerIsStartedWhenWhatItTriggersHasBeenLoaded(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		held := make(chan struct{})
-		service := s.put(sleeper)
-		s.onFile(func(ctx context.Context, id unit.ContentID) error {
-			if id == service {
-				<-held
-			}
-			return nil
-		})
+		release := s.hold(sleeper)
 		s.order("tick.service", sleeper, cluster.Loaded, 5)
 		s.order("tick.timer", "[Timer]\nOnBootSec=1s\n", cluster.Launched, 6)
 		s.order("tock.timer", "[Timer]\nOnBootSec=1s\n", cluster.Launched, 7)
@@ -715,7 +721,7 @@ func TestATimerIsStartedWhenWhatItTriggersHasBeenLoaded(t *testing.T) {
 		if running := m.host.Running(); !slices.Equal(running, []unit.Name{"tock.timer"}) {
 			t.Errorf("before the service is loaded: %q run", running)
 		}
-		close(held)
+		release()
 		settle()
 		if running := m.host.Running(); !slices.Equal(running, []unit.Name{"tick.timer", "tock.timer"}) {
 			t.Errorf("after it: %q run", running)
@@ -725,14 +731,7 @@ func TestATimerIsStartedWhenWhatItTriggersHasBeenLoaded(t *testing.T) {
 
 func TestATimerThatWaitsForItsServiceIsNoLongerStartedWhenNobodyWantsIt(t *testing.T) {
 	play(t, func(t *testing.T, m *machine, s *session) {
-		held := make(chan struct{})
-		service := s.put(sleeper)
-		s.onFile(func(ctx context.Context, id unit.ContentID) error {
-			if id == service {
-				<-held
-			}
-			return nil
-		})
+		release := s.hold(sleeper)
 		s.order("tick.service", sleeper, cluster.Loaded, 5)
 		s.order("tick.timer", "[Timer]\nOnBootSec=1s\n", cluster.Launched, 6)
 		settle()
@@ -741,7 +740,7 @@ func TestATimerThatWaitsForItsServiceIsNoLongerStartedWhenNobodyWantsIt(t *testi
 		if files := m.host.Running(); len(files) != 0 || lives(m.host, "tick.timer") != 0 {
 			t.Errorf("%q run", files)
 		}
-		close(held)
+		release()
 		settle()
 		if lives(m.host, "tick.timer") != 0 {
 			t.Error("it was started after all")

@@ -58,8 +58,7 @@ type machine struct {
 	end    context.CancelFunc
 	parts  sync.WaitGroup
 
-	mu      sync.Mutex
-	present registry.Hold
+	hold presence.Volatile
 }
 
 // startMachine has the machine with that number join the cluster, in a boot of that id.
@@ -86,7 +85,7 @@ func startMachine(store *memory.Server, id cluster.MachineID, number int, boot s
 			Capacity: cluster.Capacity{Resources: unit.Resources{Memory: int64(number) << 30, CPU: 4000}},
 		},
 		LeaseTTL: sessionTTL,
-		Memory:   m,
+		Memory:   &m.hold,
 		Logger:   slog.New(slog.DiscardHandler),
 	})
 	ctx, end := context.WithCancel(context.Background())
@@ -115,19 +114,4 @@ func (m *machine) crash() {
 	m.host.Crash()
 }
 
-func (m *machine) session() cluster.Session { return m.Load().Session }
-
-// Load implements presence.Memory.
-func (m *machine) Load() registry.Hold {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.present
-}
-
-// Save implements presence.Memory.
-func (m *machine) Save(h registry.Hold) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.present = h
-	return nil
-}
+func (m *machine) session() cluster.Session { return m.hold.Load().Session }

@@ -11,7 +11,7 @@ import (
 // How often the member that leads etcd is looked after. That is a read.
 const (
 	tidyPause      = time.Minute
-	tidyPauseTight = 5 * time.Second // while more than tightFrom of what there may be is in use, or of the file
+	tidyPauseTight = 5 * time.Second // while more than tightFrom of what there may be is in use
 	tightFrom      = 0.5
 )
 

@@ -23,11 +23,7 @@ import (
 // of those present have not renewed theirs (Doubts, Suspect). They count as lost, too, but raise no alarm: within
 // a lease they have renewed it or are lost.
 type brake struct {
-	alarm      *cluster.Alarm // as decided; nil: none
-	written    *cluster.Alarm // as the store has it
-	writtenAt  int64          // revision of the last own write of that
-	unreadable bool           // the stored record cannot be read and has to be replaced
-	ack        *cluster.Ack
+	alarmState // cluster.MassLoss
 
 	look    bool       // something has changed that it depends on
 	next    time.Time  // when it is to be looked at anyway; zero: there is no need
@@ -78,21 +74,8 @@ func (s *State) Suspect(overdue []cluster.MachineID) {
 	s.brake.look = true
 }
 
-// Alarms lists the alarms that stand and that nobody has acknowledged.
-func (s *State) Alarms() []cluster.Alarm {
-	var all []cluster.Alarm
-	if b := &s.brake; b.alarm != nil && !b.acknowledged() {
-		all = append(all, *b.alarm)
-	}
-	return append(all, s.spaceAlarms()...)
-}
-
 func (b *brake) due(now time.Time) bool {
 	return b.look || !b.next.IsZero() && !now.Before(b.next)
-}
-
-func (b *brake) acknowledged() bool {
-	return b.alarm != nil && b.ack != nil && b.ack.Since.Equal(b.alarm.Since)
 }
 
 // exceeds tells whether so many losses are more than the limit allows, of the machines present and
@@ -279,61 +262,4 @@ func idsOf(machines []*machine) []cluster.MachineID {
 		ids[i] = m.id
 	}
 	return ids
-}
-
-// alarmChanged: an own write that comes back says nothing new. What cannot be read is replaced by what is known.
-func (a *absorbing) alarmChanged(name cluster.AlarmName, alarm *cluster.Alarm, unreadable bool) {
-	if name != cluster.MassLoss {
-		a.space.changed(name, alarm, unreadable, a.revision)
-		return
-	}
-	b := &a.brake
-	if b.writtenAt >= a.revision {
-		return
-	}
-	b.written, b.unreadable, b.look = alarm, unreadable, true
-	if !unreadable {
-		b.alarm = alarm
-	}
-}
-
-func (a *absorbing) ackChanged(name cluster.AlarmName, ack *cluster.Ack) {
-	if name != cluster.MassLoss {
-		a.space.acknowledge(name, ack)
-		return
-	}
-	a.brake.ack, a.brake.look = ack, true
-}
-
-// alarmParts is the record of the alarm, if it differs from that in the store.
-func (s *State) alarmParts() []Step {
-	parts := s.spaceParts()
-	if b := &s.brake; b.unreadable || !sameAlarm(b.alarm, b.written) {
-		parts = append(parts, alarmPart(cluster.MassLoss, b.alarm))
-	}
-	return parts
-}
-
-func alarmPart(name cluster.AlarmName, alarm *cluster.Alarm) Step {
-	return Step{Decision: cluster.Decision{Alarms: map[cluster.AlarmName]*cluster.Alarm{name: alarm}}}
-}
-
-func sameAlarm(a, b *cluster.Alarm) bool {
-	if a == nil || b == nil || a == b {
-		return a == b
-	}
-	return a.Since.Equal(b.Since) && a.Message == b.Message && slices.Equal(a.Machines, b.Machines)
-}
-
-// alarmWritten takes in an own record that the store has accepted.
-func (s *State) alarmWritten(name cluster.AlarmName, alarm *cluster.Alarm, revision int64) {
-	if name != cluster.MassLoss {
-		s.space.wrote(name, alarm, revision)
-		return
-	}
-	b := &s.brake
-	b.alarm, b.written, b.writtenAt, b.unreadable = alarm, alarm, revision, false
-	if alarm == nil {
-		b.ack = nil // it goes with the alarm
-	}
 }

@@ -39,6 +39,28 @@ type Memory interface {
 	Save(registry.Hold) error
 }
 
+// Volatile is a Memory that lasts as long as it is kept itself: of a machine that is played in one process. It may be used
+// from several goroutines; the zero value has saved nothing.
+type Volatile struct {
+	mu   sync.Mutex
+	hold registry.Hold
+}
+
+// Load implements Memory.
+func (v *Volatile) Load() registry.Hold {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.hold
+}
+
+// Save implements Memory.
+func (v *Volatile) Save(h registry.Hold) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.hold = h
+	return nil
+}
+
 // Presence is one machine's membership. Its methods may be called from several goroutines.
 type Presence struct {
 	o       Options

@@ -26,7 +26,7 @@ type Machine struct {
 	o       *Options
 	dir     string
 	mortal  bool
-	session session
+	session presence.Volatile
 	history registry.History
 	log     *slog.Logger
 	trouble *Trouble
@@ -123,24 +123,3 @@ func (m *Machine) lose() {
 }
 
 func (m *Machine) boot() string { return "boot-of-" + string(m.ID) }
-
-// session is where fleetd remembers its session.
-type session struct {
-	mu   sync.Mutex
-	hold registry.Hold
-}
-
-// Load implements presence.Memory.
-func (s *session) Load() registry.Hold {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hold
-}
-
-// Save implements presence.Memory.
-func (s *session) Save(h registry.Hold) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hold = h
-	return nil
-}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -244,7 +243,7 @@ type machine struct {
 	stop    func() // ends the daemon in an orderly way; does nothing if there is none
 	line    line
 
-	session sessionFile
+	session presence.Volatile // a loss of power takes it; the fence reads it many times, so it is no file
 	clock   clock
 }
 
@@ -363,23 +362,4 @@ func (m *machine) seen() map[unit.Name]unit.State {
 	cancel()
 	<-ended
 	return states
-}
-
-// sessionFile keeps a machine's session where a loss of power takes it. The fence reads it many times, so it is no file.
-type sessionFile struct {
-	mu   sync.Mutex
-	hold registry.Hold
-}
-
-func (f *sessionFile) Load() registry.Hold {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.hold
-}
-
-func (f *sessionFile) Save(h registry.Hold) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.hold = h
-	return nil
 }
