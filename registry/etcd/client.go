@@ -40,6 +40,7 @@ type Client struct {
 	etcd    *clientv3.Client
 	timeout time.Duration
 	renewer *renewer
+	streams *streams
 }
 
 var _ registry.Store = (*Client)(nil)
@@ -75,7 +76,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	for {
 		etcd, err := clientv3.New(config)
 		if err == nil {
-			return &Client{etcd: etcd, timeout: c.RequestTimeout, renewer: newRenewer(etcd)}, nil
+			return &Client{etcd: etcd, timeout: c.RequestTimeout, renewer: newRenewer(etcd), streams: newStreams(etcd)}, nil
 		}
 		if !transient(err) {
 			return nil, fmt.Errorf("connect to etcd: %w", err)

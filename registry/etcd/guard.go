@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
 // A member that freezes, or whose host is cut off, breaks no connection for a long time. A watch that has
@@ -23,7 +21,7 @@ var errSilent = fmt.Errorf("etcd does not answer on an open watch: %w", context.
 
 // guard watches over the silence of one watch stream, on timers.
 type guard struct {
-	stream pb.Watch_WatchClient
+	ask    func() // has the other end speak
 	giveUp func()
 
 	mu        sync.Mutex
@@ -34,8 +32,8 @@ type guard struct {
 
 // newGuard begins to wait for the first sign of life, which the stream owes
 // without being asked, for so long.
-func newGuard(stream pb.Watch_WatchClient, patience time.Duration, giveUp func()) *guard {
-	g := &guard{stream: stream, giveUp: giveUp, listening: true, asked: true}
+func newGuard(patience time.Duration, ask, giveUp func()) *guard {
+	g := &guard{ask: ask, giveUp: giveUp, listening: true, asked: true}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.timer = time.AfterFunc(patience, g.silent)
@@ -72,9 +70,6 @@ func (g *guard) silent() {
 	case asked:
 		g.giveUp()
 	default:
-		// An error of this is one of the receiver, too.
-		_ = g.stream.Send(&pb.WatchRequest{
-			RequestUnion: &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}},
-		})
+		g.ask()
 	}
 }

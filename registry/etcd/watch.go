@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/grpc"
 
 	"fleet/registry"
 )
@@ -20,8 +16,6 @@ import (
 const (
 	firstRetry = 20 * time.Millisecond
 	lastRetry  = time.Second
-
-	maxPatience = 5 * watchPatience
 )
 
 // errRefused carries the reason for which etcd cancelled a watch.
@@ -35,10 +29,10 @@ func (e *errRefused) Error() string { return "etcd refuses the watch: " + e.reas
 // watches by itself, from where progress notifications said that they were; some versions
 // of etcd said so too early, and events were lost. Here a watch resumes after the last event that fn was given.
 func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn func(registry.Batch) error) error {
-	w := watch{client: pb.NewWatchClient(c.etcd.ActiveConnection()), keys: keys, next: from, fn: fn, patience: watchPatience}
+	w := watch{streams: c.streams, keys: keys, next: from, fn: fn}
 	retry := firstRetry
 	for {
-		err := w.stream(ctx)
+		err := w.follow(ctx)
 		var compacted *registry.CompactedError
 		var refused *errRefused
 		switch {
@@ -50,12 +44,13 @@ func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn f
 			return errors.New("watch etcd: the client is closed")
 		case errors.As(err, &compacted), errors.As(err, &refused):
 			return err
+		case errors.Is(err, errBehind):
+			continue
 		case !transient(err):
 			return fmt.Errorf("watch etcd: %w", err)
 		}
-		w.patience = min(w.patience+watchPatience, maxPatience)
 		if w.heard {
-			w.heard, w.patience, retry = false, watchPatience, firstRetry
+			w.heard, retry = false, firstRetry
 		}
 		select {
 		case <-time.After(retry/2 + rand.N(retry)): // a lost member sends all its readers elsewhere; not all at once
@@ -68,53 +63,32 @@ func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn f
 
 // watch is one Watch in progress.
 type watch struct {
-	client  pb.WatchClient
+	streams *streams
 	keys    registry.Keys
 	next    int64 // revision to go on from
 	fn      func(registry.Batch) error
 	stopped error // by fn
-	heard   bool  // the present stream has worked
-
-	// patience is how long a new stream may take to begin. It grows, because
-	// a cluster that is slow is not served faster by asking again.
-	patience time.Duration
+	heard   bool  // etcd has answered since the last time that it began
 }
 
-// stream watches over one stream until that breaks.
-func (w *watch) stream(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stream, err := w.client.Watch(clientv3.WithRequireLeader(ctx), grpc.MaxCallRecvMsgSize(math.MaxInt32))
+// follow hands on what is told until the stream breaks.
+func (w *watch) follow(ctx context.Context) error {
+	r, err := w.streams.join(ctx, w.keys, w.next)
 	if err != nil {
-		return rpctypes.Error(err)
+		return err
 	}
-	if err := stream.Send(w.create()); err != nil {
-		return rpctypes.Error(err)
-	}
-	guard := newGuard(stream, w.patience, func() { cancel(errSilent) })
-	defer guard.stop()
-	for ; ; guard.listen() {
-		resp, err := stream.Recv()
-		guard.stop()
-		if err != nil && errors.Is(context.Cause(ctx), errSilent) {
-			return errSilent
-		}
+	defer r.leave()
+	for {
+		told, err := r.next(ctx)
 		if err != nil {
-			return rpctypes.Error(err)
-		}
-		if err := w.take(resp); err != nil {
 			return err
 		}
+		for _, resp := range told {
+			if err := w.take(resp); err != nil {
+				return err
+			}
+		}
 	}
-}
-
-// create asks for whole revisions: without fragments etcd divides none.
-func (w *watch) create() *pb.WatchRequest {
-	req := &pb.WatchCreateRequest{Key: []byte(w.keys.Name), StartRevision: w.next}
-	if w.keys.Prefix {
-		req.RangeEnd = []byte(clientv3.GetPrefixRangeEnd(w.keys.Name))
-	}
-	return &pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: req}}
 }
 
 // take hands on the events of a response, which may be of several revisions.
