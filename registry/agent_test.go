@@ -20,7 +20,7 @@ func (w world) fence(t *testing.T, s cluster.Session) (stop func()) {
 	go func() {
 		defer close(ended)
 		for ctx.Err() == nil {
-			_ = store.KeepAlive(ctx, s.Lease) // the lease is looked at by who needs it
+			_, _ = store.KeepAlive(ctx, s.Lease) // the lease is looked at by who needs it
 			select {
 			case <-ctx.Done():
 			case <-time.After(ttl / 10):
@@ -197,11 +197,11 @@ func overdue(t *testing.T, w world) {
 // deaf renews no lease.
 type deaf struct{ registry.Store }
 
-func (d deaf) KeepAlive(ctx context.Context, lease int64) error {
+func (d deaf) KeepAlive(ctx context.Context, lease int64) (int64, error) {
 	if _, _, err := d.TimeToLive(ctx, lease); err != nil {
-		return err
+		return 0, err
 	}
-	return cluster.ErrUnavailable
+	return 0, cluster.ErrUnavailable
 }
 
 func followSettings(t *testing.T, w world) {

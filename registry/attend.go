@@ -14,7 +14,7 @@ import (
 func (j *joining) obtainAgent(ctx context.Context) error {
 	was := j.hold.Agent
 	if was != 0 {
-		err := j.registry.store.KeepAlive(ctx, was)
+		_, err := j.registry.store.KeepAlive(ctx, was)
 		fits := false
 		if err == nil {
 			fits, _, err = j.fits(ctx, was)

@@ -226,6 +226,40 @@ func TestAStoreThatWasRestoredOnceIsRestoredAgain(t *testing.T) {
 	})
 }
 
+// The store went back by one report, and others have written as much since: no revision tells.
+func TestAReportThatWasLostIsFoundOut(t *testing.T) {
+	const ttl = 9 * time.Second
+	for _, c := range []struct {
+		name string
+		does func(t *testing.T, m *presence)
+	}{
+		{"by the next look", func(*testing.T, *presence) { time.Sleep(ttl + time.Second) }},
+		{"by the next report", func(t *testing.T, m *presence) {
+			wantErr(t, m.Report(t.Context(), cluster.Report{}), cluster.ErrUnavailable)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inPast(t, func(t *testing.T, p past) {
+				m := join(t, p.records, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{TTL: ttl})
+				report := func(name unit.Name) {
+					must(t, m.Report(t.Context(), cluster.Report{Units: map[unit.Name]cluster.UnitReport{name: {}}}))
+				}
+				report("a.service")
+				backup := p.store.Backup()
+				report("b.service")
+				p.store.Restore(backup)
+				_, err := p.store.Client().Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put("/other", nil, 0)}})
+				must(t, err)
+				c.does(t, m)
+				wantErr(t, receive(t, m.ended), cluster.ErrSessionLost)
+				if e := snapshot(t, p.records).Epoch; e.Number != 1 {
+					t.Errorf("the epoch is %+v", e)
+				}
+			})
+		})
+	}
+}
+
 // The revision is raised above all there were, and the leases live: only what the machine itself has been given tells.
 func TestASessionObeysNoOlderOrdersThanItHad(t *testing.T) {
 	inPast(t, func(t *testing.T, p past) {

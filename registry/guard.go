@@ -63,6 +63,8 @@ func (g *guarded) last() int64 {
 	return g.mu.put
 }
 
+func (g *guarded) lastPut() lastPut { return lastPut{key: g.key, revision: g.last()} }
+
 // guard sees to it that one of this session's records can be read, and is the session's. When the
 // machine's record is gone the session ends, whatever its lease does: the cluster has taken this
 // machine for lost. Not being able to look means nothing.

@@ -29,6 +29,7 @@ type history struct {
 	keys     keyspace
 	log      *slog.Logger
 	settling chan struct{} // holds a token while somebody sees to a new epoch
+	doubts   chan struct{} // rings when the store may have gone back
 
 	mu struct {
 		sync.Mutex
@@ -43,7 +44,7 @@ type history struct {
 }
 
 func newHistory(store Store, keys keyspace, seen History, log *slog.Logger) *history {
-	h := &history{Store: store, keys: keys, log: log, settling: make(chan struct{}, 1)}
+	h := &history{Store: store, keys: keys, log: log, settling: make(chan struct{}, 1), doubts: make(chan struct{}, 1)}
 	h.mu.seen, h.mu.kept = seen, seen != History{}
 	h.mu.line, h.mu.end = context.WithCancelCause(context.Background())
 	return h
@@ -133,6 +134,20 @@ func (h *history) Watch(ctx context.Context, keys Keys, from int64, fn func(Batc
 	})
 }
 
+// KeepAlive implements Store. A revision that is too low may be that of a member which is behind, so it proves nothing. But
+// that of a store that has gone back is never high enough, unless it has come as far again.
+func (h *history) KeepAlive(ctx context.Context, lease int64) (int64, error) {
+	at := h.now()
+	revision, err := h.Store.KeepAlive(ctx, lease)
+	if err == nil && revision < at.seen {
+		select {
+		case h.doubts <- struct{}{}:
+		default:
+		}
+	}
+	return revision, err
+}
+
 // saw takes in the revision of an answer to what was asked at a moment.
 func (h *history) saw(ctx context.Context, at moment, revision int64) error {
 	h.mu.Lock()
@@ -152,16 +167,36 @@ func (h *history) saw(ctx context.Context, at moment, revision int64) error {
 	return nil
 }
 
-// check finds out whether the store has gone back, for who asks for nothing else.
-func (h *history) check(ctx context.Context) error {
+// lastPut is a put that the store has taken: it is there as long as nobody puts the key again, or removes it.
+type lastPut struct {
+	key      string
+	revision int64 // 0: there was none yet
+}
+
+// lost tells whether the store has an older put instead. That is proof that it has gone back, even if its revision has
+// come as far again since.
+func (w lastPut) lost(now *Pair) bool { return now != nil && now.Mod < w.revision }
+
+// check finds out whether the store has gone back, for who asks for nothing else, and whether it still has what was written.
+func (h *history) check(ctx context.Context, puts ...lastPut) error {
 	at := h.now()
-	pair, revision, err := h.read(ctx)
+	reads := Txn{Then: []Op{Get(h.keys.epoch())}}
+	for _, w := range puts {
+		reads.Then = append(reads.Then, Get(w.key))
+	}
+	out, err := h.Store.Txn(ctx, reads)
 	if err != nil {
+		return fmt.Errorf("read the epoch: %w", err)
+	}
+	if err := h.saw(ctx, at, out.Revision); err != nil {
 		return err
 	}
-	if err := h.saw(ctx, at, revision); err != nil {
-		return err
+	for i, w := range puts {
+		if now := out.Got[i+1]; w.lost(now) {
+			return h.lacks(ctx, at, w, now)
+		}
 	}
+	pair := out.Got[0]
 	stored, err := h.decode(pair)
 	if err != nil {
 		return h.mend(ctx, pair, err)
@@ -177,6 +212,12 @@ func (h *history) check(ctx context.Context) error {
 		return nil
 	}
 	h.log.Error("the store is of another epoch: it was restored from an older state", "epoch", stored.Number)
+	return h.settle(ctx, at)
+}
+
+// lacks is to be called when a put was found to be lost, by who asked at that moment, when the put was there.
+func (h *history) lacks(ctx context.Context, at moment, w lastPut, now *Pair) error {
+	h.log.Error("the store has gone back: it was restored from an older state", "key", w.key, "rev", now.Mod, "seen", w.revision)
 	return h.settle(ctx, at)
 }
 

@@ -205,7 +205,7 @@ func (j *joining) ours(s cluster.Session, p Pair) bool {
 // resume goes on with a session whose record is there, and writes the record anew if the machine has changed.
 func (j *joining) resume(ctx context.Context, was cluster.Machine, p Pair) (*Member, error) {
 	sent := time.Now()
-	if err := j.registry.store.KeepAlive(ctx, p.Lease); err != nil {
+	if _, err := j.registry.store.KeepAlive(ctx, p.Lease); err != nil {
 		return nil, err
 	}
 	fits, granted, err := j.fits(ctx, p.Lease)
@@ -269,7 +269,7 @@ func (j *joining) outlast(ctx context.Context, granted time.Duration) (sent time
 		}
 		sent = time.Now()
 		for _, lease := range []int64{j.lease, j.hold.Agent} {
-			if err := j.registry.store.KeepAlive(ctx, lease); err != nil {
+			if _, err := j.registry.store.KeepAlive(ctx, lease); err != nil {
 				return sent, err
 			}
 		}
@@ -332,7 +332,7 @@ func (j *joining) begin(ctx context.Context) (*Member, error) {
 // arrive in the store, or is granted one.
 func (j *joining) obtainLease(ctx context.Context) error {
 	if j.lease != 0 {
-		err := j.registry.store.KeepAlive(ctx, j.lease)
+		_, err := j.registry.store.KeepAlive(ctx, j.lease)
 		if !errors.Is(err, ErrLeaseNotFound) {
 			return err
 		}

@@ -162,8 +162,9 @@ func (m *Member) Report(ctx context.Context, report cluster.Report) error {
 // what was reported after it. cluster.ErrConflict: the machine's record is not the session's.
 func (m *Member) putReport(ctx context.Context, value []byte) error {
 	for {
+		at, was := m.registry.store.now(), m.report.lastPut()
 		out, err := m.registry.store.Txn(ctx, Txn{
-			If:   []Compare{m.present(), {Key: m.report.key, Revision: m.report.last()}},
+			If:   []Compare{m.present(), {Key: was.key, Revision: was.revision}},
 			Then: []Op{Put(m.report.key, value, m.Session().Lease)},
 			Else: []Op{Get(m.presence.key), Get(m.report.key)},
 		})
@@ -177,6 +178,9 @@ func (m *Member) putReport(ctx context.Context, value []byte) error {
 		record, there := out.Got[0], out.Got[1]
 		if record == nil || record.Created != m.created {
 			return cluster.ErrConflict
+		}
+		if was.lost(there) {
+			return m.registry.store.lacks(ctx, at, was, there)
 		}
 		if there == nil {
 			there = &Pair{}

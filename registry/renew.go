@@ -38,16 +38,18 @@ func (m *Member) wasRenewed(sent time.Time) {
 	m.mu.renewed = sent
 }
 
-// heed looks from time to time whether the store has gone back. In a quiet cluster nothing else would ask.
+// heed looks whether the store has gone back when a renewal makes it look so, and now and then: in a quiet cluster nothing
+// else would ask.
 func (m *Member) heed(ctx context.Context) {
 	for {
 		select {
-		case <-time.After(m.ttl / 3):
+		case <-m.registry.store.doubts:
+		case <-time.After(m.ttl):
 		case <-ctx.Done():
 			return
 		}
 		try, cancel := context.WithTimeout(ctx, m.ttl/4)
-		_ = m.registry.store.check(try) // what is found out ends the session; what is not, is looked for again
+		_ = m.registry.store.check(try, m.report.lastPut()) // what is found out ends the session; what is not, is looked for again
 		cancel()
 	}
 }
@@ -68,7 +70,7 @@ func (m *Member) renew(ctx context.Context, r renewal) error {
 		}
 		sent := time.Now()
 		try, cancel := context.WithTimeout(ctx, m.ttl/4)
-		err := m.registry.store.KeepAlive(try, r.lease())
+		_, err := m.registry.store.KeepAlive(try, r.lease())
 		cancel()
 		if errors.Is(err, ErrLeaseNotFound) {
 			log.Warn("a lease has ended")

@@ -34,8 +34,9 @@ type Store interface {
 	// Grant makes a lease that lives for ttl, in whole seconds, from its last renewal.
 	Grant(ctx context.Context, ttl time.Duration) (lease int64, err error)
 
-	// KeepAlive renews a lease once.
-	KeepAlive(ctx context.Context, lease int64) error
+	// KeepAlive renews a lease once, and returns a revision that the store has had by then. Unlike what the other calls
+	// return it need not be the newest.
+	KeepAlive(ctx context.Context, lease int64) (revision int64, err error)
 
 	// TimeToLive is how much longer a lease lives if nobody renews it, and how long it lives from each renewal.
 	TimeToLive(ctx context.Context, lease int64) (left, granted time.Duration, err error)

@@ -61,7 +61,7 @@ func (m metered) Revoke(ctx context.Context, lease int64) error {
 	return m.Store.Revoke(ctx, lease)
 }
 
-func (m metered) KeepAlive(ctx context.Context, lease int64) error {
+func (m metered) KeepAlive(ctx context.Context, lease int64) (int64, error) {
 	m.bill.called(0)
 	return m.Store.KeepAlive(ctx, lease)
 }

@@ -109,7 +109,7 @@ func (r renewer) Renew(ctx context.Context, lease int64) (time.Duration, error) 
 	if err := r.p.Gate(); err != nil {
 		return 0, err
 	}
-	err := r.KeepAlive(ctx, lease)
+	_, err := r.KeepAlive(ctx, lease)
 	if gone := r.p.Gate(); gone != nil {
 		return 0, gone
 	}

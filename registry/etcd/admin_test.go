@@ -176,7 +176,7 @@ func TestAStoreThatIsFullSaysSo(t *testing.T) {
 	if _, err := store.Grant(ctx, time.Minute); !errors.Is(err, cluster.ErrNoSpace) {
 		t.Errorf("a lease is granted: %v", err)
 	}
-	if err := store.KeepAlive(ctx, lease); err != nil {
+	if _, err := store.KeepAlive(ctx, lease); err != nil {
 		t.Errorf("a lease is not renewed: %v", err)
 	}
 	if m := ask(t, store).Members[0]; m.Problem != "" || len(m.Alarms) != 1 || !strings.HasPrefix(m.Alarms[0], "full: takes no writes") {

@@ -1,10 +1,10 @@
 // Package etcd is registry.Store on an etcd cluster, version 3.4 or later.
 //
 // A Client spreads its requests over all endpoints. A request that is not
-// answered within the request timeout fails with cluster.ErrUnavailable. A
-// watch has a stream of its own and requires a leader behind it. When the stream has been silent it asks for a
-// sign of life; when none comes it continues at another endpoint from where it
-// was. So a member that freezes, which breaks no connection, costs a reader seconds.
+// answered within the request timeout fails with cluster.ErrUnavailable. All
+// watches share one stream, which requires a leader behind it. When the stream has been silent it asks for a
+// sign of life; when none comes each watch continues from where it was, over a stream to another endpoint.
+// So a member that freezes, which breaks no connection, costs a reader seconds. A reader that is slow holds up no other.
 //
 // Lease renewals share one stream, because each new stream of a client with a password costs
 // the cluster an authentication.

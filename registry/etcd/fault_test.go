@@ -234,7 +234,8 @@ func TestRenewalLeavesAFrozenMember(t *testing.T) {
 	renew := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		return client.KeepAlive(ctx, lease)
+		_, err := client.KeepAlive(ctx, lease)
+		return err
 	}
 	if err := renew(); err != nil {
 		t.Fatal(err)
@@ -276,7 +277,7 @@ func TestAfterAnOutageRenewalSucceedsAtOnce(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
 		for {
-			err := client.KeepAlive(ctx, lease)
+			_, err := client.KeepAlive(ctx, lease)
 			if err == nil || ctx.Err() != nil {
 				return err
 			}
@@ -306,7 +307,7 @@ func TestUnreachableClusterIsUnavailable(t *testing.T) {
 	if _, err := client.Txn(t.Context(), registry.Txn{}); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("transaction: %v", err)
 	}
-	if err := client.KeepAlive(t.Context(), 1); !errors.Is(err, cluster.ErrUnavailable) {
+	if _, err := client.KeepAlive(t.Context(), 1); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("renewal: %v", err)
 	}
 	if took := time.Since(began); took > 2*time.Second {

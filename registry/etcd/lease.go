@@ -53,17 +53,19 @@ func (c *Client) Revoke(ctx context.Context, lease int64) error {
 }
 
 // KeepAlive implements registry.Store.
-func (c *Client) KeepAlive(ctx context.Context, lease int64) error {
+//
+// The revision is that of the member that was asked, which may be behind.
+func (c *Client) KeepAlive(ctx context.Context, lease int64) (revision int64, err error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ttl, err := c.renewer.renew(limited, lease)
+	resp, err := c.renewer.renew(limited, lease)
 	if err != nil {
-		return c.explain(ctx, limited, "renew a lease", err)
+		return 0, c.explain(ctx, limited, "renew a lease", err)
 	}
-	if ttl <= 0 {
-		return fmt.Errorf("renew lease %x: %w", lease, registry.ErrLeaseNotFound)
+	if resp.TTL <= 0 {
+		return 0, fmt.Errorf("renew lease %x: %w", lease, registry.ErrLeaseNotFound)
 	}
-	return nil
+	return resp.Header.GetRevision(), nil
 }
 
 // renewer sends renewals over one stream, one at a time. A stream that does
@@ -82,26 +84,26 @@ func newRenewer(etcd *clientv3.Client) *renewer {
 	return r
 }
 
-// renew returns how many seconds the lease has now, none if it has ended.
-func (r *renewer) renew(ctx context.Context, lease int64) (int64, error) {
+// renew returns what etcd says of the lease: its TTL is not positive if it has ended.
+func (r *renewer) renew(ctx context.Context, lease int64) (*pb.LeaseKeepAliveResponse, error) {
 	select {
 	case <-r.turn:
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return nil, ctx.Err()
 	}
 	defer func() { r.turn <- struct{}{} }()
 	if r.stream == nil {
 		return r.try(ctx, lease)
 	}
 	// A stream that has been idle may have broken meanwhile.
-	ttl, err := r.try(ctx, lease)
+	resp, err := r.try(ctx, lease)
 	if err != nil && ctx.Err() == nil {
 		return r.try(ctx, lease)
 	}
-	return ttl, err
+	return resp, err
 }
 
-func (r *renewer) try(ctx context.Context, lease int64) (ttl int64, err error) {
+func (r *renewer) try(ctx context.Context, lease int64) (resp *pb.LeaseKeepAliveResponse, err error) {
 	if r.stream == nil {
 		streamCtx, drop := context.WithCancel(r.base)
 		stop := context.AfterFunc(ctx, drop)
@@ -110,29 +112,29 @@ func (r *renewer) try(ctx context.Context, lease int64) (ttl int64, err error) {
 		if err != nil {
 			drop()
 			r.stream = nil
-			return 0, rpctypes.Error(err)
+			return nil, rpctypes.Error(err)
 		}
 		r.drop = drop
 	}
 	stop := context.AfterFunc(ctx, r.drop)
-	ttl, err = r.exchange(lease)
+	resp, err = r.exchange(lease)
 	if !stop() || err != nil {
 		r.drop()
 		r.stream = nil
 	}
-	return ttl, rpctypes.Error(err)
+	return resp, rpctypes.Error(err)
 }
 
-func (r *renewer) exchange(lease int64) (int64, error) {
+func (r *renewer) exchange(lease int64) (*pb.LeaseKeepAliveResponse, error) {
 	if err := r.stream.Send(&pb.LeaseKeepAliveRequest{ID: lease}); err != nil {
-		return 0, err
+		return nil, err
 	}
 	resp, err := r.stream.Recv()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if resp.ID != lease {
-		return 0, errors.New("etcd renewed another lease than was asked for")
+		return nil, errors.New("etcd renewed another lease than was asked for")
 	}
-	return resp.TTL, nil
+	return resp, nil
 }

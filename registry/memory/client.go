@@ -40,9 +40,8 @@ func (c *Client) Grant(ctx context.Context, ttl time.Duration) (int64, error) {
 }
 
 // KeepAlive implements registry.Store.
-func (c *Client) KeepAlive(ctx context.Context, lease int64) error {
-	_, err := call(ctx, c, "renew lease", func() (struct{}, error) { return struct{}{}, c.server.keepAlive(lease) })
-	return err
+func (c *Client) KeepAlive(ctx context.Context, lease int64) (int64, error) {
+	return call(ctx, c, "renew lease", func() (int64, error) { return c.server.keepAlive(lease) })
 }
 
 // TimeToLive implements registry.Store.

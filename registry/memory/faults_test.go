@@ -88,7 +88,7 @@ func TestNoLeaseEndsWhileTheStoreIsHalted(t *testing.T) {
 		}
 		time.Sleep(8 * time.Second)
 		server.Halt()
-		if err := client.KeepAlive(t.Context(), lease); !errors.Is(err, cluster.ErrUnavailable) {
+		if _, err := client.KeepAlive(t.Context(), lease); !errors.Is(err, cluster.ErrUnavailable) {
 			t.Errorf("a halted store answered: %v", err)
 		}
 		time.Sleep(time.Hour)
@@ -96,7 +96,7 @@ func TestNoLeaseEndsWhileTheStoreIsHalted(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		server.Elect()
 		time.Sleep(9 * time.Second)
-		if err := client.KeepAlive(t.Context(), lease); err != nil {
+		if _, err := client.KeepAlive(t.Context(), lease); err != nil {
 			t.Error(err)
 		}
 	})
@@ -125,7 +125,7 @@ func TestARestoredStoreIsAsItWas(t *testing.T) {
 		time.Sleep(8 * time.Second)
 		server.Restore(backup)
 		time.Sleep(8 * time.Second)
-		if err := client.KeepAlive(t.Context(), later); !errors.Is(err, registry.ErrLeaseNotFound) {
+		if _, err := client.KeepAlive(t.Context(), later); !errors.Is(err, registry.ErrLeaseNotFound) {
 			t.Errorf("a lease that was granted later: %v", err)
 		}
 		page, err := client.Range(t.Context(), registry.Query{Keys: registry.Keys{Prefix: true}})
@@ -156,7 +156,7 @@ func TestARaisedStoreHasNoLeasesAndGoesOnHigher(t *testing.T) {
 		if err != nil || len(page.Pairs) != 1 || page.Pairs[0].Key != "free" || page.Revision < 1_000_000 {
 			t.Errorf("raised: %+v, %v", page, err)
 		}
-		if err := client.KeepAlive(t.Context(), lease); !errors.Is(err, registry.ErrLeaseNotFound) {
+		if _, err := client.KeepAlive(t.Context(), lease); !errors.Is(err, registry.ErrLeaseNotFound) {
 			t.Errorf("the lease: %v", err)
 		}
 		var compacted *registry.CompactedError

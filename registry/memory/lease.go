@@ -46,15 +46,16 @@ func (l *lease) renew() {
 	l.timer.Reset(l.ttl)
 }
 
-func (s *Server) keepAlive(id int64) error {
+// keepAlive returns the revision at which it took place.
+func (s *Server) keepAlive(id int64) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l, err := s.lease(id)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	l.renew()
-	return nil
+	return s.revision, nil
 }
 
 // timeToLive returns what is left of a lease, and what it was granted for.

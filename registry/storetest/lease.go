@@ -34,9 +34,10 @@ func revoke(t *testing.T, b Backend) {
 func (b Backend) ended(t *testing.T, lease int64) {
 	t.Helper()
 	_, _, err := b.Store.TimeToLive(t.Context(), lease)
+	_, renewed := b.Store.KeepAlive(t.Context(), lease)
 	for doing, err := range map[string]error{
 		"ask for": err,
-		"renew":   b.Store.KeepAlive(t.Context(), lease),
+		"renew":   renewed,
 		"revoke":  b.Store.Revoke(t.Context(), lease),
 	} {
 		if !errors.Is(err, registry.ErrLeaseNotFound) {
@@ -62,7 +63,9 @@ func keepAlive(t *testing.T, b Backend) {
 	before := b.do(t, registry.Put(b.Prefix+"/x", nil, lease)).Revision
 	for range 6 {
 		time.Sleep(minTTL / 4) // the passing of time is what is tested
-		ok(t, b.Store.KeepAlive(t.Context(), lease))
+		revision, err := b.Store.KeepAlive(t.Context(), lease)
+		ok(t, err)
+		equal(t, revision, before)
 	}
 	renewed := time.Now()
 	b.watch(t, b.keys(), before+1, 1)
