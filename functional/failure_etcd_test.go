@@ -288,6 +288,12 @@ func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	// What is written at a time etcd's file is too large by for a while.
 	ballast := func(most int64, atOnce int) (err error) {
 		for i := 0; err == nil && w.etcdInUse(c) < most; i++ {
+			if most < quota { // etcd refuses by the size of its file, which fleet sees to if it is given the time
+				w.eventually(2*time.Minute, "etcd's files are not about to be full", func() (bool, string) {
+					size := w.etcdSize(c)
+					return size < quota/100*98, fmt.Sprintf("%d bytes", size)
+				})
+			}
 			var ops []clientv3.Op
 			for j := range atOnce {
 				ops = append(ops, clientv3.OpPut(fmt.Sprintf("/ballast/%d-%d-%d", record.Now(), i, j), strings.Repeat("x", 32<<10)))
@@ -326,6 +332,20 @@ func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	w.await(soon, "new.service", "a new unit is placed", runs)
 	h.whole(soon)
 	h.unhurt("an etcd that was full", all...)
+}
+
+// etcdSize is the size of the largest file of a member of etcd, in bytes.
+func (w *world) etcdSize(c *clientv3.Client) int64 {
+	w.t.Helper()
+	largest := int64(0)
+	for _, endpoint := range c.Endpoints() {
+		status, err := c.Status(w.ctx(), endpoint)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		largest = max(largest, status.DbSize)
+	}
+	return largest
 }
 
 // etcdInUse is how many bytes of its file the first member of etcd uses.

@@ -48,7 +48,7 @@ func (c *Cluster) Audit(ctx context.Context, restarted []unit.Name) (Audit, erro
 	for name := range asked {
 		a.lose("restart of %s: it was not carried out", name)
 	}
-	shown, err := c.front.active(ctx)
+	shown, err := c.shows(ctx, running)
 	if err != nil {
 		return a, err
 	}
@@ -56,6 +56,24 @@ func (c *Cluster) Audit(ctx context.Context, restarted []unit.Name) (Audit, erro
 		a.lose("the API shows %d active units, there are %d", shown, running)
 	}
 	return a, nil
+}
+
+// toldWithin is how long the server of the API may take to be told what the store has.
+const toldWithin = 10 * time.Second
+
+// shows is how many units the API shows to be active, when that has become as many as there are or has had the time for it.
+func (c *Cluster) shows(ctx context.Context, running int) (shown int, err error) {
+	for end := time.Now().Add(toldWithin); ; {
+		shown, err = c.front.active(ctx)
+		if err != nil || shown == running || time.Now().After(end) {
+			return shown, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(insistPause):
+		}
+	}
 }
 
 func (a *Audit) lose(format string, args ...any) {

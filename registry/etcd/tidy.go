@@ -18,8 +18,8 @@ import (
 const (
 	compactFrom    = 0.70 // in use: former values are given up sooner than etcd does by itself
 	defragmentFrom = 0.80 // the size of the file: a file of which half is not in use is written anew
-	defragmentMust = 0.95 // the same: so is one of which much is not in use
-	muchLoose      = 0.10
+	defragmentMust = 0.95 // the same: so is one of which twice as much is not in use as it may still grow by
+	muchLoose      = 0.03 // but not for less than that
 	disarmBelow    = 0.90 // the size of all files: etcd may take in something again
 )
 
@@ -120,7 +120,7 @@ func (t *Tidier) loose(m cluster.StoreMember, refuses bool) bool {
 	case refuses && size >= disarmBelow && t.rewritten[m.ID] < t.given:
 		return true
 	case size >= defragmentMust:
-		return free >= muchLoose
+		return free >= max(muchLoose, 2*(1-size))
 	}
 	return size >= defragmentFrom && m.InUse <= m.Size/2
 }
