@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/embed"
+	"google.golang.org/grpc"
 )
 
 // Config says which member of which cluster to run.
@@ -70,6 +71,10 @@ const (
 	catchUpEntries  = 250
 	maxRequestBytes = embed.DefaultMaxRequestBytes
 
+	// Windows of a fixed size, in bytes, spare gRPC a ping for whatever comes, by which it would find out one by itself.
+	streamWindow     = 1 << 20
+	connectionWindow = 4 << 20
+
 	// maxLearners is how many members may be on their way into the cluster at a time.
 	maxLearners = 5
 )
@@ -89,6 +94,9 @@ func (c Config) etcd() (*embed.Config, error) {
 	e.MaxRequestBytes = maxRequestBytes
 	e.MaxLearners = maxLearners
 	e.EnableGRPCGateway = false
+	e.GRPCAdditionalServerOptions = []grpc.ServerOption{
+		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connectionWindow),
+	}
 	e.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(c.Logger))
 	if c.Name != "" {
 		e.Name = c.Name

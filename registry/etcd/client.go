@@ -32,6 +32,13 @@ var connecting = grpc.ConnectParams{
 	MinConnectTimeout: time.Second,
 }
 
+// Windows of a fixed size, in bytes: how much may be on its way to a client that does not read. To find out a size by itself gRPC
+// sends a ping, and waits for its answer, whenever something comes: of small messages that is more than half of the work.
+const (
+	streamWindow     = 4 << 20
+	connectionWindow = 16 << 20
+)
+
 // dialRetry is how long to wait before trying again to authenticate.
 const dialRetry = 500 * time.Millisecond
 
@@ -70,8 +77,11 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 		DialTimeout:          c.DialTimeout,
 		DialKeepAliveTime:    keepAliveTime,
 		DialKeepAliveTimeout: keepAliveTimeout,
-		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connecting), grpc.WithContextDialer(connect)},
-		Logger:               zap.NewNop(),
+		DialOptions: []grpc.DialOption{
+			grpc.WithConnectParams(connecting), grpc.WithContextDialer(connect),
+			grpc.WithStaticStreamWindowSize(streamWindow), grpc.WithStaticConnWindowSize(connectionWindow),
+		},
+		Logger: zap.NewNop(),
 	}
 	for {
 		etcd, err := clientv3.New(config)
