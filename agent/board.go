@@ -23,8 +23,10 @@ type board struct {
 	fresh   names         // units that the loop has to look at
 	again   time.Time     // when the loop has to look at all units
 	taken   int64         // revision of the orders that the views take into account
-	telling bool          // what steps under way have changed will be reported in a while
+	telling bool          // what is new will be reported in a while
 	saved   int64         // counts changes of Memory
+
+	reporting time.Duration // how long the store took for the last report
 
 	request request // what the reader has to read
 

@@ -22,31 +22,25 @@ const (
 	minError = 64   // bytes that are left of it however many there are
 )
 
-// show brings the views of some units up to date, and has what is new reported. What a step will change again is
-// waited for a while: most starts and stops are reported once. The caller holds the board's lock.
+// show brings the views of some units up to date, and has what is new reported. Steps under way are
+// waited for a while: most starts and stops are reported once, and those that come together in one report. The caller holds the board's lock.
 func (a *Agent) show(ctx context.Context, some []unit.Name) {
 	b := &a.board
-	settled, passing := false, false // what is new
+	news := false
 	for _, name := range some {
 		complete := a.excerpt(ctx, name)
 		if view, shown := b.views[name]; !complete && shown && !b.obsolete(name, view) || !b.show(name) {
 			continue
 		}
-		if _, busy := b.Busy[name]; busy {
-			passing = true
-		} else {
-			settled = true
-		}
+		news = true
 	}
-	if b.take() {
-		passing = true
-	}
+	news = b.take() || news
 	switch {
-	case settled, passing && len(b.Busy) == 0 && !b.unread():
+	case news && len(b.Busy) == 0 && !b.unread():
 		a.tell.ring()
-	case passing && !b.telling:
+	case news && !b.telling:
 		b.telling = true
-		time.AfterFunc(reportSteps, func() {
+		time.AfterFunc(min(max(reportSteps, reportTimes*b.reporting), maxReportPause), func() {
 			b.Lock()
 			b.telling = false
 			b.Unlock()

@@ -18,8 +18,10 @@ const (
 	reportPause    = 50 * time.Millisecond
 	reportShare    = 250 * time.Microsecond
 	maxReportPause = time.Second
-	// reportSteps is how long a report waits for steps under way that nothing else is new about.
+	// reportSteps is the least time that a report waits for steps under way. Both pauses are reportTimes as long as the store
+	// took for the last report, if that is more: one that is slow has more to do than it can, and most of that are reports.
 	reportSteps = 100 * time.Millisecond
+	reportTimes = 4
 	// reportRetry is the longest pause before a report that failed is tried again.
 	reportRetry = 5 * time.Second
 )
@@ -180,12 +182,16 @@ func (a *Agent) report(ctx context.Context, s Session, first chan<- struct{}) er
 			continue
 		}
 		trouble.over()
+		took := time.Since(began)
+		a.board.Lock()
+		a.board.reporting = took
+		a.board.Unlock()
 		written = r
 		if first != nil {
 			close(first)
 			first = nil
 		}
-		sleep(ctx, min(reportPause+time.Duration(len(r.Units))*reportShare, maxReportPause))
+		sleep(ctx, min(max(reportPause+time.Duration(len(r.Units))*reportShare, reportTimes*took), maxReportPause))
 	}
 	return nil
 }

@@ -11,12 +11,14 @@ import (
 )
 
 const (
-	// gatherAtOnce is how many requests about units are under way at a time: one that hangs, with a member of the store
-	// that does, leaves others.
-	gatherAtOnce = 4
-	// gatherMost is how many units one request is about. etcd takes 128 operations by default, and
+	// unitsAtOnce and filesAtOnce are how many requests about units, or for files, are under way at a time: one that hangs,
+	// with a member of the store that does, leaves others.
+	unitsAtOnce = 4
+	filesAtOnce = 2
+	// unitsMost and filesMost are how many one request is about. etcd takes 128 operations by default, and
 	// a unit may bring a file.
-	gatherMost = 60
+	unitsMost = 60
+	filesMost = 16
 	// gatherBytes is how much they write together; etcd takes 1.5 MiB. More goes alone.
 	gatherBytes = 512 << 10
 )
@@ -24,8 +26,10 @@ const (
 // gather makes one request of those that come while others are under way. Whoever comes when few are goes at once,
 // alone, and as if there were no gather.
 type gather[Q, A any] struct {
-	fits func(batch []Q, next Q) bool             // whether it can go with them
-	ask  func(ctx context.Context, batch []Q) []A // the answers, in the same order
+	atOnce int                                      // requests that are under way at a time
+	most   int                                      // that one request is about
+	fits   func(batch []Q, next Q) bool             // whether it can go with them
+	ask    func(ctx context.Context, batch []Q) []A // the answers, in the same order
 
 	mu struct {
 		sync.Mutex
@@ -42,7 +46,7 @@ type question[Q, A any] struct {
 // do returns false when ctx has ended before there was an answer.
 func (g *gather[Q, A]) do(ctx context.Context, q Q) (a A, answered bool) {
 	g.mu.Lock()
-	if g.mu.underWay < gatherAtOnce {
+	if g.mu.underWay < g.atOnce {
 		g.mu.underWay++
 		g.mu.Unlock()
 		defer g.next(context.WithoutCancel(ctx))
@@ -88,7 +92,7 @@ func (g *gather[Q, A]) next(ctx context.Context) {
 func (g *gather[Q, A]) take() (batch []Q, questions []*question[Q, A]) {
 	var left []*question[Q, A]
 	for _, w := range g.mu.waiting {
-		if len(batch) < gatherMost && (len(batch) == 0 || g.fits(batch, w.q)) {
+		if len(batch) < g.most && (len(batch) == 0 || g.fits(batch, w.q)) {
 			batch, questions = append(batch, w.q), append(questions, w)
 		} else {
 			left = append(left, w)
@@ -198,7 +202,17 @@ func joinable(batch []Txn, next Txn) bool {
 
 // getUnit reads the record of a unit, together with others whose are being read.
 func (r *Registry) getUnit(ctx context.Context, key string) (*Pair, int64, error) {
-	a, answered := r.reads.do(ctx, key)
+	return getTogether(ctx, &r.reads, key)
+}
+
+// getFile reads the record of a file, together with others.
+func (r *Registry) getFile(ctx context.Context, key string) (*Pair, error) {
+	pair, _, err := getTogether(ctx, &r.files, key)
+	return pair, err
+}
+
+func getTogether(ctx context.Context, g *gather[string, got], key string) (*Pair, int64, error) {
+	a, answered := g.do(ctx, key)
 	if !answered {
 		return nil, 0, fmt.Errorf("%w: %w", cluster.ErrUnavailable, context.Cause(ctx))
 	}

@@ -161,3 +161,32 @@ func TestWhoGivesUpInTheQueueIsNotWritten(t *testing.T) {
 		}
 	})
 }
+
+// Files that many ask for at once are read together, and one that is missing is so for who asks for it.
+func TestFilesThatAreReadAtOnceGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const files = 21
+		server := memory.New()
+		defer server.Close()
+		store := &counted{Store: server.Client()}
+		r := registry.New(store, registry.Options{})
+		content := func(i int) string { return fmt.Sprintf("[Service]\nExecStart=/bin/true %d\n", i) }
+		for i := range files - 1 {
+			_, err := r.UpdateUnit(t.Context(), nth(i), launch("", content(i)))
+			must(t, err)
+		}
+		store.asked.Store(0)
+		eachAtOnce(files, func(i int) {
+			raw, err := r.File(t.Context(), unit.IDOf([]byte(content(i))))
+			switch {
+			case i == files-1:
+				wantErr(t, err, cluster.ErrNotFound)
+			case err != nil || string(raw) != content(i):
+				t.Errorf("file %d is %q: %v", i, raw, err)
+			}
+		})
+		if n := store.asked.Load(); n > 4 {
+			t.Errorf("%d files were read with %d requests", files, n)
+		}
+	})
+}

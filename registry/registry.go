@@ -22,6 +22,7 @@ type Registry struct {
 	now   func() time.Time
 
 	reads  gather[string, got] // of units that are about to be written
+	files  gather[string, got]
 	writes gather[Txn, written]
 }
 
@@ -52,15 +53,17 @@ func New(store Store, o Options) *Registry {
 	}
 	keys := keyspace{prefix: o.Prefix}
 	r := &Registry{store: newHistory(store, keys, o.History, o.Logger), keys: keys, log: o.Logger, now: o.Now}
-	r.reads.fits, r.reads.ask = func([]string, string) bool { return true }, r.getMany
-	r.writes.fits, r.writes.ask = joinable, r.commitMany
+	all := func([]string, string) bool { return true }
+	r.reads = gather[string, got]{atOnce: unitsAtOnce, most: unitsMost, fits: all, ask: r.getMany}
+	r.files = gather[string, got]{atOnce: filesAtOnce, most: filesMost, fits: all, ask: r.getMany}
+	r.writes = gather[Txn, written]{atOnce: unitsAtOnce, most: unitsMost, fits: joinable, ask: r.commitMany}
 	return r
 }
 
 // File returns the bytes of a unit file, cluster.ErrNotFound if the store has
 // none with that id, or an error if what it has is something else.
 func (r *Registry) File(ctx context.Context, id unit.ContentID) ([]byte, error) {
-	pair, _, err := r.get(ctx, r.keys.file(id))
+	pair, err := r.getFile(ctx, r.keys.file(id))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read file %s: %w", id, err)
