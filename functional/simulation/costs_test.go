@@ -145,6 +145,6 @@ func TestWhatTheStoreIsAskedForAChange(t *testing.T) {
 		_, calls := b.of(w, func() { time.Sleep(55 * time.Minute) }) // and five of settle
 		n, _ = b.of(w, func() { time.Sleep(55 * time.Minute) })
 		costs.Check(t, "proposals of an idle minute", float64(n)/60)
-		costs.Check(t, "calls to etcd of an idle minute and machine", float64(calls)/60/3)
+		costs.About(t, "calls to etcd of an idle minute and machine", float64(calls)/60/3, 0.01) // one may fall on either side
 	})
 }
