@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,11 +102,19 @@ func (c counted) Range(ctx context.Context, q registry.Query) (registry.Page, er
 	return page, err
 }
 
+func writes(ops []registry.Op) bool {
+	return slices.ContainsFunc(ops, func(op registry.Op) bool { return op.Kind != registry.OpGet })
+}
+
 // Txn implements registry.Store.
 func (c counted) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, error) {
 	began := time.Now()
 	out, err := c.Store.Txn(ctx, t)
-	c.m.set.ended(ctx, began, err)
+	of := c.m.get
+	if writes(t.Then) || writes(t.Else) {
+		of = c.m.set
+	}
+	of.ended(ctx, began, err)
 	if err == nil && out.Succeeded {
 		c.m.wrote(t.Then, out.Revision)
 	}
