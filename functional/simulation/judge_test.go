@@ -261,8 +261,8 @@ func (s *stage) disturbed() {
 			continue
 		}
 		for _, r := range all {
-			other := slices.ContainsFunc(all, func(o run) bool { // of two copies one has to go
-				return o.on != r.on && o.Start.Before(r.End) && !o.end().Before(r.End)
+			other := slices.ContainsFunc(all, func(o run) bool { // of two copies one has to go; all of a hand-over may take no time
+				return o.on != r.on && !o.Start.After(r.End) && !o.end().Before(r.End)
 			})
 			if !r.End.IsZero() && !other && r.Result != "power-loss" && !s.meddled[r.on.id] && s.ledger.stayed(r.on.id, r.Start, r.End) {
 				s.wrong("%s was ended without anybody's wish: %s", name, r)
