@@ -247,9 +247,13 @@ func TestAReportThatWasLostIsFoundOut(t *testing.T) {
 				report("a.service")
 				backup := p.store.Backup()
 				report("b.service")
+				seen := p.store.Revision()
 				p.store.Restore(backup)
 				_, err := p.store.Client().Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put("/other", nil, 0)}})
 				must(t, err)
+				if now := p.store.Revision(); now != seen {
+					t.Fatalf("the revision is %d after %d: it tells", now, seen)
+				}
 				c.does(t, m)
 				wantErr(t, receive(t, m.ended), cluster.ErrSessionLost)
 				if e := snapshot(t, p.records).Epoch; e.Number != 1 {

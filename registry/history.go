@@ -177,9 +177,9 @@ type lastPut struct {
 // come as far again since.
 func (w lastPut) lost(now *Pair) bool { return now != nil && now.Mod < w.revision }
 
-// check finds out whether the store has gone back, for who asks for nothing else, and whether it still has what was written.
-func (h *history) check(ctx context.Context, puts ...lastPut) error {
-	at := h.now()
+// check finds out whether the store has gone back since a moment, for who asks for nothing else, and whether it still has what
+// was written by then.
+func (h *history) check(ctx context.Context, at moment, puts ...lastPut) error {
 	reads := Txn{Then: []Op{Get(h.keys.epoch())}}
 	for _, w := range puts {
 		reads.Then = append(reads.Then, Get(w.key))
@@ -270,7 +270,7 @@ func (h *history) epoch(ctx context.Context) (cluster.Epoch, Compare, error) {
 	known := h.mu.known
 	h.mu.Unlock()
 	if !known {
-		if err := h.check(ctx); err != nil {
+		if err := h.check(ctx, h.now()); err != nil {
 			return cluster.Epoch{}, Compare{}, err
 		}
 	}

@@ -133,7 +133,7 @@ func (j *joining) attempt(ctx context.Context) (*Member, error) {
 }
 
 func (j *joining) try(ctx context.Context) (*Member, error) {
-	if err := j.registry.store.check(ctx); err != nil {
+	if err := j.registry.store.check(ctx, j.registry.store.now()); err != nil {
 		return nil, err
 	}
 	pair, revision, err := j.registry.get(ctx, j.registry.keys.machine(j.machine.ID))

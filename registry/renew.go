@@ -45,11 +45,14 @@ func (m *Member) heed(ctx context.Context) {
 		select {
 		case <-m.registry.store.doubts:
 		case <-time.After(m.ttl):
+		case <-m.line.Done():
+			return // it has: the session is over
 		case <-ctx.Done():
 			return
 		}
+		at := m.registry.store.now()
 		try, cancel := context.WithTimeout(ctx, m.ttl/4)
-		_ = m.registry.store.check(try, m.report.lastPut()) // what is found out ends the session; what is not, is looked for again
+		_ = m.registry.store.check(try, at, m.report.lastPut()) // what is found out ends the session; what is not, is looked for again
 		cancel()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -99,6 +100,12 @@ type Txn struct {
 	If   []Compare
 	Then []Op
 	Else []Op
+}
+
+// Writes tells whether the transaction may change anything.
+func (t Txn) Writes() bool {
+	changes := func(op Op) bool { return op.Kind != OpGet }
+	return slices.ContainsFunc(t.Then, changes) || slices.ContainsFunc(t.Else, changes)
 }
 
 // Compare holds if the key's last put (or, with Created, its creation) was at Revision; 0 stands for a key that does not exist.

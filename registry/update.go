@@ -54,7 +54,7 @@ func (r *Registry) UpdateUnit(ctx context.Context, name unit.Name, change func(c
 		}
 		written, err := r.writeUnit(ctx, was, edit)
 		if errors.Is(err, cluster.ErrConflict) {
-			if err := r.store.check(ctx); err == nil || errors.Is(err, errRestored) { // it may be the epoch that has changed
+			if err := r.store.check(ctx, r.store.now()); err == nil || errors.Is(err, errRestored) { // it may be the epoch that has changed
 				continue
 			}
 		}

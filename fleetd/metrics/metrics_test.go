@@ -133,6 +133,7 @@ func TestCallsToEtcdAreCounted(t *testing.T) {
 			t.Errorf("what is not there is no failure: %v", before)
 		}
 		w.put("a.service", service)
+		w.settle()
 		after := scrape(t, m.counts)
 		if after[op("count", "set")] <= before[op("count", "set")] || after[op("count", "get")] <= before[op("count", "get")] {
 			t.Errorf("before %v, after %v", before, after)

@@ -3,7 +3,6 @@ package metrics
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -102,16 +101,12 @@ func (c counted) Range(ctx context.Context, q registry.Query) (registry.Page, er
 	return page, err
 }
 
-func writes(ops []registry.Op) bool {
-	return slices.ContainsFunc(ops, func(op registry.Op) bool { return op.Kind != registry.OpGet })
-}
-
 // Txn implements registry.Store.
 func (c counted) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, error) {
 	began := time.Now()
 	out, err := c.Store.Txn(ctx, t)
 	of := c.m.get
-	if writes(t.Then) || writes(t.Else) {
+	if t.Writes() {
 		of = c.m.set
 	}
 	of.ended(ctx, began, err)

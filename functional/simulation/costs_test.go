@@ -42,10 +42,8 @@ func (m metered) Range(ctx context.Context, q registry.Query) (registry.Page, er
 
 func (m metered) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, error) {
 	writes := 0
-	for _, op := range append(append([]registry.Op{}, t.Then...), t.Else...) {
-		if op.Kind != registry.OpGet {
-			writes = 1
-		}
+	if t.Writes() {
+		writes = 1
 	}
 	m.bill.called(writes)
 	return m.Store.Txn(ctx, t)

@@ -148,7 +148,11 @@ func (c *Client) Txn(ctx context.Context, t registry.Txn) (registry.Outcome, err
 	}
 	resp, err := c.etcd.Txn(limited).If(compares...).Then(ops(t.Then)...).Else(ops(t.Else)...).Commit()
 	if err != nil {
-		return registry.Outcome{}, c.explain(ctx, limited, "write to etcd", err)
+		doing := "write to etcd"
+		if !t.Writes() {
+			doing = "read from etcd"
+		}
+		return registry.Outcome{}, c.explain(ctx, limited, doing, err)
 	}
 	out := registry.Outcome{Revision: resp.Header.Revision, Succeeded: resp.Succeeded}
 	for _, r := range resp.Responses {

@@ -5,6 +5,7 @@
 // watches share one stream, which requires a leader behind it. When the stream has been silent it asks for a
 // sign of life; when none comes each watch continues from where it was, over a stream to another endpoint.
 // So a member that freezes, which breaks no connection, costs a reader seconds. A reader that is slow holds up no other.
+// The endpoints have to be etcd's members: etcd's gRPC proxy numbers the watches of a stream anew.
 //
 // Lease renewals share one stream, because each new stream of a client with a password costs
 // the cluster an authentication.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,15 +19,28 @@ import (
 const (
 	maxPatience = 5 * watchPatience
 
-	// maxQueued bytes of what one watch was told may wait for its reader. One that is further behind leaves the stream, and
-	// joins again when it has read that: what comes meanwhile stays in etcd, and holds up no other watch.
+	// maxQueued bytes of what one watch was told may wait for its reader, besides as much that it is at. One that is further
+	// behind leaves the stream, and joins again when it has read that: what comes meanwhile stays in etcd, and holds up no other watch.
 	maxQueued = 16 << 20
+	// eventSize is what an event takes in memory, in bytes, besides key and value.
+	eventSize = 256
 )
 
 var (
 	errBehind = errors.New("the reader of a watch has more to read than may wait for it")
 	errLeft   = errors.New("the last watch has left the stream")
+	errAged   = errors.New("the stream's token is no longer valid")
 )
+
+// agedReasons are those for which etcd refuses a watch on a stream of which the token has become invalid: a stream has the one it
+// began with, and watches that are there already go on.
+var agedReasons = []string{
+	rpctypes.ErrGRPCInvalidAuthToken.Error(), rpctypes.ErrGRPCAuthOldRevision.Error(),
+}
+
+func aged(resp *pb.WatchResponse) bool {
+	return resp.Canceled && slices.Contains(agedReasons, resp.CancelReason)
+}
 
 // streams has all watches of a client share one stream of etcd, for as long as there are any. An idle machine has about
 // six, and each stream costs both ends memory, and a question now and then whether the other end still lives.
@@ -59,7 +73,7 @@ func (s *streams) join(ctx context.Context, keys registry.Keys, from int64) (*re
 		if r, err := s.now.add(keys, from); err == nil {
 			return r, nil
 		}
-		// It has ended.
+		// It has ended, or takes no more watches.
 	}
 	if err := s.open(ctx); err != nil {
 		return nil, err
@@ -100,20 +114,25 @@ type stream struct {
 		asked      []int64 // watches that were asked for and not answered, in order
 		last       int64   // number of the watch that was asked for last
 		heard      bool
+		aged       bool // no more watches can be added
 		ended      error
 	}
 }
 
 // add asks for a watch. It fails if the stream has ended.
 func (s *stream) add(keys registry.Keys, from int64) (*reader, error) {
-	req := &pb.WatchCreateRequest{Key: []byte(keys.Name), StartRevision: from}
+	// What is long comes in parts, so that the other watches, and signs of life, need not wait for all of it.
+	req := &pb.WatchCreateRequest{Key: []byte(keys.Name), StartRevision: from, Fragment: true}
 	if keys.Prefix {
 		req.RangeEnd = []byte(clientv3.GetPrefixRangeEnd(keys.Name))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.ended != nil {
+	switch {
+	case s.mu.ended != nil:
 		return nil, s.mu.ended
+	case s.mu.aged:
+		return nil, errAged
 	}
 	if err := s.ask(req); err != nil {
 		return nil, err
@@ -123,7 +142,7 @@ func (s *stream) add(keys registry.Keys, from int64) (*reader, error) {
 	return r, nil
 }
 
-// ask sends a request for a watch, which has a number of our choice. Without fragments etcd divides no revision.
+// ask sends a request for a watch, which has a number of our choice.
 func (s *stream) ask(req *pb.WatchCreateRequest) error {
 	s.mu.last++
 	req.WatchId = s.mu.last
@@ -156,9 +175,8 @@ func (s *stream) probe() {
 func (s *stream) receive() {
 	defer s.end(nil)
 	defer s.guard.stop()
-	for ; ; s.guard.listen() {
+	for {
 		resp, err := s.rpc.Recv()
-		s.guard.stop()
 		if err != nil {
 			if errors.Is(context.Cause(s.rpc.Context()), errSilent) {
 				err = errSilent
@@ -166,6 +184,7 @@ func (s *stream) receive() {
 			s.broke(rpctypes.Error(err))
 			return
 		}
+		s.guard.listen()
 		s.deal(resp)
 	}
 }
@@ -173,6 +192,7 @@ func (s *stream) receive() {
 func (s *stream) deal(resp *pb.WatchResponse) {
 	s.mu.Lock()
 	s.mu.heard = true
+	s.mu.aged = s.mu.aged || aged(resp)
 	id := resp.WatchId
 	if resp.Created && len(s.mu.asked) > 0 {
 		// Answers come in the order of the requests, and one that refuses has no number.
@@ -219,7 +239,7 @@ type reader struct {
 func (r *reader) put(resp *pb.WatchResponse) bool {
 	size := 0
 	for _, e := range resp.Events {
-		size += len(e.Kv.Key) + len(e.Kv.Value)
+		size += len(e.Kv.Key) + len(e.Kv.Value) + eventSize
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

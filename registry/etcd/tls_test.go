@@ -169,4 +169,20 @@ func TestUserWithAPassword(t *testing.T) {
 	if err == nil || ctx.Err() != nil {
 		t.Errorf("watched beyond what the user may: %v", err)
 	}
+
+	// A stream has the token that was valid when it began; it is not to refuse what comes later.
+	root, err := clientv3.New(clientv3.Config{Endpoints: server.Endpoints(), Username: "root", Password: "secret", Logger: zap.NewNop()})
+	check(t, err)
+	defer root.Close()
+	old := watchKey(t, client, "/fleet/old", out.Revision)
+	set(t, client, "/fleet/old", nil)
+	eventually(t, "an event", func() bool { return old.count() == 1 })
+	_, err = root.UserChangePassword(t.Context(), "fleet", "secret") // which ends all tokens of the user
+	check(t, err)
+	young := watchKey(t, client, "/fleet/young", out.Revision)
+	for _, key := range []string{"/fleet/old", "/fleet/young"} {
+		set(t, client, key, nil)
+	}
+	eventually(t, "an event of a watch that began with the former token", func() bool { return old.count() == 2 })
+	eventually(t, "an event of a watch that began later", func() bool { return young.count() == 1 })
 }

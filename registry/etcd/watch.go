@@ -46,7 +46,7 @@ func (c *Client) Watch(ctx context.Context, keys registry.Keys, from int64, fn f
 			return err
 		case errors.Is(err, errBehind):
 			continue
-		case !transient(err):
+		case !transient(err) && !errors.Is(err, errAged):
 			return fmt.Errorf("watch etcd: %w", err)
 		}
 		if w.heard {
@@ -67,8 +67,9 @@ type watch struct {
 	keys    registry.Keys
 	next    int64 // revision to go on from
 	fn      func(registry.Batch) error
-	stopped error // by fn
-	heard   bool  // etcd has answered since the last time that it began
+	stopped error           // by fn
+	heard   bool            // etcd has answered since the last time that it began
+	part    []*mvccpb.Event // of what etcd tells in several messages: those that came
 }
 
 // follow hands on what is told until the stream breaks.
@@ -78,6 +79,7 @@ func (w *watch) follow(ctx context.Context) error {
 		return err
 	}
 	defer r.leave()
+	w.part = nil
 	for {
 		told, err := r.next(ctx)
 		if err != nil {
@@ -96,12 +98,20 @@ func (w *watch) take(resp *pb.WatchResponse) error {
 	switch {
 	case resp.CompactRevision != 0:
 		return &registry.CompactedError{Revision: resp.CompactRevision}
+	case aged(resp):
+		return errAged
 	case resp.Canceled:
 		return &errRefused{reason: resp.CancelReason}
 	}
 	w.heard = true
+	w.part = append(w.part, resp.Events...)
+	if resp.Fragment {
+		return nil // a revision may be divided
+	}
+	events := w.part
+	w.part = nil
 	var batch registry.Batch
-	for _, e := range resp.Events {
+	for _, e := range events {
 		if e.Kv.ModRevision != batch.Revision {
 			if err := w.tell(batch); err != nil {
 				return err
