@@ -240,7 +240,8 @@ func TestAReportThatWasLostIsFoundOut(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inPast(t, func(t *testing.T, p past) {
-				m := join(t, p.records, machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{TTL: ttl})
+				client := p.store.Client()
+				m := join(t, registry.New(client, registry.Options{}), machine("m1", "boot", "10.0.0.1"), registry.JoinOptions{TTL: ttl})
 				report := func(name unit.Name) {
 					must(t, m.Report(t.Context(), cluster.Report{Units: map[unit.Name]cluster.UnitReport{name: {}}}))
 				}
@@ -248,12 +249,14 @@ func TestAReportThatWasLostIsFoundOut(t *testing.T) {
 				backup := p.store.Backup()
 				report("b.service")
 				seen := p.store.Revision()
+				client.Cut()
 				p.store.Restore(backup)
 				_, err := p.store.Client().Txn(t.Context(), registry.Txn{Then: []registry.Op{registry.Put("/other", nil, 0)}})
 				must(t, err)
 				if now := p.store.Revision(); now != seen {
 					t.Fatalf("the revision is %d after %d: it tells", now, seen)
 				}
+				client.Heal()
 				c.does(t, m)
 				wantErr(t, receive(t, m.ended), cluster.ErrSessionLost)
 				if e := snapshot(t, p.records).Epoch; e.Number != 1 {
