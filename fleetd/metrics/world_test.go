@@ -64,7 +64,10 @@ func (w world) run(t *testing.T, machines int, test func(t *testing.T, w *world)
 }
 
 // settle lets time pass until everything has come to rest.
-func (w *world) settle() { time.Sleep(5 * time.Minute) }
+func (w *world) settle() {
+	time.Sleep(5 * time.Minute)
+	synctest.Wait() // what is due at that very moment is done
+}
 
 func (w *world) join() *machine {
 	number := len(w.machines) + 1
