@@ -155,6 +155,7 @@ func FuzzRules(f *testing.F) {
 	f.Add("MemoryReserve=1.5G\nCPUReserve=150%\nDiskReserve=infinity\nReserve=gpu=1 license=0\nPreferMetadata=50:disk in (ssd, nvme) !gpu\nSpread=zone:2:required machine\n[Service]\nMemoryMax=50%\nCPUQuota=12.5%")
 	f.Add("AtMostOnce=yes\nOnFence=freeze\nOnLost=replace\nReplaceAfter=1min 30s\nHandOver=stop-first\nMaxUnavailable=20%")
 	f.Add("Strategy=pack\nPriority=1000\nPreempt=no\nMovable=no\nReschedule=on-failure\nMachineMetadata=\"a notin (b,c)\" \"d in (e)\"")
+	f.Add("MachineMetadata=\" in(e)\"")
 	f.Fuzz(func(t *testing.T, body string) {
 		file, err := Parse([]byte("[X-Fleet]\n" + body))
 		if err != nil {

@@ -108,6 +108,9 @@ func parseSet(s string) (r Requirement, is bool, err error) {
 	if !setWord(word) || strings.Contains(key, "=") {
 		return r, false, nil
 	}
+	if key == "" {
+		return r, true, fmt.Errorf("%s has no key; a requirement %s", excerpt(s), requirementForms)
+	}
 	r = Requirement{Key: key, Op: OpEqual}
 	if word == "notin" {
 		r.Op = OpNotEqual
