@@ -31,7 +31,10 @@ func agents(ctx context.Context, o options) ([]row, error) {
 	if o.short {
 		sizes = []int{200}
 	}
-	g, err := bring(ctx, o, testbed.Spec{Name: "agent", Hosts: 1, ExternalEtcd: true})
+	g, err := bring(ctx, o, testbed.Spec{
+		Name: "agent", Hosts: 1, ExternalEtcd: true,
+		Config: map[string]string{"max_units": "4000"}, // more than the default, and than any case has
+	})
 	if err != nil {
 		return nil, err
 	}
