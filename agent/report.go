@@ -40,7 +40,7 @@ func (a *Agent) show(ctx context.Context, some []unit.Name) {
 		a.tell.ring()
 	case news && !b.telling:
 		b.telling = true
-		time.AfterFunc(min(max(reportSteps, reportTimes*b.reporting), maxReportPause), func() {
+		time.AfterFunc(reportWait(reportSteps, b.reporting), func() {
 			b.Lock()
 			b.telling = false
 			b.Unlock()

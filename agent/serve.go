@@ -191,7 +191,12 @@ func (a *Agent) report(ctx context.Context, s Session, first chan<- struct{}) er
 			close(first)
 			first = nil
 		}
-		sleep(ctx, min(max(reportPause+time.Duration(len(r.Units))*reportShare, reportTimes*took), maxReportPause))
+		sleep(ctx, reportWait(reportPause+time.Duration(len(r.Units))*reportShare, took))
 	}
 	return nil
+}
+
+// reportWait is how long to wait for more to report: for least, or for longer after a report for which the store took so long.
+func reportWait(least, took time.Duration) time.Duration {
+	return min(max(least, reportTimes*took), maxReportPause)
 }

@@ -205,12 +205,7 @@ func (r *Registry) getUnit(ctx context.Context, key string) (*Pair, int64, error
 	return getTogether(ctx, &r.reads, key)
 }
 
-// getFile reads the record of a file, together with others.
-func (r *Registry) getFile(ctx context.Context, key string) (*Pair, error) {
-	pair, _, err := getTogether(ctx, &r.files, key)
-	return pair, err
-}
-
+// getTogether reads a key, together with others that are asked for there.
 func getTogether(ctx context.Context, g *gather[string, got], key string) (*Pair, int64, error) {
 	a, answered := g.do(ctx, key)
 	if !answered {

@@ -63,7 +63,7 @@ func New(store Store, o Options) *Registry {
 // File returns the bytes of a unit file, cluster.ErrNotFound if the store has
 // none with that id, or an error if what it has is something else.
 func (r *Registry) File(ctx context.Context, id unit.ContentID) ([]byte, error) {
-	pair, err := r.getFile(ctx, r.keys.file(id))
+	pair, _, err := getTogether(ctx, &r.files, r.keys.file(id))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read file %s: %w", id, err)

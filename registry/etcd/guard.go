@@ -24,49 +24,49 @@ type guard struct {
 	ask    func() // has the other end speak
 	giveUp func()
 
-	mu        sync.Mutex
-	timer     *time.Timer
-	listening bool
-	asked     bool
+	mu    sync.Mutex
+	timer *time.Timer
+	asked bool
+	over  bool
 }
 
 // newGuard begins to wait for the first sign of life, which the stream owes
 // without being asked, for so long.
 func newGuard(patience time.Duration, ask, giveUp func()) *guard {
-	g := &guard{ask: ask, giveUp: giveUp, listening: true, asked: true}
+	g := &guard{ask: ask, giveUp: giveUp, asked: true}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.timer = time.AfterFunc(patience, g.silent)
 	return g
 }
 
-// listen begins another wait for the other end.
+// listen begins another wait: the other end was heard.
 func (g *guard) listen() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.listening, g.asked = true, false
+	g.asked = false
 	g.timer.Reset(watchSilence)
 }
 
-// stop ends the wait: something was heard, or it no longer matters.
+// stop ends the wait for good.
 func (g *guard) stop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.listening = false
+	g.over = true
 	g.timer.Stop()
 }
 
 // silent runs when the wait has lasted.
 func (g *guard) silent() {
 	g.mu.Lock()
-	listening, asked := g.listening, g.asked
-	if listening && !asked {
+	over, asked := g.over, g.asked
+	if !over && !asked {
 		g.asked = true
 		g.timer.Reset(watchPatience)
 	}
 	g.mu.Unlock()
 	switch {
-	case !listening:
+	case over:
 	case asked:
 		g.giveUp()
 	default:
