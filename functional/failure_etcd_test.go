@@ -285,20 +285,25 @@ func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	h := w.settle(w.host(4))
 	all := append(slices.Clone(single), everyUnit)
 	c := w.etcd()
-	// What is written at a time etcd's file is too large by for a while.
+	// etcd refuses by the size of its file, which grows by more than is in use, and which fleet sees to if it is given the
+	// time: until there is nothing left that it would do.
+	seenTo := func() {
+		t.Helper()
+		w.eventually(2*time.Minute, "etcd's files are seen to", func() (bool, string) {
+			size, used := w.etcdSize(c), w.etcdInUse(c)
+			return size < quota/100*98 || size-used < max(quota/100*3, 2*(quota-size)), fmt.Sprintf("%d bytes, %d of them in use", size, used)
+		})
+	}
 	ballast := func(most int64, atOnce int) (err error) {
 		for i := 0; err == nil && w.etcdInUse(c) < most; i++ {
-			if most < quota { // etcd refuses by the size of its file, which fleet sees to if it is given the time
-				w.eventually(2*time.Minute, "etcd's files are not about to be full", func() (bool, string) {
-					size := w.etcdSize(c)
-					return size < quota/100*98, fmt.Sprintf("%d bytes", size)
-				})
-			}
 			var ops []clientv3.Op
 			for j := range atOnce {
 				ops = append(ops, clientv3.OpPut(fmt.Sprintf("/ballast/%d-%d-%d", record.Now(), i, j), strings.Repeat("x", 32<<10)))
 			}
 			_, err = c.Txn(w.ctx()).Then(ops...).Commit()
+			if most < quota {
+				seenTo()
+			}
 		}
 		return err
 	}

@@ -77,17 +77,24 @@ func (m *Manager) about(ctx context.Context, n unit.Name, st unit.State) ([]stri
 
 func since(t time.Time) string { return "--since=" + journal.FormatTime(t) }
 
-// began is when the unit last ceased to be inactive.
+// began is when the unit's latest run began, or just before.
+//
+// systemd notes that a unit has left inactivity after it has started the process, which may have written by then. It
+// looks at the unit's conditions before that; and again with a start that does nothing because they are not met, after
+// the run that is asked for.
 func (m *Manager) began(ctx context.Context, n unit.Name) (time.Time, error) {
 	s, err := m.connected(ctx)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read log of %s: %w", n, err)
 	}
-	var microseconds uint64
-	if err := s.get(ctx, objectPath(n), unitIface, "InactiveExitTimestamp", &microseconds); err != nil {
-		return time.Time{}, fmt.Errorf("read log of %s: %w", n, err)
+	var checked, left uint64 // microseconds
+	r := reader{ask: func(iface, property string, to any) error { return s.get(ctx, objectPath(n), iface, property, to) }}
+	r.get(unitIface, "ConditionTimestamp", &checked)
+	r.get(unitIface, "InactiveExitTimestamp", &left)
+	if r.err != nil {
+		return time.Time{}, fmt.Errorf("read log of %s: %w", n, r.err)
 	}
-	return time.UnixMicro(int64(microseconds)), nil
+	return time.UnixMicro(int64(min(checked, left))), nil
 }
 
 // tail is the last lines of a text: one journal entry may have several.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -257,6 +258,27 @@ ExecStart=/bin/sh -c 'echo hello from contract; until journalctl -q -o cat _SYST
 	lines, err := m.Logs(t.Context(), n, 20)
 	if err != nil || !strings.Contains(strings.Join(lines, "\n"), "hello from contract") {
 		t.Errorf("Logs = %q, %v", lines, err)
+	}
+}
+
+// What a process writes at once is in the journal before systemd has noted that the unit runs, every tenth time or so.
+func TestTheFirstLineOfARunIsInItsLog(t *testing.T) {
+	m := connectSystem(t)
+	n := unit.Name("contract-hasty.service")
+	load(t, m, n, `[Unit]
+StartLimitIntervalSec=0
+[Service]
+Type=oneshot
+TimeoutStartSec=60
+ExecStart=/bin/sh -c 'echo hello from $$INVOCATION_ID; until journalctl -q -o cat _SYSTEMD_INVOCATION_ID=$$INVOCATION_ID | grep -q hello; do sleep 0.1; done'
+`)
+	for range 40 {
+		start(t, m, n)
+		want := "hello from " + state(t, m, n).InvocationID
+		lines, err := m.Logs(t.Context(), n, 20)
+		if err != nil || !slices.Contains(lines, want) || strings.Count(strings.Join(lines, "\n"), "hello") != 1 {
+			t.Fatalf("Logs = %q, %v; want %q", lines, err, want)
+		}
 	}
 }
 
