@@ -286,16 +286,20 @@ func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	all := append(slices.Clone(single), everyUnit)
 	c := w.etcd()
 	// etcd refuses by the size of its file, which grows by more than is in use, and which fleet sees to if it is given the
-	// time: until there is nothing left that it would do.
+	// time: of one that is nearly full until there is nothing left that it would do.
 	seenTo := func() {
 		t.Helper()
 		w.eventually(2*time.Minute, "etcd's files are seen to", func() (bool, string) {
-			size, used := w.etcdSize(c), w.etcdInUse(c)
-			return size < quota/100*98 || size-used < max(quota/100*3, 2*(quota-size)), fmt.Sprintf("%d bytes, %d of them in use", size, used)
+			for _, m := range w.etcdStatus(c) {
+				if m.DbSize >= quota/100*98 && m.DbSize-m.DbSizeInUse >= max(quota/100*3, 2*(quota-m.DbSize)) {
+					return false, fmt.Sprintf("%d bytes, %d of them in use", m.DbSize, m.DbSizeInUse)
+				}
+			}
+			return true, ""
 		})
 	}
 	ballast := func(most int64, atOnce int) (err error) {
-		for i := 0; err == nil && w.etcdInUse(c) < most; i++ {
+		for i := 0; err == nil && w.etcdStatus(c)[0].DbSizeInUse < most; i++ {
 			var ops []clientv3.Op
 			for j := range atOnce {
 				ops = append(ops, clientv3.OpPut(fmt.Sprintf("/ballast/%d-%d-%d", record.Now(), i, j), strings.Repeat("x", 32<<10)))
@@ -339,28 +343,17 @@ func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	h.unhurt("an etcd that was full", all...)
 }
 
-// etcdSize is the size of the largest file of a member of etcd, in bytes.
-func (w *world) etcdSize(c *clientv3.Client) int64 {
+// etcdStatus is what each member of etcd says of itself.
+func (w *world) etcdStatus(c *clientv3.Client) (all []*clientv3.StatusResponse) {
 	w.t.Helper()
-	largest := int64(0)
 	for _, endpoint := range c.Endpoints() {
 		status, err := c.Status(w.ctx(), endpoint)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		largest = max(largest, status.DbSize)
+		all = append(all, status)
 	}
-	return largest
-}
-
-// etcdInUse is how many bytes of its file the first member of etcd uses.
-func (w *world) etcdInUse(c *clientv3.Client) int64 {
-	w.t.Helper()
-	status, err := c.Status(w.ctx(), c.Endpoints()[0])
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return status.DbSizeInUse
+	return all
 }
 
 // A majority of the machines is lost at once: more likely it is the engine that is cut off. It moves nothing, says so,

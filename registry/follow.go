@@ -10,9 +10,6 @@ import (
 	"fleet/cluster"
 )
 
-// pageSize is how many keys of a snapshot are read at a time, to bound the memory of both ends.
-const pageSize = 1000
-
 // How long to wait before asking a store again that did not answer or refused.
 const (
 	firstRetry = 50 * time.Millisecond
@@ -74,26 +71,15 @@ func (f *follower) run(ctx context.Context, reached func()) error {
 func (f *follower) snapshot(ctx context.Context) (int64, error) {
 	f.election = election{}
 	update := cluster.Update{Reset: true}
-	q := Query{Keys: f.registry.keys.all(), Limit: pageSize}
-	for {
-		page, err := f.registry.store.Range(ctx, q)
-		if err != nil {
-			return 0, err
-		}
-		if q.Revision == 0 {
-			q.Revision = page.Revision
-		}
-		for _, p := range page.Pairs {
-			update.Changes = f.take(update.Changes, Event{Pair: p})
-			q.After = p.Key
-		}
-		if !page.More {
-			break
-		}
+	revision, err := walkAll(ctx, f.registry.store, f.registry.keys, func(p Pair) {
+		update.Changes = f.take(update.Changes, Event{Pair: p})
+	})
+	if err != nil {
+		return 0, err
 	}
-	update.Revision = q.Revision
+	update.Revision = revision
 	update.Changes = append(update.Changes, cluster.LeaderChanged{Machine: f.election.leader()})
-	return q.Revision, f.tell(update)
+	return revision, f.tell(update)
 }
 
 func (f *follower) changed(b Batch) error {

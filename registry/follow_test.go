@@ -2,7 +2,9 @@ package registry_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"testing"
 	"testing/synctest"
@@ -204,25 +206,63 @@ func TestFollowStartsAnewAfterCompaction(t *testing.T) {
 	})
 }
 
+// paged is a store that is written to while it is read.
+type paged struct {
+	registry.Store
+	pages []registry.Page
+}
+
+func (p *paged) Range(ctx context.Context, q registry.Query) (registry.Page, error) {
+	page, err := p.Store.Range(ctx, q)
+	p.pages = append(p.pages, page)
+	key := fmt.Sprintf("/fleet/settings/later%d", len(p.pages))
+	_, writing := p.Store.Txn(ctx, registry.Txn{Then: []registry.Op{registry.Put(key, []byte(`{"v":1}`), 0), registry.Delete("/fleet/units/u1999.service")}})
+	return page, errors.Join(err, writing)
+}
+
+// A snapshot is read in pages of a bounded length, however long or many the records of a kind are, and of few of them.
 func TestSnapshotOfManyPagesIsOfOneRevision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := memory.New()
 		defer server.Close()
-		store := server.Client()
+		store := &paged{Store: server.Client()}
 		var ops []registry.Op
-		for i := range 2500 {
-			ops = append(ops, registry.Put(fmt.Sprintf("/fleet/settings/m%d", i), []byte(`{"v":1}`), 0))
+		for kind, of := range map[cluster.Kind]struct{ records, bytes int }{
+			cluster.KindAgent: {100, 30}, cluster.KindReport: {600, 60_000}, cluster.KindSettings: {1, 10}, cluster.KindUnit: {100_000, 100},
+			"agents-of-tomorrow": {250, 10}, "newer": {3, 10}, // the first page ends among what is no kind of ours
+		} {
+			for i := range of.records {
+				ops = append(ops, registry.Put(fmt.Sprintf("/fleet/%s/u%d.service", kind, i), make([]byte, of.bytes), 0))
+			}
 		}
 		_, err := store.Txn(t.Context(), registry.Txn{Then: ops})
 		must(t, err)
-		r := registry.New(store, registry.Options{})
+		r := registry.New(store, registry.Options{Logger: slog.New(slog.DiscardHandler)})
 		err = r.Follow(t.Context(), func(u cluster.Update) error {
-			if len(u.Changes) != 2501 || u.Revision != 2 { // and who leads
-				t.Errorf("the snapshot has %d records at revision %d", len(u.Changes), u.Revision)
+			seen := make(map[string]int)
+			for _, change := range u.Changes {
+				if c, ok := change.(cluster.Corrupted); ok {
+					seen[string(c.Kind)+"/"+c.ID]++
+				}
+			}
+			if want := len(ops) - 253; len(seen) != want || len(u.Changes) != want+1 || u.Revision != 2 { // and who leads
+				t.Errorf("the snapshot at revision %d has %d changes, and %d records of %d", u.Revision, len(u.Changes), len(seen), want)
 			}
 			return errEnough
 		})
 		wantErr(t, err, errEnough)
+		for i, page := range store.pages {
+			size := 0
+			for _, p := range page.Pairs {
+				size += len(p.Key) + len(p.Value)
+			}
+			if size > 16<<20 {
+				t.Errorf("page %d has %d records of %d bytes", i, len(page.Pairs), size)
+			}
+		}
+		if n := len(store.pages); n > 30 {
+			t.Errorf("it is read in %d pages", n)
+		}
 	})
 }
 

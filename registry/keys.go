@@ -17,7 +17,8 @@ type keyspace struct{ prefix string }
 // KindElection is the family of the election's keys, which hold no record.
 const KindElection cluster.Kind = "engine"
 
-// Kinds are the families of keys: those of records, and that of the election.
+// Kinds are the families of keys: those of records, and that of the election. What is of another is not read when a
+// snapshot is too long for one page.
 func Kinds() []cluster.Kind {
 	return []cluster.Kind{
 		cluster.KindUnit, cluster.KindFile, cluster.KindMachine, cluster.KindSettings, cluster.KindOrders, cluster.KindReport,
@@ -76,8 +77,10 @@ func (k keyspace) candidate(lease int64) string {
 	return k.key(KindElection, strconv.FormatUint(uint64(lease), 16))
 }
 
-func (k keyspace) candidates() Keys { return Keys{Name: k.key(KindElection, ""), Prefix: true} }
-func (k keyspace) all() Keys        { return Keys{Name: k.prefix, Prefix: true} }
+// kind are the keys of all records of a kind.
+func (k keyspace) kind(kind cluster.Kind) Keys { return Keys{Name: k.key(kind, ""), Prefix: true} }
+func (k keyspace) candidates() Keys            { return k.kind(KindElection) }
+func (k keyspace) all() Keys                   { return Keys{Name: k.prefix, Prefix: true} }
 
 // split tells which record a key is of.
 func (k keyspace) split(key string) (cluster.Kind, string, bool) {

@@ -78,7 +78,7 @@ func (r *Registry) File(ctx context.Context, id unit.ContentID) ([]byte, error) 
 
 // CountMachines tells how many machines are in the cluster. None of their records is read for that.
 func (r *Registry) CountMachines(ctx context.Context) (int, error) {
-	keys := Keys{Name: r.keys.key(cluster.KindMachine, ""), Prefix: true}
+	keys := r.keys.kind(cluster.KindMachine)
 	page, err := r.store.Range(ctx, Query{Keys: keys, CountOnly: true})
 	if err != nil {
 		return 0, fmt.Errorf("count the machines: %w", err)

@@ -105,20 +105,10 @@ func (h *history) begin(ctx context.Context) error {
 // base is the highest stamp that the restored store knows of a unit. The revision does not tell: whoever restores may have raised it.
 func (h *history) base(ctx context.Context, stored cluster.Epoch) (int64, error) {
 	base := int64(0)
-	q := Query{Keys: Keys{Name: h.keys.key(cluster.KindUnit, ""), Prefix: true}, Limit: pageSize}
-	for {
-		page, err := h.Store.Range(ctx, q)
-		if err != nil {
-			return 0, fmt.Errorf("read the units of the restored store: %w", err)
-		}
-		for _, p := range page.Pairs {
-			base = max(base, stored.Stamp(p.Mod))
-			q.After = p.Key
-		}
-		if !page.More {
-			return base, nil
-		}
+	if _, err := walk(ctx, h.Store, Query{Keys: h.keys.kind(cluster.KindUnit)}, func(p Pair) { base = max(base, stored.Stamp(p.Mod)) }); err != nil {
+		return 0, fmt.Errorf("read the units of the restored store: %w", err)
 	}
+	return base, nil
 }
 
 // next is the epoch that has to be, given the one that the store has at a revision. Its stamps are above all that this process knows of.
@@ -142,7 +132,7 @@ func (h *history) next(stored cluster.Epoch, revision, base int64) cluster.Epoch
 func (h *history) expel(ctx context.Context, epoch cluster.Epoch) error {
 	leases := make(map[int64]struct{})
 	for _, kind := range []cluster.Kind{cluster.KindMachine, cluster.KindAgent, KindElection} {
-		page, err := h.Store.Range(ctx, Query{Keys: Keys{Name: h.keys.key(kind, ""), Prefix: true}})
+		page, err := h.Store.Range(ctx, Query{Keys: h.keys.kind(kind)})
 		if err != nil {
 			return fmt.Errorf("read the sessions of the former history: %w", err)
 		}

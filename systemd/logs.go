@@ -77,11 +77,14 @@ func (m *Manager) about(ctx context.Context, n unit.Name, st unit.State) ([]stri
 
 func since(t time.Time) string { return "--since=" + journal.FormatTime(t) }
 
+// spawning is how long systemd may take from a look at the conditions until it notes that the unit runs.
+const spawning = 5 * time.Second
+
 // began is when the unit's latest run began, or just before.
 //
 // systemd notes that a unit has left inactivity after it has started the process, which may have written by then. It
-// looks at the unit's conditions before that; and again with a start that does nothing because they are not met, after
-// the run that is asked for.
+// looks at the unit's conditions just before that; but also with a start that does nothing because they are not met, after
+// the run that is asked for, and, from version 254 on, not with a restart of its own.
 func (m *Manager) began(ctx context.Context, n unit.Name) (time.Time, error) {
 	s, err := m.connected(ctx)
 	if err != nil {
@@ -94,7 +97,11 @@ func (m *Manager) began(ctx context.Context, n unit.Name) (time.Time, error) {
 	if r.err != nil {
 		return time.Time{}, fmt.Errorf("read log of %s: %w", n, r.err)
 	}
-	return time.UnixMicro(int64(min(checked, left))), nil
+	from := time.UnixMicro(int64(left))
+	if at := time.UnixMicro(int64(checked)); at.Before(from) && from.Sub(at) < spawning {
+		from = at
+	}
+	return from, nil
 }
 
 // tail is the last lines of a text: one journal entry may have several.
