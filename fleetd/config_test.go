@@ -33,6 +33,9 @@ func TestLaterSourcesWin(t *testing.T) {
 	if got.PublicIP != "10.0.0.3" || got.AgentTTL != 30*time.Second {
 		t.Errorf("public_ip %s, agent_ttl %s: expect the flag's and the environment's", got.PublicIP, got.AgentTTL)
 	}
+	if c := storeConfig(got); c.TTL != 30*time.Second {
+		t.Errorf("the store's client is told of a TTL of %s", c.TTL)
+	}
 	if diff := cmp.Diff(map[string]string{"disk": "ssd", "zone": "a"}, got.Metadata); diff != "" {
 		t.Errorf("metadata (-want +got):\n%s", diff)
 	}

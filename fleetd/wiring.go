@@ -72,5 +72,6 @@ func storeConfig(s Settings) etcd.Config {
 		Username:       s.EtcdUsername,
 		Password:       s.EtcdPassword,
 		RequestTimeout: s.EtcdRequestTimeout,
+		TTL:            s.AgentTTL,
 	}
 }

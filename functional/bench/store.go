@@ -63,7 +63,7 @@ func storeOnce(ctx context.Context, o options) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, etcd.Stop()) }()
-	dial := hollow.DialEtcd(etcd.Address())
+	dial := hollow.DialEtcd(etcd.Address(), scaleTTL)
 	c, err := hollow.Start(ctx, hollow.Options{Machines: storeMachines, Units: storeUnits, TTL: scaleTTL, Dial: dial, Dir: filepath.Join(dir, "state")})
 	if err != nil {
 		return nil, err

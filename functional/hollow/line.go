@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"fleet/registry"
 	"fleet/registry/etcd"
@@ -22,9 +23,9 @@ type Line interface {
 // Dial makes lines. mortal tells whether the line is ever going to be cut.
 type Dial func(ctx context.Context, mortal bool) (Line, error)
 
-// DialEtcd returns lines to an etcd at an address ("host:port"). Those of mortal machines go through a relay in this process, because
+// DialEtcd returns lines to an etcd at an address ("host:port"), of machines whose sessions have that TTL. Those of mortal machines go through a relay in this process, because
 // the connection of an etcd client that is closed tells its other end; the others go straight.
-func DialEtcd(address string) Dial {
+func DialEtcd(address string, ttl time.Duration) Dial {
 	return func(ctx context.Context, mortal bool) (Line, error) {
 		l := &etcdLine{}
 		at := address
@@ -35,7 +36,7 @@ func DialEtcd(address string) Dial {
 			}
 			at = l.relay.address()
 		}
-		client, err := etcd.Dial(ctx, etcd.Config{Endpoints: []string{"http://" + at}})
+		client, err := etcd.Dial(ctx, etcd.Config{Endpoints: []string{"http://" + at}, TTL: ttl})
 		if err != nil {
 			l.relay.close()
 			return nil, err
@@ -58,7 +59,8 @@ func (l *etcdLine) Close() error {
 	return err
 }
 
-// relay passes on what comes, until it is cut. Then it holds the connections and is silent.
+// relay passes on what comes, until it is cut. Then it holds the connections and is silent. Who connects after that, again
+// and again as a lost machine does, waits in the kernel's queue.
 type relay struct {
 	listener net.Listener
 	to       string
@@ -89,7 +91,7 @@ func (r *relay) accept() {
 			return
 		}
 		if !r.hold(from) {
-			continue
+			return
 		}
 		to, err := net.Dial("tcp", r.to)
 		if err != nil {

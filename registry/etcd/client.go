@@ -86,7 +86,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	for {
 		etcd, err := clientv3.New(config)
 		if err == nil {
-			return &Client{etcd: etcd, timeout: c.RequestTimeout, renewer: newRenewer(etcd), streams: newStreams(etcd)}, nil
+			return &Client{etcd: etcd, timeout: c.RequestTimeout, renewer: newRenewer(etcd), streams: newStreams(etcd, hearingFor(c.TTL))}, nil
 		}
 		if !transient(err) {
 			return nil, fmt.Errorf("connect to etcd: %w", err)

@@ -29,6 +29,10 @@ type Config struct {
 
 	DialTimeout    time.Duration // for authentication when the client is made; DefaultDialTimeout if 0
 	RequestTimeout time.Duration // for every request; DefaultRequestTimeout if 0
+
+	// TTL is that of the cluster's sessions: a member that no longer speaks is left within half of it, but not within
+	// less than 5 s or more than 30 s. May be 0.
+	TTL time.Duration
 }
 
 // Validate tells what is wrong with the settings, without looking at files.

@@ -7,20 +7,24 @@ import (
 	"time"
 )
 
-// A member that freezes, or whose host is cut off, breaks no connection for a long time. A watch that has
-// heard nothing for watchSilence asks the member to speak, and gives it up after watchPatience more.
-// Together they are well below the TTL of a session: the loss of a machine is not
-// seen late because a member of etcd was lost with it.
-const (
-	watchSilence  = 3 * time.Second
-	watchPatience = 2 * time.Second
-)
+// A member that freezes, or whose host is cut off, breaks no connection for a long time. A stream that has
+// heard nothing for a while (silence) asks the member to speak, and is given up when it does not for another (patience).
+type hearing struct{ silence, patience time.Duration }
+
+// hearingFor is half of the TTL of sessions in sum: the loss of a machine is not seen late because a member of etcd was
+// lost with it, and the longer the TTL, the less etcd is asked. With one of less than 10 s members are not asked
+// more often, and with one of more than a minute not more rarely: what they would tell meanwhile comes late, too.
+func hearingFor(ttl time.Duration) hearing {
+	ttl = min(max(ttl, 10*time.Second), time.Minute)
+	return hearing{silence: ttl * 3 / 10, patience: ttl * 2 / 10}
+}
 
 // errSilent: the member at the other end of a stream shows no sign of life.
 var errSilent = fmt.Errorf("etcd does not answer on an open watch: %w", context.DeadlineExceeded)
 
 // guard watches over the silence of one watch stream, on timers.
 type guard struct {
+	hearing
 	ask    func() // has the other end speak
 	giveUp func()
 
@@ -32,11 +36,11 @@ type guard struct {
 
 // newGuard begins to wait for the first sign of life, which the stream owes
 // without being asked, for so long.
-func newGuard(patience time.Duration, ask, giveUp func()) *guard {
-	g := &guard{ask: ask, giveUp: giveUp, asked: true}
+func newGuard(first time.Duration, h hearing, ask, giveUp func()) *guard {
+	g := &guard{hearing: h, ask: ask, giveUp: giveUp, asked: true}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.timer = time.AfterFunc(patience, g.silent)
+	g.timer = time.AfterFunc(first, g.silent)
 	return g
 }
 
@@ -45,7 +49,7 @@ func (g *guard) listen() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked = false
-	g.timer.Reset(watchSilence)
+	g.timer.Reset(g.silence)
 }
 
 // stop ends the wait for good.
@@ -62,7 +66,7 @@ func (g *guard) silent() {
 	over, asked := g.over, g.asked
 	if !over && !asked {
 		g.asked = true
-		g.timer.Reset(watchPatience)
+		g.timer.Reset(g.patience)
 	}
 	g.mu.Unlock()
 	switch {

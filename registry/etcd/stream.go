@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	maxPatience = 5 * watchPatience
+	maxFirstWait = 5 // times a stream's patience: how long a new one may take to begin
 
 	// maxQueued bytes of what one watch was told may wait for its reader, besides as much that it is at. One that is further
 	// behind leaves the stream, and joins again when it has read that: what comes meanwhile stays in etcd, and holds up no other watch.
@@ -50,13 +50,14 @@ type streams struct {
 	turn   chan struct{} // holds one token; whoever has it owns what follows
 	now    *stream       // nil: none yet
 
-	// patience is how long a new stream may take to begin. It grows, because
+	hearing
+	// firstWait is how long a new stream may take to begin. It grows, because
 	// a cluster that is slow is not served faster by asking again.
-	patience time.Duration
+	firstWait time.Duration
 }
 
-func newStreams(etcd *clientv3.Client) *streams {
-	s := &streams{client: pb.NewWatchClient(etcd.ActiveConnection()), base: etcd.Ctx(), turn: make(chan struct{}, 1)}
+func newStreams(etcd *clientv3.Client, h hearing) *streams {
+	s := &streams{client: pb.NewWatchClient(etcd.ActiveConnection()), base: etcd.Ctx(), turn: make(chan struct{}, 1), hearing: h}
 	s.turn <- struct{}{}
 	return s
 }
@@ -83,9 +84,9 @@ func (s *streams) join(ctx context.Context, keys registry.Keys, from int64) (*re
 
 // open begins another stream. It outlives ctx.
 func (s *streams) open(ctx context.Context) error {
-	s.patience = min(s.patience+watchPatience, maxPatience)
+	s.firstWait = min(s.firstWait+s.patience, maxFirstWait*s.patience)
 	if s.now != nil && s.now.heard() {
-		s.patience = watchPatience
+		s.firstWait = s.patience
 	}
 	streamCtx, end := context.WithCancelCause(s.base)
 	stop := context.AfterFunc(ctx, func() { end(ctx.Err()) })
@@ -97,7 +98,7 @@ func (s *streams) open(ctx context.Context) error {
 	}
 	s.now = &stream{rpc: rpc, end: end}
 	s.now.mu.readers = map[int64]*reader{}
-	s.now.guard = newGuard(s.patience, s.now.probe, func() { end(errSilent) })
+	s.now.guard = newGuard(s.firstWait, s.hearing, s.now.probe, func() { end(errSilent) })
 	go s.now.receive()
 	return nil
 }
