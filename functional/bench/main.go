@@ -165,7 +165,7 @@ Options:
   --only PATTERN  only these benchmarks, as go test -bench takes it: --only 'Place/10000x10$/one';
                   of failover, only these failures: --only 'killed|cut'; of the others on real hosts, only
                   these cases: --only '^1000$'; of all, only these benches: --only 'start|bulk'
-                  of scale, only these clusters: --only 5000x100 (which is not measured otherwise)
+                  of scale, only these clusters: --only '^1000x'
   --profile DIR   of scale: puts profiles of CPU, heap and locks there
   --json          nothing on standard output but an array of
                   {bench, case, metric, value, unit, reach, holds}; compare reads it

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,18 +25,20 @@ import (
 const (
 	scaleUnits = 100 // of each machine
 	scaleTTL   = 10 * time.Second
-	racks      = 20 // that the machines are in
+	scaleSlow  = 60 * time.Second // the TTL of scaleLarge machines: with 10 s, to be there is nearly all that two processors can do for them
+	racks      = 20               // that the machines are in
 
 	scaleGC     = 400 // percent by which the heap grows between two collections
 	scaleMemory = 50  // percent of the machine's memory above which it grows by less
 
-	quiet       = 20 * time.Second // for which nothing happens
-	scalePhase  = 15 * time.Minute // within which each part of it has to come to its end
-	probe       = unit.Name("probe.service")
-	scaleReach  = 60 // seconds until all units of scaleAim machines are active
-	scaleAim    = 1000
-	scaleShort  = 100
-	scaleByName = 5000 // is measured only when it is asked for
+	quiet      = 20 * time.Second // for which nothing happens
+	scalePhase = 15 * time.Minute // within which each part of it has to come to its end
+	probe      = unit.Name("probe.service")
+	scaleReach = 60 // seconds until all units of scaleAim machines are active
+	scaleAim   = 1000
+	scaleShort = 100
+	scaleLarge = 5000
+	scaleNeeds = 4 << 20 // bytes of memory for a machine, with its part of etcd; where there is less for all a cluster is left out
 )
 
 // scale measures clusters of hollow machines against an etcd process.
@@ -44,9 +47,13 @@ func scale(ctx context.Context, o options) ([]row, error) {
 	values := make(map[key][]float64)
 	var rows []row
 	for range o.count {
-		for _, machines := range []int{scaleShort, scaleAim, scaleByName} {
+		for _, machines := range []int{scaleShort, scaleAim, scaleLarge} {
 			name := scaleCase(machines)
-			if o.short && machines > scaleShort || !only.MatchString(name) || o.only == "" && machines >= scaleByName {
+			if o.short && machines > scaleShort || !only.MatchString(name) {
+				continue
+			}
+			if memory, err := memoryBytes(); err == nil && memory < int64(machines)*scaleNeeds {
+				o.say("%s is left out: it needs %.0f GiB of memory", name, math.Ceil(float64(machines)*scaleNeeds/(1<<30)))
 				continue
 			}
 			some, err := scaleOnce(ctx, machines, o)
@@ -71,19 +78,30 @@ func scale(ctx context.Context, o options) ([]row, error) {
 	return rows, nil
 }
 
+func ttlOfScale(machines int) time.Duration {
+	if machines == scaleLarge {
+		return scaleSlow
+	}
+	return scaleTTL
+}
+
 func scaleCase(machines int) string { return fmt.Sprintf("%dx%d", machines, scaleUnits) }
 
 // aimOfScale gives a row its reach, if it has one.
 func aimOfScale(r *row) {
+	ttl := scaleTTL
+	if r.Case == scaleCase(scaleLarge) {
+		ttl = ttlOfScale(scaleLarge)
+	}
 	switch r.Metric {
 	case "submit to active":
 		if r.Case == scaleCase(scaleAim) {
 			r.aim(below, scaleReach)
 		}
 	case "leader lost, next one decides":
-		r.aim(below, (scaleTTL + 5*time.Second).Seconds())
+		r.aim(below, (ttl + 5*time.Second).Seconds())
 	case "1 % lost, units elsewhere", "rack lost, units elsewhere":
-		r.aim(atMost, (scaleTTL + time.Second).Seconds())
+		r.aim(atMost, (ttl + time.Second).Seconds())
 	case "idle, etcd revisions", "restarted by mistake", "lost events", "run twice", "asked for again", "warnings and errors":
 		r.aim(atMost, 0)
 	}
@@ -130,10 +148,13 @@ func scaleOnce(ctx context.Context, machines int, o options) (rows []row, err er
 	began := time.Now()
 	starting, cancel := context.WithTimeout(ctx, scalePhase)
 	defer cancel()
-	s.Cluster, err = hollow.Start(starting, hollow.Options{
-		Machines: machines, Units: scaleUnits, Mortal: 1 + lostFew(machines) + machines/racks, TTL: scaleTTL,
-		Dial: hollow.DialEtcd(etcd.Address()), Dir: state,
-	})
+	err = profiled(s, "join", func(ctx context.Context) (err error) {
+		s.Cluster, err = hollow.Start(ctx, hollow.Options{
+			Machines: machines, Units: scaleUnits, Mortal: 1 + lostFew(machines) + machines/racks, TTL: ttlOfScale(machines),
+			Dial: hollow.DialEtcd(etcd.Address(), ttlOfScale(machines)), Dir: state,
+		})
+		return err
+	})(starting)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +269,7 @@ func (s *stage) idle(ctx context.Context) error {
 // parts measures what knows the whole cluster, each alone in a process.
 func (s *stage) parts(ctx context.Context) error {
 	for _, name := range []string{"engine", "api"} {
-		cost, err := measurePart(ctx, name, s.etcd.Address())
+		cost, err := measurePart(ctx, name, s.etcd.Address(), ttlOfScale(s.machines))
 		if err != nil {
 			return err
 		}
@@ -336,12 +357,12 @@ func (s *stage) roll(ctx context.Context) error {
 const partCommand = "scale-part"
 
 // measurePart measures a part in a process of its own.
-func measurePart(ctx context.Context, name, address string) (hollow.PartCost, error) {
+func measurePart(ctx context.Context, name, address string, ttl time.Duration) (hollow.PartCost, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return hollow.PartCost{}, fmt.Errorf("measure the %s: %w", name, err)
 	}
-	command := exec.CommandContext(ctx, self, partCommand, name, address)
+	command := exec.CommandContext(ctx, self, partCommand, name, address, ttl.String())
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var complaint bytes.Buffer
 	command.Stderr = &complaint
@@ -358,10 +379,14 @@ func measurePart(ctx context.Context, name, address string) (hollow.PartCost, er
 
 // part is such a process.
 func part(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) != 2 || !slices.Contains([]string{"engine", "api"}, args[0]) {
+	if len(args) != 3 || !slices.Contains([]string{"engine", "api"}, args[0]) {
 		return misuse("%s is for scale", partCommand)
 	}
-	line, err := hollow.DialEtcd(args[1])(ctx, false)
+	ttl, err := time.ParseDuration(args[2])
+	if err != nil {
+		return misuse("%s: %v", partCommand, err)
+	}
+	line, err := hollow.DialEtcd(args[1], ttl)(ctx, false)
 	if err != nil {
 		return err
 	}
