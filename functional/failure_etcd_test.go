@@ -286,7 +286,7 @@ func TestAFullEtcdTakesInNothingNewAndStopsNothing(t *testing.T) {
 	all := append(slices.Clone(single), everyUnit)
 	c := w.etcd()
 	// etcd refuses by the size of its file, which grows by more than is in use, and which fleet sees to if it is given the
-	// time: of one that is nearly full until there is nothing left that it would do.
+	// time: of one that is nearly full until there is nothing left that it would do (etcd.Tidier).
 	seenTo := func() {
 		t.Helper()
 		w.eventually(2*time.Minute, "etcd's files are seen to", func() (bool, string) {

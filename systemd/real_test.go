@@ -229,15 +229,20 @@ func reloads(t testing.TB) int {
 	return strings.Count(out+"\n", "Reloading.\n")
 }
 
+// greets is a service that says hello from somebody, and ends when the journal has that: journald finds out whose line it is
+// while the process lives.
+func greets(somebody string) string {
+	return fmt.Sprintf(`[Service]
+Type=oneshot
+TimeoutStartSec=60
+ExecStart=/bin/sh -c 'echo hello from %s; until journalctl -q -o cat _SYSTEMD_INVOCATION_ID=$$INVOCATION_ID | grep -q hello; do sleep 0.1; done'
+`, somebody)
+}
+
 func TestResultOfAFinishedRunIsKept(t *testing.T) {
 	m := connectSystem(t)
 	n := unit.Name("contract-once.service")
-	// journald finds out whose line it is while the process lives.
-	load(t, m, n, `[Service]
-Type=oneshot
-TimeoutStartSec=60
-ExecStart=/bin/sh -c 'echo hello from contract; until journalctl -q -o cat _SYSTEMD_INVOCATION_ID=$$INVOCATION_ID | grep -q hello; do sleep 0.1; done'
-`)
+	load(t, m, n, greets("contract"))
 	start(t, m, n)
 	st := state(t, m, n)
 	if st.Load != "loaded" || st.Active != "inactive" || st.InvocationID == "" || st.Result != "success" {
@@ -265,13 +270,7 @@ ExecStart=/bin/sh -c 'echo hello from contract; until journalctl -q -o cat _SYST
 func TestTheFirstLineOfARunIsInItsLog(t *testing.T) {
 	m := connectSystem(t)
 	n := unit.Name("contract-hasty.service")
-	load(t, m, n, `[Unit]
-StartLimitIntervalSec=0
-[Service]
-Type=oneshot
-TimeoutStartSec=60
-ExecStart=/bin/sh -c 'echo hello from $$INVOCATION_ID; until journalctl -q -o cat _SYSTEMD_INVOCATION_ID=$$INVOCATION_ID | grep -q hello; do sleep 0.1; done'
-`)
+	load(t, m, n, "[Unit]\nStartLimitIntervalSec=0\n"+greets("$$INVOCATION_ID"))
 	for range 40 {
 		start(t, m, n)
 		want := "hello from " + state(t, m, n).InvocationID

@@ -78,21 +78,19 @@ func scale(ctx context.Context, o options) ([]row, error) {
 	return rows, nil
 }
 
-func ttlOfScale(machines int) time.Duration {
-	if machines == scaleLarge {
+func scaleCase(machines int) string { return fmt.Sprintf("%dx%d", machines, scaleUnits) }
+
+// ttlOfCase is for how long leases live in a case.
+func ttlOfCase(name string) time.Duration {
+	if name == scaleCase(scaleLarge) {
 		return scaleSlow
 	}
 	return scaleTTL
 }
 
-func scaleCase(machines int) string { return fmt.Sprintf("%dx%d", machines, scaleUnits) }
-
 // aimOfScale gives a row its reach, if it has one.
 func aimOfScale(r *row) {
-	ttl := scaleTTL
-	if r.Case == scaleCase(scaleLarge) {
-		ttl = ttlOfScale(scaleLarge)
-	}
+	ttl := ttlOfCase(r.Case)
 	switch r.Metric {
 	case "submit to active":
 		if r.Case == scaleCase(scaleAim) {
@@ -112,6 +110,7 @@ type stage struct {
 	*hollow.Cluster
 	etcd     *hollow.Etcd
 	machines int
+	ttl      time.Duration
 	o        options
 	rows     []row
 }
@@ -144,14 +143,14 @@ func scaleOnce(ctx context.Context, machines int, o options) (rows []row, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, etcd.Stop()) }()
-	s := &stage{etcd: etcd, machines: machines, o: o}
+	s := &stage{etcd: etcd, machines: machines, ttl: ttlOfCase(scaleCase(machines)), o: o}
 	began := time.Now()
 	starting, cancel := context.WithTimeout(ctx, scalePhase)
 	defer cancel()
 	err = profiled(s, "join", func(ctx context.Context) (err error) {
 		s.Cluster, err = hollow.Start(ctx, hollow.Options{
-			Machines: machines, Units: scaleUnits, Mortal: 1 + lostFew(machines) + machines/racks, TTL: ttlOfScale(machines),
-			Dial: hollow.DialEtcd(etcd.Address(), ttlOfScale(machines)), Dir: state,
+			Machines: machines, Units: scaleUnits, Mortal: 1 + lostFew(machines) + machines/racks, TTL: s.ttl,
+			Dial: hollow.DialEtcd(etcd.Address(), s.ttl), Dir: state,
 		})
 		return err
 	})(starting)
@@ -269,7 +268,7 @@ func (s *stage) idle(ctx context.Context) error {
 // parts measures what knows the whole cluster, each alone in a process.
 func (s *stage) parts(ctx context.Context) error {
 	for _, name := range []string{"engine", "api"} {
-		cost, err := measurePart(ctx, name, s.etcd.Address(), ttlOfScale(s.machines))
+		cost, err := measurePart(ctx, name, s.etcd.Address(), s.ttl)
 		if err != nil {
 			return err
 		}

@@ -23,8 +23,9 @@ type Line interface {
 // Dial makes lines. mortal tells whether the line is ever going to be cut.
 type Dial func(ctx context.Context, mortal bool) (Line, error)
 
-// DialEtcd returns lines to an etcd at an address ("host:port"), of machines whose sessions have that TTL. Those of mortal machines go through a relay in this process, because
-// the connection of an etcd client that is closed tells its other end; the others go straight.
+// DialEtcd returns lines to an etcd at an address ("host:port"), of machines whose sessions have that TTL. Those of mortal
+// machines go through a relay in this process, because the connection of an etcd client that is closed tells its other
+// end; the others go straight.
 func DialEtcd(address string, ttl time.Duration) Dial {
 	return func(ctx context.Context, mortal bool) (Line, error) {
 		l := &etcdLine{}

@@ -2,8 +2,9 @@
 //
 // A Client spreads its requests over all endpoints. A request that is not
 // answered within the request timeout fails with cluster.ErrUnavailable. All
-// watches share one stream, which requires a leader behind it. When the stream has been silent for 3 s, or longer if sessions live for more than 10 s, it asks for a
-// sign of life; when none comes each watch continues from where it was, over a stream to another endpoint.
+// watches share one stream, which requires a leader behind it. When the stream has been silent for 3 s, or longer if
+// sessions live for more than 10 s, it asks for a sign of life; when none comes each watch continues from where it was,
+// over a stream to another endpoint.
 // So a member that freezes, which breaks no connection, costs a reader seconds. A reader that is slow holds up no other.
 // The endpoints have to be etcd's members: etcd's gRPC proxy numbers the watches of a stream anew.
 //

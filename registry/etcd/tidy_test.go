@@ -121,7 +121,7 @@ func TestAFullEtcdIsMadeRoomIn(t *testing.T) {
 			}
 			write()
 			until("all files are small", func(s cluster.Space) bool { return s.Size < tinyQuota/2 }, write)
-			if n := strings.Count(logs.String(), "member defragmented"); n < members || n > 3*members {
+			if n := strings.Count(logs.String(), "member defragmented"); n < members || n > 2*members {
 				t.Errorf("members were defragmented %d times:\n%s", n, &logs)
 			}
 			logs.Reset()
